@@ -1,0 +1,92 @@
+// What a channel or a source can do. The same interfaces are served by a plugin's author, seen by the Host, and run in process by tests.
+package otn
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+	"time"
+)
+
+// Channel delivers messages.
+type Channel interface {
+	// Send returns nil only after the platform accepted the message. A failure it understands is a *SendError; any other
+	// error counts as Unknown. It makes one attempt: retries belong to the host. Called from many goroutines; returns soon after ctx is done.
+	Send(ctx context.Context, d Delivery) (Receipt, error)
+}
+
+// Receiver takes webhooks.
+type Receiver interface {
+	// Receive authenticates and decodes one webhook call. It changes nothing by itself: the host writes the records down,
+	// then answers with the response. A call that is refused yields no records and a response that says why; an error is a fault of the receiver.
+	Receive(ctx context.Context, r Request) (Response, []Record, error)
+}
+
+// Poller fetches.
+type Poller interface {
+	// Poll yields what changed since cursor and returns the cursor for the next time. The empty cursor is the beginning.
+	Poll(ctx context.Context, cursor string, yield func(Record) error) (next string, err error)
+}
+
+// Asker can request consent.
+type Asker interface {
+	// Ask sends the request. Its errors are those of Send, and ErrOutsideWindow, ErrAlreadyAsked inside a *SendError.
+	Ask(ctx context.Context, a Ask) (Receipt, error)
+}
+
+// Describer says what an instance is. Every channel and source of a process has all methods, so it is asked what it can do, never type-asserted.
+type Describer interface {
+	// Describe returns soon and calls no network. Account is set once the instance is configured.
+	Describe(ctx context.Context) (Description, error)
+}
+
+// Description is what an instance says of itself.
+type Description struct {
+	Name         string // of the plugin
+	Version      string
+	Account      string // the platform's account that this instance sends from: a claim is resent only through the same one
+	Capabilities Capabilities
+	Schema       []byte // JSON Schema of the plugin's configuration
+}
+
+// Capabilities are what an instance can do. The zero value can do nothing.
+type Capabilities struct {
+	Sends, Receives, Polls, Asks bool
+
+	SingleUseToken bool    // the platform itself refuses a token's second use: Unknown may be retried with the same token
+	MultiInstance  bool    // one process can serve several instances
+	Simulated      bool    // nothing reaches a person
+	MaxInFlight    int     // sends at once; 0: 1
+	MaxMessage     int     // bytes of a delivery; 0: no limit of its own
+	Rate           float64 // messages per second that the platform allows; 0: no limit of its own
+	Forms          []Form  // what it can carry; none: text
+	QuickReply     bool
+}
+
+// Carries reports whether the form can be sent; text always can.
+func (c *Capabilities) Carries(f Form) bool {
+	for _, have := range c.Forms {
+		if have == f {
+			return true
+		}
+	}
+	return f == TextForm
+}
+
+// Request is one call of a webhook, its body as the raw bytes received.
+type Request struct {
+	Method string
+	Path   string // below /hooks/{instance}, "" or "/…"
+	Query  url.Values
+	Header http.Header
+	Body   []byte
+	Remote string // address of the caller
+	At     time.Time
+}
+
+// Response is the answer to a webhook.
+type Response struct {
+	Status int // 0: 200
+	Header http.Header
+	Body   []byte
+}
