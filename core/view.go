@@ -1,0 +1,168 @@
+// What the Host shows: topics, consents, runs, deliveries and the reasons, as an operator reads them.
+package core
+
+import (
+	"time"
+
+	"github.com/onetimenotify/otn/core/otn"
+)
+
+// TopicView is one topic and how many consents stand where.
+type TopicView struct {
+	ID         string    `json:"id"`
+	Use        otn.Use   `json:"use"`
+	Subject    otn.Kind  `json:"subject"`
+	Waiting    int64     `json:"waiting"`
+	Claimed    int64     `json:"claimed"`
+	Sent       int64     `json:"sent"`
+	Refused    int64     `json:"refused"`
+	Unknown    int64     `json:"unknown"`
+	Expired    int64     `json:"expired"`
+	Withdrawn  int64     `json:"withdrawn"`
+	NextExpiry time.Time `json:"next_expiry,omitzero"`
+	Undeclared bool      `json:"undeclared,omitempty"` // consents are kept for it, the rules do not declare it
+}
+
+// ConsentView is one consent. The token is never shown; ID is its public name.
+type ConsentView struct {
+	ID         string            `json:"id"`
+	State      string            `json:"state"` // waiting claimed sent refused unknown expired withdrawn
+	Channel    string            `json:"channel"`
+	Subscriber string            `json:"subscriber"`
+	Topic      string            `json:"topic"`
+	Subject    string            `json:"subject,omitempty"`
+	Answers    map[string]string `json:"answers,omitempty"`
+	PriceThen  otn.Money         `json:"price_then,omitzero"`
+	GrantedAt  time.Time         `json:"granted_at"`
+	ExpiresAt  time.Time         `json:"expires_at"`
+	Ref        string            `json:"ref,omitempty"`
+	Run        string            `json:"run,omitempty"` // the run that spent it, or holds it
+}
+
+// ConsentQuery selects consents. Empty fields select everything.
+type ConsentQuery struct {
+	Topic, Subject, State string
+	Channel, Subscriber   string // both or none: one person's consents
+	Cursor                string
+	Limit                 int // 0: 100; at most 1,000
+}
+
+// RunView is one run: a match being carried out.
+type RunView struct {
+	ID        string    `json:"id"`
+	State     string    `json:"state"` // running paused done
+	Rule      string    `json:"rule"`
+	Version   string    `json:"version"` // of the rules that made it
+	Topic     string    `json:"topic"`
+	Subject   string    `json:"subject,omitempty"`
+	Cause     string    `json:"cause"` // what made it, in words: "item.changed", "trigger.new_post", "cron", "send"
+	At        time.Time `json:"at"`
+	Seen      int64     `json:"seen"`     // consents looked at
+	Selected  int64     `json:"selected"` // for whom the rule said yes
+	Sent      int64     `json:"sent"`
+	Refused   int64     `json:"refused"`
+	Deferred  int64     `json:"deferred"` // attempts that were put off
+	Unknown   int64     `json:"unknown"`
+	Undecided int64     `json:"undecided"`
+	Failed    int64     `json:"failed"` // evaluations that were errors
+	Why       string    `json:"why,omitempty"`
+}
+
+// RunQuery selects runs, newest first.
+type RunQuery struct {
+	Rule, State string
+	Cursor      string
+	Limit       int
+}
+
+// DeliveryView is one run for one person.
+type DeliveryView struct {
+	ID         string    `json:"id"`
+	Run        string    `json:"run"`
+	Rule       string    `json:"rule"`
+	Channel    string    `json:"channel"`
+	Subscriber string    `json:"subscriber"`
+	Topic      string    `json:"topic"`
+	Subject    string    `json:"subject,omitempty"`
+	Consent    string    `json:"consent"`
+	Outcome    string    `json:"outcome"` // sent refused deferred invalid unknown, or sending
+	Probably   bool      `json:"probably_delivered,omitempty"`
+	Attempts   int       `json:"attempts"`
+	First      time.Time `json:"first_at"`
+	At         time.Time `json:"at"`
+	Code       string    `json:"code,omitempty"`
+	Detail     string    `json:"detail,omitempty"`
+	ProviderID string    `json:"provider_id,omitempty"`
+}
+
+// DeliveryQuery selects deliveries: of a run, of a person, or all that are unknown (Outcome "unknown" alone).
+type DeliveryQuery struct {
+	Run                 string
+	Channel, Subscriber string
+	Outcome             string
+	Cursor              string
+	Limit               int
+}
+
+// Reason is one line of why: what became of one consent, or of one event for it.
+type Reason struct {
+	At      time.Time `json:"at"`
+	Rule    string    `json:"rule,omitempty"`
+	Topic   string    `json:"topic"`
+	Subject string    `json:"subject,omitempty"`
+	Consent string    `json:"consent,omitempty"`
+	Run     string    `json:"run,omitempty"`
+	Verdict string    `json:"verdict"` // sent, unknown, …: how a delivery ended; else yes no undecided failed holds; granted for the consent itself
+	Because string    `json:"because"`
+	Values  []string  `json:"values,omitempty"` // what each part of the rule's when was worth
+}
+
+// Why is everything that is known of why a person got or did not get a message, oldest first.
+type Why struct {
+	Channel    string        `json:"channel"`
+	Subscriber string        `json:"subscriber"`
+	Consents   []ConsentView `json:"consents"`
+	Reasons    []Reason      `json:"reasons"`
+}
+
+// AskRequest asks a subscriber for consent.
+type AskRequest struct {
+	Channel   string            `json:"channel"`
+	Recipient string            `json:"recipient"`
+	Topic     string            `json:"topic"`
+	Subject   string            `json:"subject,omitempty"`
+	Title     string            `json:"title,omitempty"` // empty: the topic's own
+	Answers   map[string]string `json:"answers,omitempty"`
+}
+
+// SendRequest is an operator's own message to those who wait for a topic.
+type SendRequest struct {
+	Topic       string      `json:"topic"`
+	Subject     string      `json:"subject,omitempty"`
+	AllSubjects bool        `json:"all_subjects,omitempty"`
+	Message     otn.Message `json:"message"`
+	Where       string      `json:"where,omitempty"`
+	At          time.Time   `json:"at,omitzero"` // zero: now
+	DryRun      bool        `json:"dry_run,omitempty"`
+	Key         string      `json:"-"` // idempotency key; empty: a new one
+}
+
+// SendAnswer says what a send will do.
+type SendAnswer struct {
+	ID        string    `json:"id"`
+	Runs      []string  `json:"runs,omitempty"` // made now
+	At        time.Time `json:"at,omitzero"`    // when it is due, for a scheduled one
+	Reaches   int64     `json:"reaches"`        // how many waiting consents it would spend now
+	Duplicate bool      `json:"duplicate,omitempty"`
+}
+
+// InstanceView is a channel or a source as it stands.
+type InstanceView struct {
+	Name      string  `json:"name"`
+	Plugin    string  `json:"plugin"`
+	Version   string  `json:"version,omitempty"`
+	State     string  `json:"state"` // ready, starting, degraded, quarantined, paused, stopped
+	Account   string  `json:"account,omitempty"`
+	Rate      float64 `json:"rate,omitempty"`
+	LastError string  `json:"last_error,omitempty"`
+}
