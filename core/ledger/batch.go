@@ -131,6 +131,7 @@ type Settlement struct {
 
 // Result is how one delivery ended.
 type Result struct {
+	Untouched  bool // never handed to the channel: waits again, and no delivery is recorded
 	Outcome    otn.Outcome
 	At         time.Time
 	Code       string
