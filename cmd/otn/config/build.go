@@ -1,0 +1,218 @@
+// From merged values to a Config: every value checked, every fault at the place the value came from.
+package config
+
+import (
+	"encoding/json"
+	"fmt"
+	"net"
+	"net/url"
+	"os"
+	"path/filepath"
+	"slices"
+	"sort"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/onetimenotify/otn/core/otn"
+)
+
+func (l *loader) build(tree map[string]any) *Config {
+	listen, _ := tree["listen"].(map[string]any)
+	plugins, _ := tree["plugins"].(map[string]any)
+	c := &Config{
+		File:      l.File,
+		Data:      l.folder("data", tree["data"]),
+		Plugins:   l.folder("plugins.dir", plugins["dir"]),
+		Hooks:     l.address("listen.hooks", listen["hooks"]),
+		Admin:     l.loopback("listen.admin", listen["admin"]),
+		PublicURL: l.url("public_url", tree["public_url"]),
+		Zone:      l.zone(tree["timezone"]),
+	}
+	if !l.Door {
+		c.Rules = l.globs(tree["rules"])
+	}
+	c.Channels = l.instances("channels", tree["channels"], c.Plugins)
+	c.Sources = l.instances("sources", tree["sources"], c.Plugins)
+	for _, s := range c.Sources {
+		for _, ch := range c.Channels {
+			if s.Name == ch.Name {
+				l.wrong("sources."+s.Name+".plugin", fmt.Sprintf("%q is a channel too", s.Name), "an instance's name is its place below /hooks: give one of them another")
+			}
+		}
+	}
+	c.Warnings = l.warnings
+	return c
+}
+
+// wrong keeps a fault of the value at key, wherever it came from.
+func (l *loader) wrong(key, message, hint string) {
+	o := l.origin(key)
+	l.fault(o, key+": "+message, hint)
+}
+
+// quote shows a wrong value, but as it is written when it could be a secret.
+func (l *loader) quote(key string, v any) string {
+	o := l.origin(key)
+	switch {
+	case o.written != "":
+		return fmt.Sprintf("%q", o.written)
+	case o.secret:
+		return masked
+	}
+	return fmt.Sprintf("%q", fmt.Sprint(v))
+}
+
+func cutLast(key string) (before, after string, found bool) {
+	i := strings.LastIndexByte(key, '.')
+	if i < 0 {
+		return "", key, false
+	}
+	return key[:i], key[i+1:], true
+}
+
+// folder makes the path at key: of the file relative to the file, of a variable or flag to the working directory.
+func (l *loader) folder(key string, v any) string {
+	text, _ := v.(string)
+	if text == "" {
+		l.wrong(key, "empty", "name a folder")
+		return ""
+	}
+	if o := l.origins[key]; o.line == 0 && o.text != "" {
+		return filepath.Clean(text)
+	}
+	return l.path(text)
+}
+
+func (l *loader) address(key string, v any) string {
+	text, _ := v.(string)
+	_, port, err := net.SplitHostPort(text)
+	if err != nil {
+		l.wrong(key, l.quote(key, text)+" is no address", `write host:port, as in "127.0.0.1:8080"; port 0 takes any that is free`)
+		return ""
+	}
+	if n, err := strconv.Atoi(port); err != nil || n < 0 || n > 65535 {
+		l.wrong(key, l.quote(key, port)+" is no port", "a port is a number from 0 to 65535")
+		return ""
+	}
+	return text
+}
+
+// loopback is an address that only this machine reaches: the operator's door speaks no TLS.
+func (l *loader) loopback(key string, v any) string {
+	text := l.address(key, v)
+	host, _, _ := net.SplitHostPort(text)
+	if ip := net.ParseIP(host); text == "" || host == "localhost" || ip != nil && ip.IsLoopback() {
+		return text
+	}
+	l.wrong(key, l.quote(key, text)+" can be reached from other machines, and this door speaks no TLS", "listen on 127.0.0.1 and put a TLS proxy or an SSH tunnel before it")
+	return ""
+}
+
+func (l *loader) url(key string, v any) *url.URL {
+	text, _ := v.(string)
+	if text == "" {
+		return nil
+	}
+	u, err := url.Parse(text)
+	if err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" || u.User != nil {
+		l.wrong(key, "not a web address", `write it with its scheme, as in "https://otn.shop.example"`)
+		return nil
+	}
+	return u
+}
+
+func (l *loader) zone(v any) *time.Location {
+	text, _ := v.(string)
+	zone, err := time.LoadLocation(text)
+	if err != nil || text == "Local" {
+		l.wrong("timezone", "unknown time zone "+l.quote("timezone", text), `write an IANA name, as in "America/New_York"`)
+		return time.UTC
+	}
+	return zone
+}
+
+// globs are the files that the patterns find. A pattern that finds none is a fault.
+func (l *loader) globs(v any) []string {
+	patterns, _ := v.([]any)
+	if len(patterns) == 0 && !l.broken {
+		l.wrong("rules", "no rules are named", `write rules: ["rules/*.yaml"]`)
+	}
+	found := map[string]bool{}
+	for i, p := range patterns {
+		files, err := filepath.Glob(l.path(fmt.Sprint(p)))
+		if err != nil || len(files) == 0 {
+			key := fmt.Sprintf("rules.%d", i)
+			l.wrong(key, l.quote(key, p)+" finds no file", "the pattern is relative to the configuration file")
+		}
+		for _, f := range files {
+			found[f] = true
+		}
+	}
+	return sorted(found)
+}
+
+func (l *loader) instances(group string, v any, dir string) []Instance {
+	m, _ := v.(map[string]any)
+	var list []Instance
+	for name, settings := range m {
+		key := group + "." + name
+		fields, _ := settings.(map[string]any)
+		i := Instance{Name: name, Rate: l.rate(key+".rate", fields["rate"])}
+		i.Plugin, i.Builtin = l.program(key+".plugin", fields["plugin"], dir)
+		i.Settings = otn.NewSecret("{}")
+		if inner, ok := fields["config"].(map[string]any); ok {
+			text, err := json.Marshal(inner)
+			if err != nil {
+				l.wrong(key+".config", err.Error(), "")
+			}
+			i.Settings = otn.NewSecret(string(text))
+		} else if fields["config"] != nil {
+			l.wrong(key+".config", "wants keys with values", "")
+		}
+		list = append(list, i)
+	}
+	sort.Slice(list, func(a, b int) bool { return list[a].Name < list[b].Name })
+	return list
+}
+
+// program finds a plugin: a built-in name, a path, or a file in the plugins' folder.
+func (l *loader) program(key string, v any, dir string) (string, bool) {
+	name, _ := v.(string)
+	switch {
+	case name == "":
+		l.wrong(key, "no plugin is named", "name a built-in plugin, a file in plugins.dir, or a path")
+		return "", false
+	case slices.Contains(l.Builtins, name):
+		return name, true
+	case strings.ContainsRune(name, filepath.Separator):
+		name = l.path(name)
+	default:
+		name = filepath.Join(dir, name)
+	}
+	if st, err := os.Stat(name); (err != nil || st.IsDir()) && !l.Door {
+		hint := "built in are " + strings.Join(l.Builtins, ", ")
+		if near := Nearest(fmt.Sprint(v), l.Builtins); near != "" {
+			hint = fmt.Sprintf("did you mean %q?", near)
+		}
+		l.wrong(key, fmt.Sprintf("no plugin %s: it is not built in, and there is no program of that name in plugins.dir", l.quote(key, v)), hint)
+		return "", false
+	}
+	return name, false
+}
+
+// rate reads 40/s, 600/m, 1000/h as messages per second.
+func (l *loader) rate(key string, v any) float64 {
+	text, _ := v.(string)
+	if text == "" {
+		return 0
+	}
+	number, unit, ok := strings.Cut(text, "/")
+	n, err := strconv.ParseFloat(strings.TrimSpace(number), 64)
+	seconds := map[string]float64{"s": 1, "m": 60, "h": 3600}[strings.TrimSpace(unit)]
+	if !ok || err != nil || !(n > 0 && n <= 1e9) || seconds == 0 {
+		l.wrong(key, l.quote(key, text)+" is no rate", "write messages per second, minute or hour: 40/s, 600/m, 1000/h")
+		return 0
+	}
+	return n / seconds
+}

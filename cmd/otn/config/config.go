@@ -1,0 +1,105 @@
+// The configuration of a daemon: otn.yaml with what the environment and the command line change of it.
+
+// Package config reads otn.yaml. Order: defaults, then the file, then the environment (OTN_LISTEN__ADMIN,
+// OTN_DATA_FILE), then flags; a later one wins. All faults are found at once, each with file, line and column.
+package config
+
+import (
+	"net/url"
+	"os"
+	"path/filepath"
+	"sort"
+	"time"
+
+	"github.com/onetimenotify/otn/core/otn"
+)
+
+// Config is what a daemon is started with. Paths are absolute or relative to the working directory.
+type Config struct {
+	File      string         // the file it was read from
+	Data      string         // the store's folder
+	Hooks     string         // address of the public door, host:port
+	Admin     string         // address of the operator's door, host:port, on loopback
+	PublicURL *url.URL       // how the outside reaches the public door; nil: not told
+	Zone      *time.Location // in which the operator reads and writes times
+	Rules     []string       // the rule files that the globs found, sorted
+	Channels  []Instance     // sorted by name
+	Sources   []Instance     // sorted by name
+	Plugins   string         // the folder of plugins that are not built in; may not exist
+	Warnings  []string       // what is odd but not wrong
+
+	entries []Entry
+}
+
+// Instance is one channel or source.
+type Instance struct {
+	Name     string
+	Plugin   string     // the name of a built-in plugin, or the path of a program
+	Builtin  bool       // Plugin is a name
+	Rate     float64    // messages per second; 0: what the plugin declares
+	Settings otn.Secret // the plugin's own configuration as a JSON object, its references resolved
+}
+
+// Entry is one value and where it came from, for people: secrets are masked.
+type Entry struct {
+	Key    string `json:"key"`
+	Value  any    `json:"value"`
+	Origin string `json:"origin"`
+}
+
+// Options say how to read a configuration.
+type Options struct {
+	File  string            // of YAML
+	Env   []string          // NAME=value, as os.Environ gives
+	Flags map[string]string // by key ("listen.admin"), only those that were given
+
+	// Door reads only what a client of the operator's door needs: the settings of plugins, with their
+	// secrets, and the rule files are not looked at.
+	Door bool
+	// Builtins are the names of the built-in plugins.
+	Builtins []string
+}
+
+// Load reads a configuration. An error is Faults, in all their number, or of the file system.
+func Load(o Options) (*Config, error) {
+	source, err := os.ReadFile(o.File)
+	if err != nil {
+		return nil, err
+	}
+	l := &loader{Options: o, env: environ(o.Env), origins: map[string]origin{}}
+	l.dir = filepath.Dir(o.File)
+	l.parse(source)
+	if len(l.faults) > 0 && l.values == nil {
+		return nil, l.faults
+	}
+	tree := l.merge()
+	c := l.build(tree)
+	if len(l.faults) > 0 {
+		l.faults.sort()
+		return nil, l.faults
+	}
+	c.entries = l.entries(tree)
+	return c, nil
+}
+
+// Entries lists every value with its origin, in the order of keys. A secret, and whatever could be one, is masked.
+func (c *Config) Entries() []Entry { return c.entries }
+
+// Defaults are the values that hold when nothing else is said.
+func Defaults() map[string]any {
+	return map[string]any{
+		"data":     "data",
+		"listen":   map[string]any{"hooks": "127.0.0.1:8080", "admin": "127.0.0.1:8081"},
+		"timezone": "UTC",
+		"plugins":  map[string]any{"dir": "plugins"},
+	}
+}
+
+func sorted[V any](m map[string]V) []string {
+	names := make([]string, 0, len(m))
+	for name := range m {
+		names = append(names, name)
+	}
+	sort.Strings(names)
+	return names
+}

@@ -1,0 +1,245 @@
+// What a configuration says, and what is said of a wrong one.
+package config_test
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/onetimenotify/otn/cmd/otn/config"
+)
+
+var update = flag.Bool("update", false, "write the golden files anew")
+
+const good = `data: ./data
+listen: {hooks: "127.0.0.1:0", admin: "localhost:9000"}
+public_url: https://otn.shop.example
+timezone: America/New_York
+rules: ["rules/*.yaml"]
+channels:
+  shop:
+    plugin: messenger
+    rate: 600/m
+    config:
+      page_id: "111"
+      page_token: "${env:PAGE_TOKEN}"
+      app_secret: ["${file:app.txt}", "pre-${env:PAGE_TOKEN}-post"]
+      literal_secret: hunter2hunter2
+      graph_url: http://me:hunter3hunter3@127.0.0.1/v25.0
+      big: 9007199254740993
+      plain: "$${kept}"
+sources:
+  store-1: {plugin: shopify, config: {currency: USD, limit: 3}}
+`
+
+// shop makes a folder with a configuration and what it names.
+func shop(t *testing.T, text string) string {
+	t.Helper()
+	dir := t.TempDir()
+	for name, content := range map[string]string{"otn.yaml": text, "rules/a.yaml": "version: 1\n", "app.txt": "app-canary\n", "other.txt": "elsewhere"} {
+		path := filepath.Join(dir, name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return dir
+}
+
+func builtins() []string { return []string{"messenger", "mock", "shopify"} }
+
+func load(dir string, env []string, flags map[string]string) (*config.Config, error) {
+	return config.Load(config.Options{File: filepath.Join(dir, "otn.yaml"), Env: env, Flags: flags, Builtins: builtins()})
+}
+
+func TestLoad(t *testing.T) {
+	dir := shop(t, good)
+	c, err := load(dir, []string{"PAGE_TOKEN=page-canary"}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c.Data != filepath.Join(dir, "data") || c.Hooks != "127.0.0.1:0" || c.Admin != "localhost:9000" || c.Zone.String() != "America/New_York" {
+		t.Errorf("got %+v", c)
+	}
+	if len(c.Rules) != 1 || c.Rules[0] != filepath.Join(dir, "rules/a.yaml") {
+		t.Errorf("rules %q", c.Rules)
+	}
+	if c.Channels[0].Rate != 10 || !c.Channels[0].Builtin {
+		t.Errorf("channel %+v", c.Channels[0])
+	}
+	want := `{"app_secret":["app-canary","pre-page-canary-post"],"big":9007199254740993,"graph_url":"http://me:hunter3hunter3@127.0.0.1/v25.0",` +
+		`"literal_secret":"hunter2hunter2","page_id":"111","page_token":"page-canary","plain":"${kept}"}`
+	if got := c.Channels[0].Settings.Reveal(); got != want {
+		t.Errorf("settings\n%s\nwant\n%s", got, want)
+	}
+	if got := c.Sources[0].Settings.Reveal(); got != `{"currency":"USD","limit":3}` {
+		t.Errorf("settings %s", got)
+	}
+}
+
+// Defaults < file < environment < flags, and config show says which.
+func TestOrder(t *testing.T) {
+	dir := shop(t, good)
+	env := []string{
+		"PAGE_TOKEN=x", "OTN_LISTEN__ADMIN=127.0.0.1:1", "OTN_LISTEN__HOOKS=127.0.0.1:2",
+		"OTN_CHANNELS__SHOP__CONFIG__PAGE_TOKEN_FILE=" + filepath.Join(dir, "other.txt"),
+		"OTN_SOURCES__STORE_1__CONFIG__LIMIT=4", "OTN_SOURCES__STORE_1__CONFIG__CURRENCY=EUR",
+		"OTN_PORT=tcp://10.0.0.1:80", "OTN_SERVICE_HOST=10.0.0.1",
+	}
+	c, err := load(dir, env, map[string]string{"listen.hooks": "127.0.0.1:3"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c.Admin != "127.0.0.1:1" || c.Hooks != "127.0.0.1:3" {
+		t.Errorf("admin %s hooks %s", c.Admin, c.Hooks)
+	}
+	if got := c.Sources[0].Settings.Reveal(); got != `{"currency":"EUR","limit":4}` {
+		t.Errorf("settings %s", got)
+	}
+	if !strings.Contains(c.Channels[0].Settings.Reveal(), `"page_token":"elsewhere"`) {
+		t.Error("the variable's file was not read")
+	}
+	if len(c.Warnings) != 0 {
+		t.Errorf("a stranger's variables were warned of: %q", c.Warnings)
+	}
+	origins := map[string]string{}
+	for _, e := range c.Entries() {
+		origins[e.Key] = e.Origin
+	}
+	file := filepath.Join(dir, "otn.yaml")
+	for key, want := range map[string]string{
+		"data": file + ":1:7", "listen.admin": "OTN_LISTEN__ADMIN", "listen.hooks": "--listen-hooks", "plugins.dir": "default",
+		"channels.shop.rate": file + ":9:11", "sources.store-1.config.limit": "OTN_SOURCES__STORE_1__CONFIG__LIMIT",
+		"channels.shop.config.page_token": "OTN_CHANNELS__SHOP__CONFIG__PAGE_TOKEN_FILE",
+	} {
+		if origins[key] != want {
+			t.Errorf("%s came from %q, want %q", key, origins[key], want)
+		}
+	}
+}
+
+// Nothing that config prints holds a secret: not the entries, not a fault, not the Config itself.
+func TestSecretsAreNotShown(t *testing.T) {
+	dir := shop(t, good)
+	env := []string{"PAGE_TOKEN=page-canary", "OTN_CHANNELS__SHOP__CONFIG__PAGE_ID=env-canary"}
+	c, err := load(dir, env, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	seen := fmt.Sprintf("%v %+v %#v", c.Entries(), *c, c.Channels)
+	for _, secret := range []string{"page-canary", "env-canary", "app-canary", "hunter2", "hunter3"} {
+		if strings.Contains(seen, secret) {
+			t.Errorf("%s is shown in %s", secret, seen)
+		}
+	}
+	if !strings.Contains(seen, "${env:PAGE_TOKEN}") {
+		t.Error("a reference should be shown as it is written")
+	}
+	_, err = load(shop(t, strings.Replace(good, "rate: 600/m", "rate: ${env:PAGE_TOKEN}", 1)), env, nil)
+	if err == nil || strings.Contains(err.Error(), "page-canary") {
+		t.Errorf("a fault shows a secret: %v", err)
+	}
+}
+
+// A client of the admin door needs no secret and no rule file.
+func TestDoor(t *testing.T) {
+	dir := shop(t, strings.Replace(good, "rules/*", "nowhere/*", 1))
+	o := config.Options{File: filepath.Join(dir, "otn.yaml"), Builtins: builtins(), Door: true}
+	if _, err := config.Load(o); err != nil {
+		t.Fatal(err)
+	}
+	o.Door = false
+	if _, err := config.Load(o); err == nil {
+		t.Fatal("a daemon was started without its secret")
+	}
+}
+
+func TestVariables(t *testing.T) {
+	dir := shop(t, good)
+	env := []string{"PAGE_TOKEN=x", "OTN_DATA=/a", "OTN_DATA_FILE=" + filepath.Join(dir, "other.txt")}
+	if _, err := load(dir, env, nil); err == nil || !strings.Contains(err.Error(), "is set too") {
+		t.Errorf("both were taken: %v", err)
+	}
+	c, err := load(dir, []string{"PAGE_TOKEN=x", "OTN_LISTEN__ADMN=y"}, nil)
+	if err != nil || len(c.Warnings) != 1 || !strings.Contains(c.Warnings[0], "OTN_LISTEN__ADMN") {
+		t.Errorf("%v %+v", err, c)
+	}
+	_, err = load(dir, []string{"PAGE_TOKEN=x", "OTN_LISTEN__ADMIN=0.0.0.0:1"}, nil)
+	if err == nil || !strings.HasPrefix(err.Error(), "OTN_LISTEN__ADMIN: listen.admin: ") {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestMissingFile(t *testing.T) {
+	_, err := config.Load(config.Options{File: filepath.Join(t.TempDir(), "otn.yaml")})
+	if !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("got %v", err)
+	}
+}
+
+// Each file of testdata/wrong has all its faults told, each with line, column, caret and hint.
+func TestFaults(t *testing.T) {
+	files, err := filepath.Glob("testdata/wrong/*.yaml")
+	if err != nil || len(files) == 0 {
+		t.Fatal("no files", err)
+	}
+	for _, file := range files {
+		t.Run(filepath.Base(file), func(t *testing.T) {
+			text, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			dir := shop(t, string(text))
+			_, err = load(dir, nil, nil)
+			var faults config.Faults
+			if !errors.As(err, &faults) {
+				t.Fatalf("got %v, want faults", err)
+			}
+			golden(t, strings.TrimSuffix(file, ".yaml")+".golden", strings.ReplaceAll(err.Error(), dir+"/", "")+"\n")
+		})
+	}
+}
+
+func golden(t *testing.T, file, got string) {
+	t.Helper()
+	if *update {
+		if err := os.WriteFile(file, []byte(got), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got != string(want) {
+		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+}
+
+// Whatever stands in a file, loading it ends, and without a panic.
+func FuzzLoad(f *testing.F) {
+	f.Add([]byte(good))
+	f.Add([]byte("a: &a [*a]\n"))
+	f.Add([]byte("channels: {x: {config: {<<: 1, ? y : z}}}"))
+	f.Add([]byte("- 1\n---\n!!binary x"))
+	dir := f.TempDir()
+	f.Fuzz(func(t *testing.T, text []byte) {
+		file := filepath.Join(dir, "otn.yaml")
+		if err := os.WriteFile(file, text, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		c, err := config.Load(config.Options{File: file, Builtins: builtins()})
+		if err != nil && err.Error() == "" {
+			t.Error("a fault says nothing")
+		}
+		if err == nil {
+			c.Entries()
+		}
+	})
+}
