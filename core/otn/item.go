@@ -65,22 +65,22 @@ type Item struct {
 	Lows         []Low        `json:"lows,omitempty"` // see LowSince
 }
 
-// Low is a price and the moment from which it held.
+// Low is a price and the last moment at which it is known to have held.
 type Low struct {
 	At    time.Time `json:"at"`
 	Price Money     `json:"price"`
 }
 
-// LowSince is the lowest price from t to the last observation, and whether any is known.
+// LowSince is the lowest price that held from t on, and whether any is known.
 // The catalog keeps Lows as a staircase, oldest and lowest first, without the prices that a later one undercut:
-// the first entry at or after t is the answer.
+// the first entry at or after t is the answer, and after the last one the price now.
 func (i *Item) LowSince(t time.Time) (Money, bool) {
 	for _, l := range i.Lows {
 		if !l.At.Before(t) {
 			return l.Price, true
 		}
 	}
-	return Money{}, false
+	return i.Price, i.Known.Has(FactPrice)
 }
 
 // IsSellable is Sellable, or true when it was not told.
