@@ -101,6 +101,10 @@ type Ask struct {
 	Deadline   time.Time
 }
 
+// WindowLength is how long a window stays open after what opened it, where the platform says nothing else.
+// Source: Messenger Platform policy, standard messaging window.
+const WindowLength = 24 * time.Hour
+
 // Window is the time in which a subscriber may be asked.
 type Window struct {
 	Channel    string
