@@ -51,3 +51,16 @@ func Diagnose(err error) []Diagnostic {
 	}
 	return []Diagnostic{{Message: err.Error()}}
 }
+
+// FromDiagnostics writes the faults of a configuration.
+func FromDiagnostics(all []Diagnostic) []*ConfigFault {
+	return each(all, func(d Diagnostic) *ConfigFault { return &ConfigFault{Path: clip(d.Path), Message: clip(d.Message)} })
+}
+
+// ToConfigError reads the faults of a configuration; nil when there are none.
+func ToConfigError(faults []*ConfigFault) error {
+	if len(faults) == 0 {
+		return nil
+	}
+	return &ConfigError{each(faults, func(f *ConfigFault) Diagnostic { return Diagnostic{clip(f.GetPath()), clip(f.GetMessage())} })}
+}

@@ -1,0 +1,152 @@
+// A Process: the host's view of a plugin, the same interfaces that the plugin serves.
+package plugins
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"google.golang.org/protobuf/proto"
+
+	"github.com/onetimenotify/otn/core/otn"
+	"github.com/onetimenotify/otn/plugins/internal/wire"
+)
+
+// Process is one instance of a plugin in a child process. All methods may be called from many goroutines, at any time.
+type Process struct {
+	spec Spec
+
+	mu      sync.Mutex
+	state   State
+	changed chan struct{} // closed at the next change of state
+	release chan struct{} // ends a quarantine
+	running bool
+	life    *life // while ready
+	about   *otn.Description
+}
+
+var (
+	_ otn.Channel   = (*Process)(nil)
+	_ otn.Receiver  = (*Process)(nil)
+	_ otn.Asker     = (*Process)(nil)
+	_ otn.Describer = (*Process)(nil)
+)
+
+// New makes a Process and starts nothing: Run does.
+func New(s Spec) *Process {
+	s.fill()
+	return &Process{spec: s, state: State{Phase: Stopped, Since: time.Now()}, changed: make(chan struct{}), release: make(chan struct{}, 1)}
+}
+
+// Send hands a delivery to the plugin and waits for its answer. Before the plugin is ready and while it is down the answer is
+// Deferred at once: certainly not sent. A ctx that ends while the plugin has the delivery makes it Unknown, and so does the plugin's death.
+func (p *Process) Send(ctx context.Context, d otn.Delivery) (otn.Receipt, error) {
+	l, err := p.alive()
+	if err != nil {
+		return otn.Receipt{}, p.wrap("send", err)
+	}
+	m := wire.FromDelivery(&d)
+	m.Instance = p.spec.Name
+	r, err := l.stream.send(ctx, m, l.about.Capabilities.MaxMessage)
+	return r, p.wrap("send", err)
+}
+
+// Ask has the plugin request consent. Its errors are those of Send.
+func (p *Process) Ask(ctx context.Context, a otn.Ask) (otn.Receipt, error) {
+	l, err := p.alive()
+	if err != nil {
+		return otn.Receipt{}, p.wrap("ask", err)
+	}
+	m := wire.FromAsk(&a)
+	m.Instance = p.spec.Name
+	if _, err := fits(m, 0); err != nil {
+		return otn.Receipt{}, p.wrap("ask", err)
+	}
+	result, err := l.calls.Ask(ctx, m)
+	if err != nil {
+		return otn.Receipt{}, p.wrap("ask", &otn.SendError{Outcome: otn.Unknown, Code: "lost", Err: err})
+	}
+	r, err := wire.ToResult(result)
+	return r, p.wrap("ask", err)
+}
+
+// Receive has the plugin authenticate and decode a webhook call. Errors: otn.ErrUnavailable while the plugin is down,
+// otn.ErrInvalid for a call too large to hand over or an answer that makes no sense, and the plugin's own faults.
+func (p *Process) Receive(ctx context.Context, r otn.Request) (otn.Response, []otn.Record, error) {
+	fail := func(err error) (otn.Response, []otn.Record, error) {
+		return otn.Response{}, nil, p.wrap("receive", err)
+	}
+	l, err := p.alive()
+	if err != nil {
+		return fail(otn.ErrUnavailable)
+	}
+	m := wire.FromRequest(p.spec.Name, &r)
+	if _, err := fits(m, 0); err != nil {
+		return fail(otn.ErrInvalid)
+	}
+	answer, err := l.calls.Receive(ctx, m)
+	if err != nil {
+		return fail(fmt.Errorf("%w: %w", otn.ErrUnavailable, err))
+	}
+	resp, records, err := wire.ToResponse(answer)
+	if err != nil {
+		return fail(err)
+	}
+	return resp, records, nil
+}
+
+// Describe gives what the plugin said when it was configured, also while it is down. Errors: otn.ErrUnavailable before it was ever ready.
+func (p *Process) Describe(context.Context) (otn.Description, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.about == nil {
+		return otn.Description{}, p.wrap("describe", otn.ErrUnavailable)
+	}
+	return *p.about, nil
+}
+
+// alive gives the life that calls go to. Errors: *otn.SendError, Deferred.
+func (p *Process) alive() (*life, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.life != nil {
+		return p.life, nil
+	}
+	return nil, &otn.SendError{
+		Outcome: otn.Deferred, Scope: otn.ChannelScope, Code: "down", After: max(time.Until(p.state.Next), 0),
+		Err: fmt.Errorf("the plugin is %s: %w", p.state.Phase, otn.ErrUnavailable),
+	}
+}
+
+// wrap says where an error was met. A SendError stays one: errors.As finds it, and its text gains nothing it had not.
+func (p *Process) wrap(verb string, err error) error {
+	if err == nil {
+		return nil
+	}
+	if se := (*otn.SendError)(nil); errors.As(err, &se) && se.Err != nil {
+		in := *se
+		in.Err = fmt.Errorf("plugins: %s %s: %w", verb, p.spec.Name, se.Err)
+		return &in
+	} else if se != nil {
+		return se
+	}
+	return fmt.Errorf("plugins: %s %s: %w", verb, p.spec.Name, err)
+}
+
+// fits measures a message, and refuses before it is handed over what could not cross the border: it would end the stream for
+// all others. limit is the plugin's own; 0: none.
+func fits(m proto.Message, limit int) (size int, err error) {
+	if limit <= 0 || limit > wire.MaxDelivery {
+		limit = wire.MaxDelivery
+	}
+	encoded, err := proto.Marshal(m)
+	if err != nil {
+		return 0, &otn.SendError{Outcome: otn.Invalid, Code: "not_utf8", Err: errors.New("a text in it is not UTF-8")}
+	}
+	if len(encoded) > limit {
+		return 0, &otn.SendError{Outcome: otn.Invalid, Code: "too_large", Err: fmt.Errorf("%d bytes, the limit is %d", len(encoded), limit)}
+	}
+	return len(encoded), nil
+}

@@ -1,0 +1,80 @@
+// Where a process stands, for the operator and for who waits until it is ready.
+package plugins
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// Phase is where a process stands in its supervision.
+type Phase string
+
+// The phases.
+const (
+	Starting      Phase = "starting"
+	Ready         Phase = "ready"
+	Backoff       Phase = "backoff"       // it ended unasked; the next start is at Next
+	Misconfigured Phase = "misconfigured" // its file or its configuration is at fault; tried again at Next
+	Quarantined   Phase = "quarantined"   // it crashed too often and is left alone until Release
+	Stopped       Phase = "stopped"       // not run, or not any more
+)
+
+// State is where a process stands.
+type State struct {
+	Phase    Phase
+	Since    time.Time
+	Next     time.Time // of the next start, where one is set
+	PID      int       // while there is a process
+	Restarts int       // starts after the first
+	Err      error     // why the last process ended, or could not be had; a *ConfigError where the configuration was at fault
+}
+
+// State tells where the process stands.
+func (p *Process) State() State {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.state
+}
+
+// Ready waits until the plugin takes calls. Errors: the plugin's when its file or configuration is at fault or it is quarantined, ctx's.
+func (p *Process) Ready(ctx context.Context) error {
+	for {
+		p.mu.Lock()
+		state, changed, running := p.state, p.changed, p.running
+		p.mu.Unlock()
+		switch {
+		case state.Phase == Ready:
+			return nil
+		case state.Phase == Misconfigured, state.Phase == Quarantined, state.Phase == Stopped && running:
+			return fmt.Errorf("plugins: %s is %s: %w", p.spec.Name, state.Phase, errors.Join(state.Err))
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return fmt.Errorf("plugins: %s is %s: %w", p.spec.Name, state.Phase, errors.Join(ctx.Err(), state.Err))
+		}
+	}
+}
+
+// Release ends a quarantine, and the wait of a plugin that is misconfigured or backs off: it is started at once.
+func (p *Process) Release() {
+	select {
+	case p.release <- struct{}{}:
+	default:
+	}
+}
+
+// set changes the state and wakes who waits for it.
+func (p *Process) set(change func(*State)) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	before := p.state.Phase
+	change(&p.state)
+	if p.state.Phase != before {
+		p.state.Since = time.Now()
+	}
+	close(p.changed)
+	p.changed = make(chan struct{})
+}
