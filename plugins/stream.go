@@ -252,9 +252,10 @@ func (s *stream) settled(why error) <-chan struct{} {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.refuse(why)
-	s.empty = make(chan struct{})
+	empty := make(chan struct{})
+	s.empty = empty
 	s.tellEmpty()
-	return s.empty
+	return empty
 }
 
 // tellEmpty closes empty when it is time. The lock is held.
