@@ -1,0 +1,50 @@
+// Texts and moments as webhooks write them: ids as numbers, times as text, in seconds or in milliseconds.
+package messenger
+
+import (
+	"encoding/json"
+	"strings"
+	"time"
+)
+
+// text reads a JSON string as it is, a number as its digits, null as nothing, and anything else as its own JSON.
+type text string
+
+// UnmarshalJSON never fails, so that one odd field does not hide an event.
+func (t *text) UnmarshalJSON(b []byte) error {
+	var s string
+	switch {
+	case string(b) == "null":
+		*t = ""
+	case json.Unmarshal(b, &s) == nil:
+		*t = text(s)
+	default:
+		*t = text(b)
+	}
+	return nil
+}
+
+// moment reads a Unix time in milliseconds or, below 10^12, in seconds. What cannot be read is the zero time.
+type moment struct{ time.Time }
+
+const (
+	firstMillis = 1e12
+	lastMillis  = 1e14 // the year 5138
+)
+
+// UnmarshalJSON never fails.
+func (m *moment) UnmarshalJSON(b []byte) error {
+	m.Time = time.Time{}
+	n, ok := number(b)
+	switch {
+	case !ok || n <= 0 || n >= lastMillis:
+	case n >= firstMillis:
+		m.Time = time.UnixMilli(n).UTC()
+	default:
+		m.Time = time.Unix(n, 0).UTC()
+	}
+	return nil
+}
+
+// blank reports whether there is nothing to read.
+func (t text) blank() bool { return strings.TrimSpace(string(t)) == "" }
