@@ -1,0 +1,208 @@
+// Package channeltest holds what every channel owes its host, as one suite: for an author's own type in process, and for the same
+// plugin across the process border.
+package channeltest
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/onetimenotify/otn/core/otn"
+)
+
+// Channel is what the suite calls: an instance opened by channel.Plugin, or a process.
+type Channel interface {
+	otn.Channel
+	otn.Receiver
+	otn.Describer
+}
+
+// Option changes what Run sends.
+type Option func(*suite)
+
+// Deliver has Run send what make gives: the n-th of deliveries that are all different and that the platform accepts. The suite
+// fills in ids and attempts where they are empty.
+func Deliver(make func(n int) otn.Delivery) Option { return func(s *suite) { s.make = make } }
+
+const (
+	soon    = 10 * time.Second // longer than anything here takes
+	flood   = 200              // deliveries sent at once, in all
+	tooMuch = 20 << 20         // bytes of a message that no platform takes
+)
+
+// Run checks one implementation. open gives a fresh instance that accepts every message, and closes it with the test.
+func Run(t *testing.T, open func(testing.TB) Channel, options ...Option) {
+	s := &suite{open: open, make: sample}
+	for _, o := range options {
+		o(s)
+	}
+	t.Run("describes itself", s.describes)
+	t.Run("accepts a message", s.accepts)
+	t.Run("answers each of many once", s.answersEach)
+	t.Run("starts nothing after the deadline", s.keepsDeadline)
+	t.Run("returns when nobody waits", s.heedsContext)
+	t.Run("survives an oversized message", s.survivesOversize)
+	t.Run("survives an empty delivery", s.survivesNothing)
+	t.Run("refuses a webhook that makes no sense", s.refusesNonsense)
+}
+
+type suite struct {
+	open func(testing.TB) Channel
+	make func(n int) otn.Delivery
+}
+
+// sample is a delivery for who asks for nothing else.
+func sample(n int) otn.Delivery {
+	return otn.Delivery{
+		Token:      otn.NewToken("", fmt.Sprint("channeltest-", n)),
+		Subscriber: otn.Subscriber{ID: "222"},
+		Message:    otn.Message{Text: fmt.Sprint("Message ", n)},
+	}
+}
+
+// delivery is the n-th delivery, ready to be sent.
+func (s *suite) delivery(n int) otn.Delivery {
+	d := s.make(n)
+	if d.ID == (otn.DeliveryID{}) {
+		copy(d.ID[:], fmt.Sprintf("channeltest-%d", n))
+	}
+	d.Attempt = max(d.Attempt, 1)
+	return d
+}
+
+// answered fails the test where Send does not return soon.
+func answered(t testing.TB, c Channel, ctx context.Context, d otn.Delivery) (receipt otn.Receipt, err error) {
+	t.Helper()
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		receipt, err = c.Send(ctx, d)
+	}()
+	select {
+	case <-done:
+	case <-time.After(soon):
+		t.Fatalf("Send did not return within %s", soon)
+	}
+	return receipt, err
+}
+
+func (s *suite) describes(t *testing.T) {
+	d, err := s.open(t).Describe(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d.Name == "" || d.Version == "" {
+		t.Errorf("it has the name %q and the version %q", d.Name, d.Version)
+	}
+	if !d.Capabilities.Sends {
+		t.Error("it does not say that it sends")
+	}
+	if c := d.Capabilities; c.MaxInFlight < 0 || c.MaxMessage < 0 || c.Rate < 0 {
+		t.Errorf("its limits are below zero: %+v", c)
+	}
+	if !json.Valid(d.Schema) {
+		t.Errorf("its schema is no JSON: %q", d.Schema)
+	}
+}
+
+func (s *suite) accepts(t *testing.T) {
+	c := s.open(t)
+	if _, err := answered(t, c, t.Context(), s.delivery(1)); err != nil {
+		t.Errorf("Send: %v", err)
+	}
+}
+
+func (s *suite) answersEach(t *testing.T) {
+	c := s.open(t)
+	about, err := c.Describe(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), soon)
+	defer cancel()
+	work := make(chan int)
+	go func() {
+		defer close(work)
+		for n := range flood {
+			work <- n
+		}
+	}()
+	var tasks sync.WaitGroup
+	for range max(about.Capabilities.MaxInFlight, 1) {
+		tasks.Go(func() {
+			for n := range work {
+				if _, err := c.Send(ctx, s.delivery(n)); err != nil {
+					t.Errorf("delivery %d: %v", n, err)
+				}
+			}
+		})
+	}
+	tasks.Wait()
+}
+
+func (s *suite) keepsDeadline(t *testing.T) {
+	c, d := s.open(t), s.delivery(1)
+	d.Deadline = time.Now().Add(-time.Minute)
+	_, err := answered(t, c, t.Context(), d)
+	if outcome, _ := otn.OutcomeOf(err); outcome != otn.Deferred {
+		t.Errorf("a delivery whose deadline passed is %s, want deferred: %v", outcome, err)
+	}
+	if _, err := answered(t, c, t.Context(), s.delivery(1)); err != nil {
+		t.Errorf("it was started all the same: %v", err)
+	}
+}
+
+func (s *suite) heedsContext(t *testing.T) {
+	c := s.open(t)
+	ctx, cancel := context.WithCancelCause(t.Context())
+	cancel(errors.New("nobody waits"))
+	_, _ = answered(t, c, ctx, s.delivery(1))
+	if _, err := answered(t, c, t.Context(), s.delivery(2)); err != nil {
+		t.Errorf("the next delivery: %v", err)
+	}
+}
+
+func (s *suite) survivesOversize(t *testing.T) {
+	c, d := s.open(t), s.delivery(1)
+	d.Message = otn.Message{Text: strings.Repeat("x", tooMuch)}
+	_, err := answered(t, c, t.Context(), d)
+	if outcome, _ := otn.OutcomeOf(err); outcome == otn.Unknown || outcome == otn.Deferred {
+		t.Errorf("a message of %d bytes is %s, want invalid: %v", tooMuch, outcome, err)
+	}
+	if _, err := answered(t, c, t.Context(), s.delivery(2)); err != nil {
+		t.Errorf("the next delivery: %v", err)
+	}
+}
+
+func (s *suite) survivesNothing(t *testing.T) {
+	c := s.open(t)
+	_, err := answered(t, c, t.Context(), otn.Delivery{})
+	if _, se := otn.OutcomeOf(err); se != nil && se.Code == "panic" {
+		t.Errorf("an empty delivery: %v", err)
+	}
+	if _, err := answered(t, c, t.Context(), s.delivery(2)); err != nil {
+		t.Errorf("the next delivery: %v", err)
+	}
+}
+
+func (s *suite) refusesNonsense(t *testing.T) {
+	c := s.open(t)
+	for _, r := range []otn.Request{
+		{},
+		{Method: "BREW", Path: "/../../etc", Query: map[string][]string{"\xff": {"\xfe"}}},
+		{Method: http.MethodPost, Header: http.Header{"Content-Type": {"application/json"}}, Body: []byte("\xff{")},
+	} {
+		resp, records, err := c.Receive(t.Context(), r)
+		if err != nil {
+			t.Errorf("%s %q: the receiver takes the fault on itself: %v", r.Method, r.Body, err)
+		} else if len(records) > 0 || resp.Status < 400 {
+			t.Errorf("%s %q: status %d and %d records", r.Method, r.Body, resp.Status, len(records))
+		}
+	}
+}
