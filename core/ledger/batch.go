@@ -19,6 +19,7 @@ type Batch struct {
 	Decisions []Decision    // for why
 	Claims    []*Claim      // tokens to take
 	Settles   []*Settlement // and how they ended
+	Redone    []otn.RunID   // runs whose Redo is taken up with this batch: the next Open does not list it again
 
 	// Lazy lets the batch become durable with the next one that is synced: for settlements, which Recover can find again.
 	Lazy bool

@@ -2,6 +2,7 @@
 package ledger
 
 import (
+	"slices"
 	"time"
 
 	"github.com/onetimenotify/otn/core/otn"
@@ -14,7 +15,20 @@ type Candidate struct {
 	ID       otn.TokenID
 	Siblings bool // this person has, or had, another consent on the same line: see Ledger.Siblings
 
-	sealed []byte
+	account string
+	person  otn.PersonID
+	sealed  []byte
+}
+
+// Person is who it is, by the id that needs no unsealing.
+func (c *Candidate) Person() otn.PersonID { return c.person }
+
+// Keep is a copy that outlives the scan.
+func (c *Candidate) Keep() *Candidate {
+	kept := *c
+	kept.Answers = slices.Clone(c.Answers)
+	kept.sealed = slices.Clone(c.sealed)
+	return &kept
 }
 
 // State is where a consent stands.

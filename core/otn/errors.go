@@ -24,6 +24,7 @@ var (
 	ErrUnavailable   = errors.New("not available now")
 	ErrStore         = errors.New("the store is in trouble")
 	ErrForeign       = errors.New("not a data folder of otn")
+	ErrKey           = errors.New("not the key that the store was made with")
 	ErrLocked        = errors.New("in use by another daemon")
 )
 

@@ -1,0 +1,47 @@
+// What the ledger stands on: rows in key order, changed all or none, and marks that outlive the process.
+package ledger
+
+// Engine keeps rows. A row is a key and a value, both bytes that mean nothing to it. One ledger at a time stands on it.
+// Every error is one of the store (otn.ErrStore); after an error of Write nothing is known to be written and every later call fails.
+// Get and Scan may be called from many goroutines, Write from one at a time.
+type Engine interface {
+	// Get yields the value of each key that is there, with the key's index, in the order of keys. The value is lent for the call.
+	Get(keys [][]byte, yield func(i int, value []byte)) error
+	// Scan yields the rows with from <= key < to in byte order until yield returns false. Both slices are lent for the call.
+	Scan(from, to []byte, yield func(key, value []byte) bool) error
+	// Write makes the changes, in order, all or none. Durable: they and everything written before are on disk when it returns.
+	// Without changes it makes durable what was written before.
+	Write(changes []Change, durable bool) error
+
+	Shelf
+	Close() error
+}
+
+// Shelf keeps the marks of open claims. They need not survive a power loss: Find then finds nothing.
+type Shelf interface {
+	// Mark makes n marks, all untouched, under a name that is not taken.
+	Mark(name uint64, n int) (Marks, error)
+	// Find gives back the n marks of a name as an earlier process left them; not ok when they are gone or may be stale.
+	Find(name uint64, n int) (Marks, bool)
+	// Drop forgets a name. Marks that are still held take and give nothing from then on.
+	Drop(name uint64) error
+	// Names lists what is there.
+	Names() ([]uint64, error)
+}
+
+// Change is one change of rows.
+type Change struct {
+	Op    Op
+	Key   []byte
+	Value []byte // of Set; the end, exclusive, of DeleteRange
+}
+
+// Op is what a Change does.
+type Op uint8
+
+// The changes.
+const (
+	Set Op = iota
+	Delete
+	DeleteRange
+)

@@ -1,0 +1,155 @@
+// The ledger itself: how it opens over an engine, and what it holds in memory.
+package ledger
+
+import (
+	"context"
+	"crypto/subtle"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/onetimenotify/otn/core/otn"
+)
+
+// Ledger keeps the promises over one Engine. All methods may be called from many goroutines.
+type Ledger struct {
+	engine Engine
+	safe   *safe
+	queue  queue
+
+	mu        sync.RWMutex // guards what follows; changed by the one who writes, after the write
+	head      uint64
+	newest    time.Time // the newest moment ever recorded
+	numbers   uint64    // the last number given to a topic or a line
+	lines     map[Line]*line
+	lineAt    map[uint64]*line
+	topics    map[string]*topic
+	topicAt   map[uint64]*topic
+	open      map[pageID]*openClaim
+	recovered Recovery
+
+	// Touched by the writer alone.
+	dropping []uint64 // marks whose settlement is written and not yet durable
+	unsynced bool     // something was written that is not durable
+}
+
+// line is one waiting list.
+type line struct {
+	Line
+	id               uint64
+	topic            *topic
+	waiting, claimed int64
+	open             []*openClaim
+}
+
+// topic counts its consents.
+type topic struct {
+	name   string
+	id     uint64
+	counts Counts
+	days   map[uint32]int64 // how many living consents expire on each day
+	lines  []*line
+}
+
+// claimOf finds the open claim that holds a consent of the line.
+func (l *line) claimOf(seq uint64) *openClaim {
+	for _, o := range l.open {
+		if o.has(seq) {
+			return o
+		}
+	}
+	return nil
+}
+
+// The rows of meta.
+const (
+	metaHead   = "head"
+	metaNewest = "newest"
+	metaCheck  = "check"
+)
+
+// Open opens the ledger over an engine, with the master key as NewKey makes it. Before anything else it recovers: every
+// claim that was open when the last process died is settled by its marks, or ends as unknown. now is the moment of that.
+// The ledger owns the engine from then on, and closes it when Open fails.
+// Errors: otn.ErrKey when the store was made with another key, otn.ErrInvalid for a text that is no key, otn.ErrStore.
+func Open(ctx context.Context, e Engine, key otn.Secret, now time.Time) (*Ledger, error) {
+	l := &Ledger{
+		engine:  e,
+		lines:   make(map[Line]*line),
+		lineAt:  make(map[uint64]*line),
+		topics:  make(map[string]*topic),
+		topicAt: make(map[uint64]*topic),
+		open:    make(map[pageID]*openClaim),
+	}
+	if err := l.start(ctx, key, now); err != nil {
+		_ = e.Close()
+		return nil, fmt.Errorf("ledger: open: %w", err)
+	}
+	return l, nil
+}
+
+func (l *Ledger) start(ctx context.Context, key otn.Secret, now time.Time) (err error) {
+	if l.safe, err = newSafe(key); err != nil {
+		return err
+	}
+	if err := l.checkKey(ctx); err != nil {
+		return err
+	}
+	if err := l.load(); err != nil {
+		return err
+	}
+	return l.recover(ctx, now)
+}
+
+// checkKey compares the key with the one that the store was made with; an empty store takes the key.
+func (l *Ledger) checkKey(ctx context.Context) error {
+	want, there, err := l.get(metaKey(metaCheck))
+	switch {
+	case err != nil:
+		return err
+	case there && subtle.ConstantTimeCompare(want, l.safe.check) == 1:
+		return nil
+	case there:
+		return otn.ErrKey
+	}
+	return l.engine.Write([]Change{{Set, metaKey(metaCheck), l.safe.check}}, true)
+}
+
+// Close closes the engine. Claims that are open stay open: the next Open recovers them.
+func (l *Ledger) Close() error {
+	if err := l.engine.Close(); err != nil {
+		return fmt.Errorf("ledger: close: %w", err)
+	}
+	return nil
+}
+
+// Recovered is what Open found of a process that died.
+func (l *Ledger) Recovered() Recovery { return l.recovered }
+
+// Head is the last number given.
+func (l *Ledger) Head() uint64 {
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	return l.head
+}
+
+// get reads one row; the value is the caller's own.
+func (l *Ledger) get(key []byte) (value []byte, there bool, err error) {
+	err = l.engine.Get([][]byte{key}, func(_ int, v []byte) {
+		value, there = append(make([]byte, 0, len(v)), v...), true
+	})
+	return value, there, err
+}
+
+// all reads the rows under a prefix, until yield returns an error.
+func (l *Ledger) all(prefix []byte, yield func(key, value []byte) error) error {
+	var bad error
+	err := l.engine.Scan(prefix, after(prefix), func(k, v []byte) bool {
+		bad = yield(k, v)
+		return bad == nil
+	})
+	if err != nil {
+		return err
+	}
+	return bad
+}

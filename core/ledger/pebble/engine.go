@@ -1,0 +1,204 @@
+// Package pebble is the embedded engine of the ledger, and the only door to Pebble. One folder holds everything:
+//
+//	otn      says that the folder is ours, and in which format
+//	LOCK     held while a daemon has the folder open
+//	store/   Pebble's own files
+//	claims/  the marks of open claims
+package pebble
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+
+	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/bloom"
+	"github.com/cockroachdb/pebble/v2/sstable"
+	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"github.com/onetimenotify/otn/core/ledger"
+	"github.com/onetimenotify/otn/core/otn"
+)
+
+// Options are what a caller may choose. The zero Options are a daemon's.
+type Options struct {
+	// FS holds the store instead of the disk: for tests. The folder's owner, modes and lock are then not looked at.
+	FS vfs.FS
+	// Marks holds the marks of claims beside FS. Nil: a new Memory.
+	Marks *Memory
+	// Still makes the engine start nothing that wakes up by the clock: for virtual time.
+	Still bool
+
+	// OnFatal is called once when the engine can go on no longer; every call fails from then on. It must not block.
+	OnFatal func(error)
+	// OnTrouble is called when something is wrong that the engine can live with: a slow disk, a failed flush. It must not block.
+	OnTrouble func(error)
+}
+
+const (
+	memTable  = 16 << 20
+	cacheSize = 32 << 20
+	format    = pebble.FormatValueSeparation
+	minFormat = pebble.FormatWALSyncChunks // before it, the end of a log can be lost without an error
+)
+
+// engine is Pebble as the ledger sees it.
+type engine struct {
+	shelf
+	db      *pebble.DB
+	release func() error // gives the folder back
+	options Options
+
+	dead   atomic.Pointer[error]
+	closed sync.Once
+}
+
+var _ ledger.Engine = (*engine)(nil)
+
+// settings are Pebble's options. A fresh value for each opening: parts of it cannot be used twice.
+func (e *engine) settings(fs vfs.FS, cache *pebble.Cache) *pebble.Options {
+	o := &pebble.Options{
+		FS:                 fs,
+		FormatMajorVersion: format,
+		Cache:              cache,
+		MemTableSize:       memTable,
+		Logger:             logger{e},
+		EventListener:      e.listener(),
+		ErrorIfNotExists:   true,
+	}
+	for i := range o.Levels {
+		o.Levels[i].Compression = func() *sstable.CompressionProfile { return sstable.FastestCompression }
+		o.Levels[i].FilterPolicy = bloom.FilterPolicy(10)
+	}
+	o.Levels[len(o.Levels)-1].Compression = func() *sstable.CompressionProfile { return sstable.BalancedCompression }
+	if e.options.Still {
+		o.Experimental.CompactionScheduler = pebble.NewConcurrencyLimitSchedulerWithNoPeriodicGrantingForTest()
+	}
+	return o
+}
+
+// Get implements ledger.Engine. Keys in order cost least.
+func (e *engine) Get(keys [][]byte, yield func(i int, value []byte)) error {
+	return e.guard(func() error {
+		if len(keys) == 1 {
+			return e.getOne(keys[0], yield)
+		}
+		it, err := e.db.NewIter(nil)
+		if err != nil {
+			return err
+		}
+		hit := false // the iterator stands on the key before
+		for i, k := range keys {
+			if !hit || !it.Next() || bytes.Compare(it.Key(), k) < 0 {
+				it.SeekGE(k)
+			}
+			if hit = it.Valid() && bytes.Equal(it.Key(), k); hit {
+				v, err := it.ValueAndErr()
+				if err != nil {
+					return errors.Join(err, it.Close())
+				}
+				yield(i, v)
+			} else if it.Error() != nil {
+				break
+			}
+		}
+		return it.Close()
+	})
+}
+
+func (e *engine) getOne(key []byte, yield func(i int, value []byte)) error {
+	v, closer, err := e.db.Get(key)
+	if errors.Is(err, pebble.ErrNotFound) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	yield(0, v)
+	return closer.Close()
+}
+
+// Scan implements ledger.Engine.
+func (e *engine) Scan(from, to []byte, yield func(key, value []byte) bool) error {
+	return e.guard(func() error {
+		it, err := e.db.NewIter(&pebble.IterOptions{LowerBound: from, UpperBound: to})
+		if err != nil {
+			return err
+		}
+		for ok := it.First(); ok; ok = it.Next() {
+			v, err := it.ValueAndErr()
+			if err != nil {
+				return errors.Join(err, it.Close())
+			}
+			if !yield(it.Key(), v) {
+				break
+			}
+		}
+		return it.Close()
+	})
+}
+
+// Write implements ledger.Engine.
+func (e *engine) Write(changes []ledger.Change, durable bool) error {
+	err := e.guard(func() error {
+		sync := pebble.NoSync
+		if durable {
+			sync = pebble.Sync
+		}
+		if len(changes) == 0 {
+			return e.db.LogData(nil, sync)
+		}
+		size := 64
+		for i := range changes {
+			size += len(changes[i].Key) + len(changes[i].Value) + 8
+		}
+		b := e.db.NewBatchWithSize(size)
+		if err := fill(b, changes); err != nil {
+			return errors.Join(err, b.Close())
+		}
+		if err := b.Commit(sync); err != nil {
+			return err
+		}
+		return b.Close()
+	})
+	if err != nil {
+		e.die(err)
+	}
+	return err
+}
+
+func fill(b *pebble.Batch, changes []ledger.Change) error {
+	for i := range changes {
+		c := &changes[i]
+		var err error
+		switch c.Op {
+		case ledger.Set:
+			err = b.Set(c.Key, c.Value, nil)
+		case ledger.Delete:
+			err = b.Delete(c.Key, nil)
+		case ledger.DeleteRange:
+			err = b.DeleteRange(c.Key, c.Value, nil)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Close implements ledger.Engine. A dead engine leaves Pebble as it is: its locks may be held for ever.
+func (e *engine) Close() error {
+	var err error
+	e.closed.Do(func() {
+		if e.dead.Load() == nil {
+			err = e.guard(e.db.Close)
+			closed := fmt.Errorf("the store is closed: %w", otn.ErrStore)
+			e.dead.CompareAndSwap(nil, &closed)
+		}
+		e.shelf.close()
+		err = errors.Join(err, e.release())
+	})
+	return err
+}

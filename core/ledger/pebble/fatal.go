@@ -1,0 +1,98 @@
+// What happens when Pebble cannot go on: the engine dies, nothing is acknowledged, the process lives.
+package pebble
+
+import (
+	"errors"
+	"fmt"
+	"runtime"
+	"strings"
+
+	"github.com/cockroachdb/pebble/v2"
+
+	"github.com/onetimenotify/otn/core/otn"
+)
+
+// fatal is what Fatalf throws through Pebble up to guard.
+type fatal struct{ err error }
+
+// logger is Pebble's logger. Only its last word matters: events tell the rest.
+type logger struct{ e *engine }
+
+func (logger) Infof(string, ...any)  {}
+func (logger) Errorf(string, ...any) {}
+
+// Fatalf ends the engine and does not return, as Pebble demands. Under a call of ours it unwinds to guard, which
+// answers with the error; in a goroutine of Pebble's own it ends that goroutine.
+func (l logger) Fatalf(format string, args ...any) {
+	err := l.e.die(fmt.Errorf(format, args...))
+	if guarded() {
+		panic(fatal{err})
+	}
+	runtime.Goexit()
+}
+
+// guarded reports whether guard is among the callers.
+func guarded() bool {
+	pcs := make([]uintptr, 128)
+	frames := runtime.CallersFrames(pcs[:runtime.Callers(2, pcs)])
+	for {
+		f, more := frames.Next()
+		if strings.HasSuffix(f.Function, "core/ledger/pebble.(*engine).guard") {
+			return true
+		}
+		if !more {
+			return false
+		}
+	}
+}
+
+// guard is the border: a dead engine is not called, what Fatalf throws ends here, and errors are those of the store.
+func (e *engine) guard(call func() error) (err error) {
+	if dead := e.dead.Load(); dead != nil {
+		return *dead
+	}
+	defer func() {
+		if thrown := recover(); thrown != nil {
+			f, ours := thrown.(fatal)
+			if !ours {
+				panic(thrown)
+			}
+			err = f.err
+		}
+	}()
+	if err = call(); err != nil && !errors.Is(err, otn.ErrStore) {
+		err = fmt.Errorf("%w: %w", otn.ErrStore, err)
+	}
+	return err
+}
+
+// die makes every later call fail, and tells OnFatal the first time.
+func (e *engine) die(err error) error {
+	if !errors.Is(err, otn.ErrStore) {
+		err = fmt.Errorf("%w: %w", otn.ErrStore, err)
+	}
+	if e.dead.CompareAndSwap(nil, &err) && e.options.OnFatal != nil {
+		e.options.OnFatal(err)
+	}
+	return *e.dead.Load()
+}
+
+func (e *engine) trouble(err error) {
+	if e.options.OnTrouble != nil && err != nil {
+		e.options.OnTrouble(err)
+	}
+}
+
+// listener hears of what Pebble does by itself. Rotten data ends the engine: what else is rotten, nobody knows.
+func (e *engine) listener() *pebble.EventListener {
+	return &pebble.EventListener{
+		BackgroundError: e.trouble,
+		DataCorruption: func(i pebble.DataCorruptionInfo) {
+			_ = e.die(fmt.Errorf("the store is damaged: %s", i))
+		},
+		DiskSlow: func(i pebble.DiskSlowInfo) { e.trouble(fmt.Errorf("the disk is slow: %s", i)) },
+		WriteStallBegin: func(i pebble.WriteStallBeginInfo) {
+			e.trouble(fmt.Errorf("writes wait for the disk: %s", i))
+		},
+	}
+}

@@ -1,0 +1,250 @@
+// The data folder: whose it is, how it is made, and that one daemon at a time has it.
+package pebble
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"github.com/onetimenotify/otn/core/ledger"
+	"github.com/onetimenotify/otn/core/otn"
+)
+
+// The names in a data folder.
+const (
+	markerName  = "otn"
+	lockName    = "LOCK"
+	storeName   = "store"
+	claimsName  = "claims"
+	newName     = "store.new" // a store in the making
+	markerDraft = "otn.new"
+)
+
+// marker is what the marker file says: the format of the folder.
+const marker = "otn data folder, format 1\n"
+
+// Open opens the data folder dir, and makes it when it is not there or empty.
+// Errors: otn.ErrForeign for a folder with something else in it (nothing is written into it) or of another format,
+// otn.ErrLocked when another daemon has it, otn.ErrInvalid when others can read it, otn.ErrStore.
+func Open(dir string, o Options) (ledger.Engine, error) {
+	e := &engine{options: o}
+	if err := e.open(dir); err != nil {
+		return nil, fmt.Errorf("pebble: open %s: %w", dir, err)
+	}
+	return e, nil
+}
+
+func (e *engine) open(dir string) error {
+	f := folder{FS: e.options.FS, dir: dir}
+	if f.FS == nil {
+		f.FS, f.real = private{vfs.Default}, true
+	}
+	if err := f.enter(); err != nil {
+		return err
+	}
+	release, err := f.lock()
+	if err != nil {
+		return err
+	}
+	if err := e.openIn(&f); err != nil {
+		return errors.Join(err, release())
+	}
+	e.release = release
+	return nil
+}
+
+func (e *engine) openIn(f *folder) error {
+	if err := e.make(f); err != nil {
+		return err
+	}
+	path := f.path(storeName)
+	if desc, err := pebble.Peek(path, f.FS); err != nil {
+		return fmt.Errorf("%w: %w", otn.ErrStore, err)
+	} else if !desc.Exists || desc.FormatMajorVersion < minFormat {
+		return fmt.Errorf("the store has format %d, this otn needs %d: %w", desc.FormatMajorVersion, minFormat, otn.ErrForeign)
+	}
+	shelf, err := e.openShelf(f)
+	if err != nil {
+		return err
+	}
+	db, err := e.openStore(f.FS, path, false)
+	if err != nil {
+		return err
+	}
+	e.shelf, e.db = shelf, db
+	return nil
+}
+
+func (e *engine) openStore(fs vfs.FS, path string, create bool) (db *pebble.DB, err error) {
+	err = e.guard(func() error {
+		cache := pebble.NewCache(cacheSize)
+		defer cache.Unref()
+		o := e.settings(fs, cache)
+		o.ErrorIfNotExists, o.ErrorIfExists = !create, create
+		db, err = pebble.Open(path, o)
+		return err
+	})
+	return db, err
+}
+
+func (e *engine) openShelf(f *folder) (shelf, error) {
+	if !f.real {
+		if e.options.Marks == nil {
+			return NewMemory(), nil
+		}
+		return e.options.Marks, nil
+	}
+	return newMapped(f.path(claimsName))
+}
+
+// make brings an empty folder, or one whose making was cut short, to what Open needs. The marker is written last.
+func (e *engine) make(f *folder) error {
+	if err := f.FS.RemoveAll(f.path(newName)); err != nil {
+		return err
+	}
+	if f.marked {
+		return nil
+	}
+	if !f.has(storeName) {
+		if err := e.makeStore(f); err != nil {
+			return err
+		}
+	}
+	if err := f.FS.MkdirAll(f.path(claimsName), 0o700); err != nil {
+		return err
+	}
+	return f.mark()
+}
+
+// makeStore makes a store aside, opens it a second time so that its log has the format that shows a lost end, and moves it into place.
+func (e *engine) makeStore(f *folder) error {
+	for _, create := range []bool{true, false} {
+		db, err := e.openStore(f.FS, f.path(newName), create)
+		if err == nil {
+			err = e.guard(db.Close)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	if err := f.FS.Rename(f.path(newName), f.path(storeName)); err != nil {
+		return err
+	}
+	return f.sync()
+}
+
+// folder is a data folder on its way to be opened.
+type folder struct {
+	vfs.FS
+	dir    string
+	real   bool // on a disk, with owner and modes
+	names  []string
+	marked bool
+}
+
+func (f *folder) path(name string) string { return f.PathJoin(f.dir, name) }
+func (f *folder) has(name string) bool    { return slices.Contains(f.names, name) }
+
+// enter looks at the folder without changing it, and makes it only when there is none.
+func (f *folder) enter() error {
+	names, err := f.List(f.dir)
+	if errors.Is(err, os.ErrNotExist) {
+		if err := f.MkdirAll(f.dir, 0o700); err != nil {
+			return err
+		}
+		names, err = f.List(f.dir)
+	}
+	if err != nil {
+		return err
+	}
+	f.names = names
+	if err := f.readMarker(); err != nil {
+		return err
+	}
+	if f.real {
+		return checkPrivate(f.dir)
+	}
+	return nil
+}
+
+func (f *folder) readMarker() error {
+	if f.marked = f.has(markerName); !f.marked {
+		return f.unfinished()
+	}
+	file, err := f.Open(f.path(markerName))
+	if err != nil {
+		return err
+	}
+	text, err := io.ReadAll(io.LimitReader(file, 256))
+	if err = errors.Join(err, file.Close()); err != nil {
+		return err
+	}
+	if string(text) != marker {
+		return fmt.Errorf("it says %q: %w", strings.TrimSpace(string(text)), otn.ErrForeign)
+	}
+	if !f.has(storeName) {
+		return fmt.Errorf("its %s is gone: %w", storeName, otn.ErrStore)
+	}
+	return nil
+}
+
+// unfinished accepts a folder without a marker only when it is empty or holds what a making that was cut short leaves.
+func (f *folder) unfinished() error {
+	for _, name := range f.names {
+		switch name {
+		case "lost+found", lockName, newName, markerDraft:
+		case storeName, claimsName:
+			if !f.has(lockName) {
+				return otn.ErrForeign
+			}
+		default:
+			return otn.ErrForeign
+		}
+	}
+	return nil
+}
+
+// lock takes the folder for this process.
+func (f *folder) lock() (release func() error, err error) {
+	if f.real {
+		return lockFile(f.path(lockName), f.dir)
+	}
+	held, err := f.Lock(f.path(lockName))
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", otn.ErrLocked, err)
+	}
+	return held.Close, nil
+}
+
+// mark writes the marker, whole or not at all.
+func (f *folder) mark() error {
+	file, err := f.Create(f.path(markerDraft), vfs.WriteCategoryUnspecified)
+	if err != nil {
+		return err
+	}
+	_, err = file.Write([]byte(marker))
+	if err == nil {
+		err = file.Sync()
+	}
+	if err = errors.Join(err, file.Close()); err != nil {
+		return err
+	}
+	if err := f.Rename(f.path(markerDraft), f.path(markerName)); err != nil {
+		return err
+	}
+	return f.sync()
+}
+
+func (f *folder) sync() error {
+	d, err := f.OpenDir(f.dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
+}

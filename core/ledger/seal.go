@@ -1,0 +1,111 @@
+// What keeps secrets on disk: keys derived from the master key, a key of its own for each consent, and names for people.
+package ledger
+
+import (
+	"crypto/aes"
+	"crypto/cipher"
+	"crypto/hkdf"
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"strings"
+
+	"github.com/onetimenotify/otn/core/otn"
+)
+
+const (
+	masterSize = 32
+	wrapSize   = aes.BlockSize // a data key, wrapped
+	sealTag    = 16
+)
+
+// consentSeal is the additional data of a sealed consent: kind and schema version, so that no other kind of row can stand in.
+var consentSeal = [...]byte{'c', rowVersion}
+
+// NewKey makes a master key as the key file holds it: 32 random bytes in hex.
+func NewKey() otn.Secret {
+	b := make([]byte, masterSize)
+	_, _ = rand.Read(b) // never fails, by its contract
+	return otn.NewSecret(hex.EncodeToString(b))
+}
+
+// safe holds the keys derived from the master key.
+type safe struct {
+	person []byte       // names people
+	check  []byte       // proves to a later Open that the key is the same
+	wrap   cipher.Block // wraps data keys
+}
+
+func newSafe(key otn.Secret) (*safe, error) {
+	master, err := hex.DecodeString(strings.TrimSpace(key.Reveal()))
+	if err != nil || len(master) != masterSize {
+		return nil, fmt.Errorf("the key is not %d bytes in hex: %w", masterSize, otn.ErrInvalid)
+	}
+	var derived [3][]byte
+	for i, use := range []string{"otn person 1", "otn check 1", "otn wrap 1"} {
+		if derived[i], err = hkdf.Key(sha256.New, master, nil, use, masterSize); err != nil {
+			return nil, err
+		}
+	}
+	wrap, err := aes.NewCipher(derived[2])
+	if err != nil {
+		return nil, err
+	}
+	return &safe{person: derived[0], check: derived[1], wrap: wrap}, nil
+}
+
+// Person names a subscriber: a keyed hash of channel and id.
+func (l *Ledger) Person(channel, subscriber string) otn.PersonID {
+	h := hmac.New(sha256.New, l.safe.person)
+	_, _ = h.Write([]byte(channel))
+	_, _ = h.Write([]byte{0})
+	_, _ = h.Write([]byte(subscriber))
+	var sum [sha256.Size]byte
+	var p otn.PersonID
+	copy(p[:], h.Sum(sum[:0]))
+	return p
+}
+
+// seal appends a new wrapped data key, then plain sealed under it, and returns b. A data key seals one text only, so
+// that no nonce is ever used twice; wrapping one random block is one AES block. The token id is the nonce.
+func (s *safe) seal(b []byte, id otn.TokenID, plain []byte) ([]byte, error) {
+	var key, wrapped [wrapSize]byte
+	_, _ = rand.Read(key[:])
+	s.wrap.Encrypt(wrapped[:], key[:])
+	aead, err := dataCipher(key[:])
+	if err != nil {
+		return nil, err
+	}
+	return aead.Seal(append(b, wrapped[:]...), id[:], plain, consentSeal[:]), nil
+}
+
+// open gives the text back that seal sealed: sealed is the wrapped key and what follows.
+func (s *safe) open(dst []byte, id otn.TokenID, sealed []byte) ([]byte, error) {
+	if len(sealed) < wrapSize+sealTag {
+		return nil, errDamaged
+	}
+	var key [wrapSize]byte
+	s.wrap.Decrypt(key[:], sealed[:wrapSize])
+	aead, err := dataCipher(key[:])
+	if err != nil {
+		return nil, err
+	}
+	plain, err := aead.Open(dst, id[:], sealed[wrapSize:], consentSeal[:])
+	if err != nil {
+		return nil, errDamaged
+	}
+	return plain, nil
+}
+
+func dataCipher(key []byte) (cipher.AEAD, error) {
+	block, err := aes.NewCipher(key)
+	if err != nil {
+		return nil, err
+	}
+	return cipher.NewGCM(block)
+}
+
+// errDamaged marks a row that cannot be read: it was written by another version, or changed behind the ledger's back.
+var errDamaged = fmt.Errorf("a row cannot be read: %w", otn.ErrStore)
