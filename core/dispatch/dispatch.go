@@ -1,0 +1,249 @@
+// Package dispatch carries an event through the data path, top to bottom: match, claim, send, settle. It follows the
+// journal behind a durable cursor, decides by the rules, and spends tokens through the channels. Nothing else sends.
+package dispatch
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/onetimenotify/otn/core/ledger"
+	"github.com/onetimenotify/otn/core/otn"
+)
+
+// Shop is what dispatch needs of the catalog.
+type Shop interface {
+	// Snapshot is a subject as it is now; not ok for one that was never seen.
+	Snapshot(s otn.Subject) (otn.Snapshot, bool, error)
+	// Event reads an event of a subject from its row in the journal.
+	Event(e ledger.Entry) (otn.Event, error)
+}
+
+// Clock is the Host's clock.
+type Clock interface {
+	Now() time.Time
+	// Wait returns at until, or earlier when wake is signalled or ctx is done.
+	Wait(ctx context.Context, until time.Time, wake <-chan struct{})
+}
+
+// Config is what a Dispatch is made of.
+type Config struct {
+	Ledger   *ledger.Ledger
+	Shop     Shop
+	Rules    otn.Rules
+	Channels map[string]otn.Channel
+	Rates    map[string]float64                                   // messages per second by channel; missing: what the channel declares
+	Next     func(r otn.Rule, after time.Time) (time.Time, error) // when a rule's cron line comes next
+	Clock    Clock
+	Log      *slog.Logger
+	Ticked   chan<- struct{} // signalled when a timer was set
+}
+
+// Dispatch is the event path. Its loops (Follow, and each Lane's Run and Carry) belong to the Host, which starts and stops them.
+type Dispatch struct {
+	Config
+	rules atomic.Pointer[otn.Rules]
+	lanes map[string]*Lane
+	wake  chan struct{} // something is in the journal or in due
+
+	mu       sync.Mutex
+	due      []ledger.Timer // handed over by the clock, not yet worked on
+	versions map[string]otn.Rules
+	held     map[otn.PersonID]time.Time // subscribers to leave alone until then
+	paused   map[otn.RunID]bool
+}
+
+// New makes a Dispatch and its lanes. It starts nothing and reads nothing.
+func New(c Config) *Dispatch {
+	d := &Dispatch{
+		Config: c, lanes: map[string]*Lane{}, wake: make(chan struct{}, 1),
+		versions: map[string]otn.Rules{}, held: map[otn.PersonID]time.Time{}, paused: map[otn.RunID]bool{},
+	}
+	d.rules.Store(&c.Rules)
+	for name, ch := range c.Channels {
+		d.lanes[name] = newLane(d, name, ch, c.Rates[name])
+	}
+	return d
+}
+
+// Lanes lists the lanes, one for each channel.
+func (d *Dispatch) Lanes() []*Lane {
+	list := make([]*Lane, 0, len(d.lanes))
+	for _, l := range d.lanes {
+		list = append(list, l)
+	}
+	return list
+}
+
+// Lane finds a channel's lane.
+func (d *Dispatch) Lane(channel string) (*Lane, bool) {
+	l, ok := d.lanes[channel]
+	return l, ok
+}
+
+// Current is the version of the rules that decides about new events.
+func (d *Dispatch) Current() otn.Rules { return *d.rules.Load() }
+
+// Reload lets another version decide about new events. Runs that exist are finished by the version that made them.
+func (d *Dispatch) Reload(ctx context.Context, r otn.Rules) error {
+	d.rules.Store(&r)
+	return d.plan(ctx)
+}
+
+// Wake says that the journal has grown.
+func (d *Dispatch) Wake() { signal(d.wake) }
+
+// Take hands over timers that are due. Each is worked on once, and deleted in the batch that does its work.
+func (d *Dispatch) Take(timers []ledger.Timer) {
+	d.mu.Lock()
+	d.due = append(d.due, timers...)
+	d.mu.Unlock()
+	d.Wake()
+}
+
+func (d *Dispatch) taken() []ledger.Timer {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	t := d.due
+	d.due = nil
+	return t
+}
+
+// version finds the rules that made a run: the current ones, or older ones made again from their stored source.
+func (d *Dispatch) version(v string) (otn.Rules, error) {
+	if cur := d.Current(); cur.Version() == v {
+		return cur, nil
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if r, ok := d.versions[v]; ok {
+		return r, nil
+	}
+	doc, ok, err := d.Ledger.Doc(versionKey(v))
+	if err != nil {
+		return nil, err
+	}
+	if !ok {
+		return nil, fmt.Errorf("dispatch: rule version %s: %w", v, otn.ErrNotFound)
+	}
+	r, err := d.Current().Restore(doc.Value)
+	if err != nil {
+		return nil, fmt.Errorf("dispatch: rule version %s: %w", v, err)
+	}
+	if len(d.versions) >= keptVersions {
+		clear(d.versions)
+	}
+	d.versions[v] = r
+	return r, nil
+}
+
+// keptVersions bounds the older versions kept compiled.
+const keptVersions = 64
+
+// Recover takes up what an earlier daemon left: open runs from their start, doubts with their resends, cron lines.
+// Call it once, before the loops.
+func (d *Dispatch) Recover(ctx context.Context) error {
+	if err := d.reopen(); err != nil {
+		return err
+	}
+	if err := d.remindDoubts(ctx); err != nil {
+		return err
+	}
+	if err := d.recall(); err != nil {
+		return err
+	}
+	return d.plan(ctx)
+}
+
+// reopen gives every open run back to its lanes. A lane begins at the head of the line again: it reads which tokens are
+// left, rather than trust how far somebody had got.
+func (d *Dispatch) reopen() error {
+	return d.eachDoc(openPrefix, func(doc ledger.Doc) error {
+		id, err := otn.ParseRunID(doc.Key[len(openPrefix):])
+		if err != nil {
+			return err
+		}
+		run, ok, err := d.Run(id)
+		if err != nil || !ok {
+			return err
+		}
+		for _, l := range d.lanes {
+			state, err := d.laneDoc(run.ID, l.name)
+			if err != nil {
+				return err
+			}
+			if run.Paused != "" {
+				d.paused[run.ID] = true
+			} else if !state.Done {
+				l.add(&task{run: run, rewind: true})
+			}
+		}
+		return nil
+	})
+}
+
+// recall reads what was held back: channels that are paused, subscribers to leave alone.
+func (d *Dispatch) recall() error {
+	err := d.eachDoc(pausePrefix, func(doc ledger.Doc) error {
+		var p Pause
+		if err := decode(doc.Value, &p); err != nil {
+			return err
+		}
+		if l, ok := d.lanes[doc.Key[len(pausePrefix):]]; ok {
+			l.pause(p)
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	return d.eachDoc(holdPrefix, func(doc ledger.Doc) error {
+		var p otn.PersonID
+		var until time.Time
+		if err := p.UnmarshalText([]byte(doc.Key[len(holdPrefix):])); err != nil {
+			return err
+		}
+		if err := decode(doc.Value, &until); err != nil {
+			return err
+		}
+		d.held[p] = until
+		return nil
+	})
+}
+
+func (d *Dispatch) eachDoc(prefix string, do func(ledger.Doc) error) error {
+	after := ""
+	for {
+		docs, err := d.Ledger.Docs(prefix, after, 256)
+		if err != nil || len(docs) == 0 {
+			return err
+		}
+		for _, doc := range docs {
+			if err := do(doc); err != nil {
+				return err
+			}
+		}
+		after = docs[len(docs)-1].Key
+	}
+}
+
+// commit makes a batch true, and lets the clock know of its timers.
+func (d *Dispatch) commit(ctx context.Context, b *ledger.Batch) error {
+	if err := d.Ledger.Commit(ctx, b); err != nil {
+		return fmt.Errorf("dispatch: %w", err)
+	}
+	if len(b.Timers) > 0 {
+		signal(d.Ticked)
+	}
+	return nil
+}
+
+func signal(c chan<- struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
+	}
+}

@@ -1,0 +1,318 @@
+// The journal's reader: each entry is decided once, and the cursor moves in the batch that holds what was decided.
+package dispatch
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/onetimenotify/otn/core/ledger"
+	"github.com/onetimenotify/otn/core/otn"
+)
+
+// TriggerBody is the journal's body of a trigger. The person it names, if any, stands in it as an id only.
+type TriggerBody struct {
+	Trigger otn.Trigger   `json:"trigger"`
+	Person  *otn.PersonID `json:"person,omitempty"`
+}
+
+// stepSize bounds the entries decided in one batch.
+const stepSize = 128
+
+// Follow decides about everything in the journal behind the cursor and about timers that are due, until ctx is done.
+// It is the only one who decides: cron lines and events see each other's decisions in order.
+func (d *Dispatch) Follow(ctx context.Context) error {
+	for ctx.Err() == nil {
+		n, err := d.step(context.WithoutCancel(ctx))
+		if err != nil {
+			return err
+		}
+		if n > 0 {
+			continue
+		}
+		select {
+		case <-d.wake:
+		case <-ctx.Done():
+		}
+	}
+	return nil
+}
+
+// step decides about the next few entries and timers, and returns how many there were.
+func (d *Dispatch) step(ctx context.Context) (int, error) {
+	cursor, err := d.cursor()
+	if err != nil {
+		return 0, err
+	}
+	entries, err := d.Ledger.Journal(cursor, stepSize)
+	if err != nil {
+		return 0, err
+	}
+	dec := d.decider()
+	for _, e := range entries {
+		if err := dec.entry(e); err != nil {
+			return 0, err
+		}
+		cursor = e.Seq
+	}
+	if len(entries) > 0 {
+		dec.put(put(cursorKey, cursor))
+		if err := dec.commit(ctx); err != nil {
+			return 0, err
+		}
+		return len(entries), nil
+	}
+	timers := d.taken()
+	for _, t := range timers {
+		if err := d.timer(ctx, t); err != nil {
+			return 0, err
+		}
+	}
+	return len(timers), nil
+}
+
+func (d *Dispatch) cursor() (n uint64, err error) {
+	doc, ok, err := d.Ledger.Doc(cursorKey)
+	if err != nil || !ok {
+		return 0, err
+	}
+	return n, decode(doc.Value, &n)
+}
+
+// Lag is how many numbers of the journal are not decided yet.
+func (d *Dispatch) Lag() (uint64, error) {
+	cursor, err := d.cursor()
+	return d.Ledger.Head() - min(cursor, d.Ledger.Head()), err
+}
+
+// decider gathers decisions into one batch. It sees its own decisions: last holds rule state not yet on disk.
+type decider struct {
+	d     *Dispatch
+	rules otn.Rules
+	batch ledger.Batch
+	docs  map[string]*ledger.Doc
+	runs  []*Run
+}
+
+func (d *Dispatch) decider() *decider {
+	return &decider{d: d, rules: d.Current(), docs: map[string]*ledger.Doc{}}
+}
+
+// put adds a document; a later one under the same key replaces it.
+func (x *decider) put(doc *ledger.Doc) {
+	if have, ok := x.docs[doc.Key]; ok {
+		*have = *doc
+		return
+	}
+	x.docs[doc.Key] = doc
+	x.batch.Docs = append(x.batch.Docs, doc)
+}
+
+// commit makes the decisions true and hands the new runs to the lanes.
+func (x *decider) commit(ctx context.Context) error {
+	if err := x.d.commit(ctx, &x.batch); err != nil {
+		return err
+	}
+	for _, run := range x.runs {
+		if x.docs[runKey(run.ID)].Kept {
+			continue // made before, by somebody who died before moving the cursor
+		}
+		for _, l := range x.d.lanes {
+			l.add(&task{run: run})
+		}
+	}
+	return nil
+}
+
+func (x *decider) entry(e ledger.Entry) error {
+	switch otn.EventKind(e.Kind) {
+	case otn.ItemChanged, otn.CollectionChanged:
+		ev, err := x.d.Shop.Event(e)
+		if err != nil {
+			return err
+		}
+		return x.event(ev, nil)
+	case otn.Triggered:
+		return x.trigger(e)
+	case ledger.GrantEntry:
+		return x.grant(e)
+	}
+	return nil // acts of an operator are for readers of the journal
+}
+
+func (x *decider) trigger(e ledger.Entry) error {
+	var body TriggerBody
+	if err := decode(e.Body, &body); err != nil {
+		return err
+	}
+	ev := otn.Event{Seq: e.Seq, Kind: otn.Triggered, At: e.At, Trigger: &body.Trigger, Cause: "e" + strconv.FormatUint(e.Seq, 10)}
+	if body.Trigger.Subject != "" {
+		ev.Subject = otn.Subject{Kind: otn.ItemKind, ID: body.Trigger.Subject}
+		now, _, err := x.d.Shop.Snapshot(ev.Subject)
+		if err != nil {
+			return err
+		}
+		ev.Now, ev.Was = now, now
+	}
+	return x.event(ev, body.Person)
+}
+
+// grant remembers the facts at which a line began to wait, for rules whose cron line compares with them. Where the
+// subject has changed since, that change is in the journal behind this grant and says itself what was before.
+func (x *decider) grant(e ledger.Entry) error {
+	var g ledger.GrantBody
+	if err := decode(e.Body, &g); err != nil {
+		return err
+	}
+	if !g.First {
+		return nil
+	}
+	for _, r := range x.rules.List() {
+		if r.Topic != g.Topic || !r.State || r.Cron == "" {
+			continue
+		}
+		s := subjectOf(r, g.Subject)
+		now, _, err := x.d.Shop.Snapshot(s)
+		if err != nil {
+			return err
+		}
+		if now.Rev < e.Seq {
+			x.put(put(lastKey(r.ID, s), otn.Last{At: e.At, Now: now}))
+		}
+	}
+	return nil
+}
+
+// event decides every rule that the event concerns and somebody waits for.
+func (x *decider) event(e otn.Event, person *otn.PersonID) error {
+	if !x.concerns(e) {
+		return nil
+	}
+	var failed error
+	matches := x.rules.Match(e, func(rule string) (otn.Last, bool) {
+		last, ok, err := x.last(rule, e.Subject)
+		if err != nil {
+			failed = err
+		}
+		return last, ok
+	})
+	if failed != nil {
+		return failed
+	}
+	for _, m := range matches {
+		x.match(e, m, person)
+	}
+	return nil
+}
+
+// concerns reports whether anybody waits on a line of a rule that could be on the event.
+func (x *decider) concerns(e otn.Event) bool {
+	for _, r := range x.rules.List() {
+		if (e.Rule == "" || e.Rule == r.ID) && x.d.Ledger.Pending(lineOf(r, e.Subject)) > 0 {
+			return true
+		}
+	}
+	return false
+}
+
+func (x *decider) last(rule string, s otn.Subject) (last otn.Last, ok bool, err error) {
+	if doc, ok := x.docs[lastKey(rule, s)]; ok {
+		return last, true, decode(doc.Value, &last)
+	}
+	doc, ok, err := x.d.Ledger.Doc(lastKey(rule, s))
+	if err != nil || !ok {
+		return last, false, err
+	}
+	return last, true, decode(doc.Value, &last)
+}
+
+// match writes down what one rule said of an event: a run where it is worth looking at the consents, else why not.
+func (x *decider) match(e otn.Event, m otn.Match, person *otn.PersonID) {
+	line := lineOf(m.Rule, e.Subject)
+	if x.d.Ledger.Pending(line) == 0 {
+		return
+	}
+	again := x.lookedAgain(e, m)
+	if m.Rule.State && (!again || m.Rule.AtMatters) {
+		x.put(put(lastKey(m.Rule.ID, e.Subject), otn.Last{At: e.At, Now: e.Now}))
+	}
+	if again {
+		return
+	}
+	subject := subjectOf(m.Rule, e.Subject.ID)
+	why := ledger.Decision{Line: line, At: e.At, Rule: m.Rule.ID, Verdict: m.Verdict, Because: m.Because}
+	if m.Verdict == otn.Yes {
+		run := &Run{
+			ID: otn.NewRunID(m.Rule.ID, subject, e.Cause, e.At), Rule: m.Rule.ID, Version: x.rules.Version(), Topic: m.Rule.Topic,
+			Subject: subject, Cause: e.Kind, At: e.At, Was: e.Was, First: e.First, Last: m.Last, Trigger: withoutPerson(e.Trigger), Person: person, Below: below(e, x.d.Ledger.Head()),
+		}
+		x.open(run)
+		why.Run = run.ID
+	}
+	x.put(once(versionKey(x.rules.Version()), x.rules.Source()))
+	why.Facts = encode(Decided{Version: x.rules.Version(), Facts: otn.Facts{
+		Rule: m.Rule.ID, At: e.At, Now: e.Now, Was: e.Was, First: e.First, Last: m.Last, Trigger: withoutPerson(e.Trigger)}})
+	x.batch.Decisions = append(x.batch.Decisions, why)
+}
+
+// lookedAgain reports whether a cron line came to the same facts with nothing to tell: no news for why.
+func (x *decider) lookedAgain(e otn.Event, m otn.Match) bool {
+	if e.Kind != otn.CronDue || m.Verdict == otn.Yes {
+		return false
+	}
+	last, ok, err := x.last(m.Rule.ID, e.Subject)
+	return err == nil && ok && last.Now.Rev == e.Now.Rev
+}
+
+// Decided is what a decision was made from: enough to decide it again for one person, and to say why.
+type Decided struct {
+	Version string    `json:"version"`
+	Facts   otn.Facts `json:"facts"`
+}
+
+// open adds a run to the batch.
+func (x *decider) open(run *Run) {
+	x.put(once(runKey(run.ID), encode(run)))
+	x.put(once(openPrefix+run.ID.String(), []byte("{}")))
+	x.runs = append(x.runs, run)
+}
+
+// below is the number behind which consents are younger than the event. What has none of its own takes all there are.
+func below(e otn.Event, head uint64) uint64 {
+	if e.Seq > 0 {
+		return e.Seq
+	}
+	return head + 1
+}
+
+func lineOf(r otn.Rule, s otn.Subject) ledger.Line {
+	return ledger.Line{Topic: r.Topic, Subject: subjectOf(r, s.ID).ID}
+}
+
+func subjectOf(r otn.Rule, id string) otn.Subject {
+	if r.Kind == otn.NoSubject || r.Kind == "" {
+		return otn.Subject{}
+	}
+	return otn.Subject{Kind: r.Kind, ID: id}
+}
+
+// withoutPerson is a trigger as it may be kept: nothing personal is in a document.
+func withoutPerson(t *otn.Trigger) *otn.Trigger {
+	if t == nil {
+		return nil
+	}
+	bare := *t
+	bare.Subscriber = otn.Subscriber{}
+	return &bare
+}
+
+// TriggerEntry is the journal row of a trigger at a moment.
+func TriggerEntry(t otn.Trigger, person *otn.PersonID, now time.Time) *ledger.Entry {
+	body, err := json.Marshal(TriggerBody{*withoutPerson(&t), person})
+	if err != nil {
+		panic(fmt.Sprintf("dispatch: a trigger does not encode: %v", err))
+	}
+	return &ledger.Entry{At: now, Kind: string(otn.Triggered), Body: body}
+}

@@ -1,0 +1,367 @@
+// A lane is one channel's part of every run: it selects, claims and settles page by page, at the channel's pace.
+package dispatch
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"math"
+	"sync"
+	"time"
+
+	"github.com/onetimenotify/otn/core/ledger"
+	"github.com/onetimenotify/otn/core/otn"
+)
+
+// Lane carries runs through one channel. Run is its loop; Carry is run by as many goroutines as may send at once.
+type Lane struct {
+	d       *Dispatch
+	name    string
+	channel otn.Channel
+	rate    float64 // configured; 0: the channel's own
+	log     *slog.Logger
+
+	wake chan struct{}
+	jobs chan job
+
+	mu     sync.Mutex
+	tasks  []*task
+	paused *Pause
+
+	// Of Run's goroutine alone.
+	can      otn.Capabilities
+	account  string
+	pace     pace
+	progress map[otn.RunID]*Progress
+	prev     *page // claimed and answered, not yet settled
+	invalid  int   // answers in a row
+	backoff  time.Duration
+}
+
+// task is something a lane has to do: a run from its cursor on, a few consents of a run again, or a doubt.
+type task struct {
+	run    *Run
+	rewind bool     // from the head of the line again
+	seqs   []uint64 // nil: from the cursor on
+	doubt  *otn.DeliveryID
+	timer  *ledger.TimerID // deleted in the batch that does the work
+}
+
+// MaxCarriers is how many sends a lane makes at once at the most.
+const MaxCarriers = 64
+
+func newLane(d *Dispatch, name string, ch otn.Channel, rate float64) *Lane {
+	return &Lane{
+		d: d, name: name, channel: ch, rate: rate, log: d.Log.With("channel", name),
+		wake: make(chan struct{}, 1), jobs: make(chan job), progress: map[otn.RunID]*Progress{},
+	}
+}
+
+// Name is the channel's instance name.
+func (l *Lane) Name() string { return l.name }
+
+func (l *Lane) add(t *task) {
+	l.mu.Lock()
+	l.tasks = append(l.tasks, t)
+	l.mu.Unlock()
+	signal(l.wake)
+}
+
+// take is the next task; runs take turns.
+func (l *Lane) take() *task {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(l.tasks) == 0 {
+		return nil
+	}
+	t := l.tasks[0]
+	l.tasks = l.tasks[1:]
+	return t
+}
+
+// Paused says why the lane sends nothing, if it does not.
+func (l *Lane) Paused() (Pause, bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.paused == nil {
+		return Pause{}, false
+	}
+	return *l.paused, true
+}
+
+func (l *Lane) pause(p Pause) {
+	l.mu.Lock()
+	l.paused = &p
+	l.mu.Unlock()
+}
+
+func (l *Lane) resume() {
+	l.mu.Lock()
+	l.paused = nil
+	l.mu.Unlock()
+	signal(l.wake)
+}
+
+// Run works until ctx is done; what has been handed over by then is answered and settled before it returns.
+func (l *Lane) Run(ctx context.Context) error {
+	store := context.WithoutCancel(ctx)
+	defer close(l.jobs)
+	for ctx.Err() == nil {
+		if until, waits := l.waits(); waits {
+			if err := l.settle(store); err != nil {
+				return err
+			}
+			l.d.Clock.Wait(ctx, until, l.wake)
+			continue
+		}
+		t := l.take()
+		if t == nil {
+			if err := l.settle(store); err != nil {
+				return err
+			}
+			select {
+			case <-l.wake:
+			case <-ctx.Done():
+			}
+			continue
+		}
+		more, err := l.turn(ctx, store, t)
+		if err != nil {
+			return fmt.Errorf("dispatch: %s: %w", l.name, err)
+		}
+		if more {
+			l.add(t)
+		}
+	}
+	return l.settle(store)
+}
+
+// waits reports whether the channel is paused, and until when; a pause that is over is forgotten.
+func (l *Lane) waits() (time.Time, bool) {
+	p, ok := l.Paused()
+	if !ok {
+		return time.Time{}, false
+	}
+	now := l.d.Clock.Now()
+	if p.Until.IsZero() {
+		return now.Add(time.Hour), true
+	}
+	if p.Until.After(now) {
+		return p.Until, true
+	}
+	l.resume()
+	return time.Time{}, false
+}
+
+// turn does one page of a task, and reports whether there is more to do.
+func (l *Lane) turn(ctx, store context.Context, t *task) (more bool, err error) {
+	if t.run != nil && l.d.isPaused(t.run.ID) {
+		return false, l.settle(store)
+	}
+	if err := l.describe(ctx); err != nil {
+		l.breathe(err)
+		return true, nil
+	}
+	if t.doubt != nil {
+		return false, l.resend(ctx, store, t)
+	}
+	state, err := l.progressOf(t)
+	if err != nil {
+		return false, err
+	}
+	pg, err := l.fill(t, state)
+	if err != nil {
+		return false, l.stop(store, t.run, err)
+	}
+	if len(pg.picks) == 0 {
+		return l.nobody(store, t, state, pg)
+	}
+	if err := l.claim(store, t, state, pg); err != nil {
+		return false, err
+	}
+	l.carry(ctx, pg)
+	l.judge(pg)
+	l.prev = pg
+	return t.seqs == nil, nil
+}
+
+// nobody ends a turn that found nobody to tell: the run goes on behind them, or this lane is done with it.
+func (l *Lane) nobody(store context.Context, t *task, state *Progress, pg *page) (more bool, err error) {
+	state.Tally.add(pg.counts)
+	if t.seqs != nil || pg.end {
+		return false, l.finish(store, t, state, pg)
+	}
+	if len(pg.wait) > 0 {
+		return true, l.commit(store, &ledger.Batch{Timers: l.retries(pg)})
+	}
+	return true, nil
+}
+
+// describe asks the channel what it can do and whose account it sends from.
+func (l *Lane) describe(ctx context.Context) error {
+	describer, ok := l.channel.(otn.Describer)
+	if !ok {
+		l.can = otn.Capabilities{Sends: true}
+		return nil
+	}
+	d, err := describer.Describe(ctx)
+	if err != nil {
+		return err
+	}
+	l.can, l.account = d.Capabilities, d.Account
+	return nil
+}
+
+// The wait of a lane whose channel is not there, or wants a rest and does not say how long; doubling.
+const (
+	firstBreath = 250 * time.Millisecond
+	lastBreath  = 30 * time.Second
+)
+
+// breathe waits for a channel that is not there.
+func (l *Lane) breathe(err error) {
+	l.backoff = min(max(l.backoff*2, firstBreath), lastBreath)
+	l.pause(Pause{Until: l.d.Clock.Now().Add(l.backoff), Reason: err.Error()})
+}
+
+// progressOf is how far this lane is with a run. What was read once is kept while the run is open.
+func (l *Lane) progressOf(t *task) (*Progress, error) {
+	p, ok := l.progress[t.run.ID]
+	if !ok {
+		read, err := l.d.laneDoc(t.run.ID, l.name)
+		if err != nil {
+			return nil, err
+		}
+		p = &read
+		l.progress[t.run.ID] = p
+	}
+	if t.rewind {
+		p.Again, p.Cursor, p.Done = max(p.Again, p.Cursor), 0, false
+		t.rewind = false
+	}
+	return p, nil
+}
+
+// size is how many consents a page may claim: what the channel sends in a second.
+func (l *Lane) size() int {
+	r := l.limit()
+	if r == 0 {
+		return maxPage
+	}
+	return int(math.Min(math.Max(r, 1), maxPage))
+}
+
+const maxPage = 1000
+
+// limit is the channel's pace in messages per second, 0 for none.
+func (l *Lane) limit() float64 {
+	if l.rate > 0 && (l.can.Rate == 0 || l.rate < l.can.Rate) {
+		return l.rate
+	}
+	return l.can.Rate
+}
+
+// finish closes this lane's part of a run; the last lane to do so closes the run.
+func (l *Lane) finish(store context.Context, t *task, state *Progress, pg *page) error {
+	b := l.settlement()
+	b.Timers = append(b.Timers, l.retries(pg)...)
+	if t.timer != nil {
+		b.Done = append(b.Done, *t.timer)
+	}
+	if t.seqs == nil {
+		state.Done = true
+	}
+	b.Docs = append(b.Docs, put(laneKey(t.run.ID, l.name), state))
+	l.d.mu.Lock()
+	defer l.d.mu.Unlock()
+	if t.seqs == nil && l.d.lastLane(t.run.ID, l.name) {
+		b.Docs = append(b.Docs, drop(openPrefix+t.run.ID.String()))
+	}
+	if err := l.commit(store, b); err != nil {
+		return err
+	}
+	if state.Done {
+		delete(l.progress, t.run.ID)
+	}
+	return nil
+}
+
+// lastLane reports whether every other lane is done with a run.
+func (d *Dispatch) lastLane(id otn.RunID, name string) bool {
+	for other := range d.lanes {
+		if p, err := d.laneDoc(id, other); other != name && (err != nil || !p.Done) {
+			return false
+		}
+	}
+	return true
+}
+
+// stop pauses a run that cannot go on; the other runs do.
+func (l *Lane) stop(store context.Context, run *Run, why error) error {
+	l.log.Error("run paused", "run", run.ID, "rule", run.Rule, "why", why)
+	return l.d.Pause(store, run.ID, why.Error())
+}
+
+// Pause keeps a run from sending until Resume. Its tasks end at their next turn.
+func (d *Dispatch) Pause(ctx context.Context, id otn.RunID, why string) error {
+	d.setPaused(id, true)
+	return d.mark(ctx, id, why)
+}
+
+func (d *Dispatch) setPaused(id otn.RunID, paused bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if paused {
+		d.paused[id] = true
+	} else {
+		delete(d.paused, id)
+	}
+}
+
+func (d *Dispatch) isPaused(id otn.RunID) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.paused[id]
+}
+
+// Resume lets a paused run go on: it looks again at everybody who still waits. ErrRefused for a run that is not paused.
+func (d *Dispatch) Resume(ctx context.Context, id otn.RunID) error {
+	run, ok, err := d.Run(id)
+	if err != nil || !ok {
+		return fmt.Errorf("dispatch: run %s: %w", id, errOr(err, otn.ErrNotFound))
+	}
+	if run.Paused == "" {
+		return fmt.Errorf("dispatch: run %s is not paused: %w", id, otn.ErrRefused)
+	}
+	if err := d.mark(ctx, id, ""); err != nil {
+		return err
+	}
+	d.setPaused(id, false)
+	run.Paused = ""
+	for _, l := range d.lanes {
+		l.add(&task{run: run, rewind: true})
+	}
+	return nil
+}
+
+func errOr(err, or error) error {
+	if err != nil {
+		return err
+	}
+	return or
+}
+
+// mark writes why a run is paused, or that it is not.
+func (d *Dispatch) mark(ctx context.Context, id otn.RunID, why string) error {
+	doc, ok, err := d.Ledger.Doc(runKey(id))
+	if err != nil || !ok {
+		return errOr(err, otn.ErrNotFound)
+	}
+	var run Run
+	if err := decode(doc.Value, &run); err != nil {
+		return err
+	}
+	run.Paused = why
+	doc.Value = encode(run)
+	return d.commit(ctx, &ledger.Batch{Docs: []*ledger.Doc{&doc}})
+}

@@ -1,0 +1,195 @@
+// Doubts: deliveries that nobody can tell about, tried again where the platform itself refuses a second use.
+package dispatch
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/onetimenotify/otn/core/ledger"
+	"github.com/onetimenotify/otn/core/otn"
+)
+
+func resendTimer(id otn.DeliveryID, channel string, due time.Time) ledger.Timer {
+	return ledger.Timer{TimerID: ledger.TimerID{Due: due, ID: ResendTimer + "/" + id.String()}, Kind: ResendTimer, Body: encode(resendBody{id, channel})}
+}
+
+// remindDoubts sets the resend of every doubt. The moment follows from the delivery alone, so that setting it again changes nothing.
+func (d *Dispatch) remindDoubts(ctx context.Context) error {
+	var after otn.DeliveryID
+	for {
+		list, err := d.Ledger.Doubts(after, 256)
+		if err != nil || len(list) == 0 {
+			return err
+		}
+		var b ledger.Batch
+		for _, doubt := range list {
+			if due, ok := nextResend(doubt); ok {
+				b.Timers = append(b.Timers, resendTimer(doubt.ID, doubt.Channel, due))
+			}
+			after = doubt.ID
+		}
+		if len(b.Timers) > 0 {
+			if err := d.commit(ctx, &b); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// nextResend is when a doubt is tried again. One whose daemon died is tried at once: its first attempt can no longer be under way.
+func nextResend(doubt ledger.Delivery) (time.Time, bool) {
+	if doubt.Probably || doubt.Attempts > len(resendWaits) {
+		return time.Time{}, false
+	}
+	if doubt.Code == ledger.Recovered && doubt.Attempts <= 1 {
+		return doubt.At, true
+	}
+	return doubt.At.Add(resendWaits[max(doubt.Attempts, 1)-1]), true
+}
+
+// resend tries a doubt again: the same token, the identical text, the same account. Sent ends it, "already used" marks it
+// as probably delivered, and anything else leaves it as it is.
+func (l *Lane) resend(ctx, store context.Context, t *task) error {
+	if err := l.settle(store); err != nil {
+		return err
+	}
+	done := &ledger.Batch{Done: []ledger.TimerID{*t.timer}}
+	doubt, c, ok, err := l.d.Ledger.Doubt(*t.doubt)
+	if err != nil {
+		return err
+	}
+	if !ok || doubt.Probably || !l.can.SingleUseToken || doubt.Account != l.account {
+		return l.commit(store, done)
+	}
+	message, err := l.sameText(doubt, c)
+	if err != nil {
+		l.log.Error("a doubt cannot be sent again", "delivery", doubt.ID, "why", err)
+		return l.commit(store, done)
+	}
+	if !l.pace.wait(ctx, l.d.Clock, l.limit()) {
+		return nil // the timer is on disk
+	}
+	if err := l.d.Ledger.Retry(store, doubt.ID, l.d.Clock.Now()); err != nil {
+		return ignoreGone(err)
+	}
+	receipt, err := l.again(store, doubt, c, message)
+	outcome, se := otn.OutcomeOf(err)
+	r := ledger.Result{Outcome: outcome, At: l.d.Clock.Now(), ProviderID: receipt.ProviderID, Code: receipt.Code}
+	if se != nil {
+		r.Code, r.Detail = se.Code, detail(se)
+	}
+	probably := outcome == otn.Refused
+	if outcome != otn.Sent {
+		r.Outcome = otn.Unknown
+	}
+	if err := l.d.Ledger.Resolve(store, doubt.ID, r, probably); err != nil {
+		return ignoreGone(err)
+	}
+	if outcome == otn.Sent {
+		if err := l.d.Resolved(store, doubt.ID.Run(), Tally{Sent: 1, Unknown: -1}); err != nil {
+			return err
+		}
+	}
+	if outcome == otn.Deferred && se.Scope == otn.ChannelScope {
+		l.pause(Pause{Until: r.At.Add(max(se.After, firstBreath)), Reason: se.Error()})
+	}
+	return l.remind(store, doubt.ID, done)
+}
+
+// remind replaces a resend's timer by that of the next attempt, if there is one.
+func (l *Lane) remind(store context.Context, id otn.DeliveryID, done *ledger.Batch) error {
+	now, ok, err := l.d.Ledger.Delivery(id)
+	if err != nil {
+		return err
+	}
+	if due, again := nextResend(now); ok && again && now.Outcome == otn.Unknown {
+		done.Timers = append(done.Timers, resendTimer(id, l.name, due))
+	}
+	return l.commit(store, done)
+}
+
+// sameText renders what the first attempt carried, from the facts of its claim and the rules of its run.
+func (l *Lane) sameText(doubt *ledger.Doubt, c *ledger.Candidate) (otn.Message, error) {
+	run, ok, err := l.d.Run(doubt.ID.Run())
+	if err != nil || !ok {
+		return otn.Message{}, fmt.Errorf("dispatch: run of %s: %w", doubt.ID, errOr(err, otn.ErrNotFound))
+	}
+	rules, err := l.d.version(run.Version)
+	if err != nil {
+		return otn.Message{}, err
+	}
+	var facts otn.Facts
+	if err := decode(doubt.Facts, &facts); err != nil {
+		return otn.Message{}, err
+	}
+	page, err := rules.Open(facts)
+	if err != nil {
+		return otn.Message{}, err
+	}
+	return page.Render(&c.Consent, &l.can)
+}
+
+func (l *Lane) again(ctx context.Context, doubt *ledger.Doubt, c *ledger.Candidate, m otn.Message) (otn.Receipt, error) {
+	ctx, cancel := context.WithTimeout(ctx, SendTimeout)
+	defer cancel()
+	return l.attempt(ctx, otn.Delivery{
+		ID: doubt.ID, Channel: l.name, Token: c.Token, Subscriber: c.Subscriber, Message: m, Attempt: doubt.Attempts + 1,
+		Deadline: l.d.Clock.Now().Add(SendTimeout),
+	})
+}
+
+// Resolved counts doubts of a run that ended later.
+func (d *Dispatch) Resolved(ctx context.Context, id otn.RunID, change Tally) error {
+	key := laneKey(id, "~resolved")
+	for {
+		doc, _, err := d.Ledger.Doc(key)
+		if err != nil {
+			return err
+		}
+		var p Progress
+		if doc.Value != nil {
+			if err := decode(doc.Value, &p); err != nil {
+				return err
+			}
+		}
+		p.Tally.add(change)
+		err = d.commit(ctx, &ledger.Batch{Docs: []*ledger.Doc{{Key: key, Value: encode(p), Rev: doc.Rev}}})
+		if !errors.Is(err, otn.ErrConflict) {
+			return err
+		}
+	}
+}
+
+// ignoreGone takes an error that says that a doubt was ended meanwhile, by an echo or an operator, for good.
+func ignoreGone(err error) error {
+	if errors.Is(err, otn.ErrNotFound) {
+		return nil
+	}
+	return err
+}
+
+// Notice pauses or resumes a channel as the platform says. The documents go into the batch that records the notice.
+func (d *Dispatch) Notice(b *ledger.Batch, n otn.ChannelNotice) {
+	switch n.Level {
+	case otn.Blocked:
+		b.Docs = append(b.Docs, put(PauseKey(n.Channel), Pause{Reason: "blocked by the platform: " + n.Reason}))
+	case otn.Unblocked:
+		b.Docs = append(b.Docs, drop(PauseKey(n.Channel)))
+	}
+}
+
+// Heed makes a notice that is on disk take effect.
+func (d *Dispatch) Heed(n otn.ChannelNotice) {
+	l, ok := d.lanes[n.Channel]
+	if !ok {
+		return
+	}
+	switch n.Level {
+	case otn.Blocked:
+		l.pause(Pause{Reason: "blocked by the platform: " + n.Reason})
+	case otn.Unblocked:
+		l.resume()
+	}
+}

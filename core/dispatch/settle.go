@@ -1,0 +1,244 @@
+// Settling: what each answer means for its token, its run and its channel.
+package dispatch
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/onetimenotify/otn/core/ledger"
+	"github.com/onetimenotify/otn/core/otn"
+)
+
+// When a delivery that was put off is tried again, by attempt; behind the last it is given up, and the consent waits for another event.
+// Source: the waits recommended for the Send API's error classes.
+var (
+	messageWaits    = []time.Duration{time.Minute, 5 * time.Minute, 30 * time.Minute, 2 * time.Hour}
+	subscriberWaits = []time.Duration{6 * time.Hour, 24 * time.Hour}
+	resendWaits     = []time.Duration{time.Minute, 5 * time.Minute, 30 * time.Minute, 2 * time.Hour}
+)
+
+// lasting is how long a channel's rest must be to be worth writing down.
+const lasting = time.Minute
+
+// faultsInARow is how many messages in a row may be at fault before their run pauses.
+const faultsInARow = 3
+
+// judge reads the answers of a page: what is tried again and when, what pauses.
+func (l *Lane) judge(pg *page) {
+	now := l.d.Clock.Now()
+	fault := ""
+	for i := range pg.result {
+		r := &pg.result[i]
+		if r.Untouched {
+			continue
+		}
+		pg.count(r.Outcome)
+		if r.Outcome != otn.Invalid {
+			l.invalid = 0
+		}
+		switch se := pg.errs[i]; r.Outcome {
+		case otn.Sent:
+			l.backoff = 0
+		case otn.Deferred:
+			l.deferred(pg, i, se, now)
+		case otn.Invalid:
+			l.invalid++
+			if se.Scope == otn.ChannelScope || l.invalid >= faultsInARow {
+				fault = fmt.Sprintf("%s: %s", se.Code, r.Detail)
+			}
+		}
+	}
+	if fault != "" {
+		l.fault(pg, fault)
+	}
+	l.rewind(pg, now)
+}
+
+func (pg *page) count(o otn.Outcome) {
+	t := &pg.state.Tally
+	switch o {
+	case otn.Sent:
+		t.Sent++
+	case otn.Refused:
+		t.Refused++
+	case otn.Deferred:
+		t.Deferred++
+	case otn.Invalid:
+		t.Invalid++
+	default:
+		t.Unknown++
+	}
+}
+
+// deferred sets the time of the next attempt, and holds back what the channel says to hold back.
+func (l *Lane) deferred(pg *page, i int, se *otn.SendError, now time.Time) {
+	wait, again := se.After, true
+	attempt := pg.picks[i].attempt
+	switch se.Scope {
+	case otn.ChannelScope:
+		if wait == 0 {
+			l.backoff = min(max(l.backoff*2, firstBreath), lastBreath)
+			wait = l.backoff
+		}
+		l.rest(pg, Pause{Until: now.Add(wait), Reason: se.Error()})
+	case otn.SubscriberScope:
+		wait, again = nextWait(wait, subscriberWaits, attempt)
+		if again {
+			l.d.hold(pg, pg.picks[i].person, now.Add(wait))
+		}
+	default:
+		wait, again = nextWait(wait, messageWaits, attempt)
+	}
+	if again {
+		pg.later(pg.picks[i].consent.Seq, now.Add(wait))
+	}
+}
+
+// nextWait is what the channel asked for, or the schedule's entry for the attempt; not again behind its end.
+func nextWait(asked time.Duration, schedule []time.Duration, attempt int) (time.Duration, bool) {
+	if attempt > len(schedule) {
+		return 0, false
+	}
+	if asked > 0 {
+		return asked, true
+	}
+	return schedule[attempt-1], true
+}
+
+// rest pauses the channel, and writes it down where it lasts.
+func (l *Lane) rest(pg *page, p Pause) {
+	if have, ok := l.Paused(); ok && (have.Until.IsZero() || have.Until.After(p.Until)) {
+		return
+	}
+	l.pause(p)
+	if p.Until.Sub(l.d.Clock.Now()) >= lasting {
+		pg.docs = append(pg.docs, put(PauseKey(l.name), p))
+	}
+}
+
+// fault pauses the page's run: sending to others would fail too.
+func (l *Lane) fault(pg *page, why string) {
+	run := *pg.task.run
+	run.Paused = why
+	l.d.setPaused(run.ID, true)
+	pg.docs = append(pg.docs, put(runKey(run.ID), &run))
+	l.invalid = 0
+	l.log.Error("run paused", "run", run.ID, "rule", run.Rule, "why", why)
+}
+
+// rewind sets the cursor back to those who were claimed and not handed over: they wait, and their run comes to them again.
+func (l *Lane) rewind(pg *page, now time.Time) {
+	for i := range pg.result {
+		if !pg.result[i].Untouched {
+			continue
+		}
+		if pg.task.seqs != nil {
+			until := now
+			if p, ok := l.Paused(); ok && p.Until.After(now) {
+				until = p.Until
+			}
+			pg.later(pg.picks[i].consent.Seq, until)
+			continue
+		}
+		pg.state.Again = max(pg.state.Again, pg.state.Cursor)
+		pg.state.Cursor = pg.picks[i].consent.Seq - 1
+		pg.state.Selected -= int64(len(pg.result) - i)
+		return
+	}
+}
+
+// settlement is a batch with what the last page came to, empty when there is none.
+func (l *Lane) settlement() *ledger.Batch {
+	b := new(ledger.Batch)
+	pg := l.prev
+	if pg == nil {
+		return b
+	}
+	b.Settles = []*ledger.Settlement{{Claim: pg.claim, Results: pg.result}}
+	b.Docs = append(pg.docs, put(laneKey(pg.claim.Run, l.name), pg.state))
+	b.Timers = append(l.retries(pg), l.doubts(pg)...)
+	if pg.task.timer != nil {
+		b.Done = append(b.Done, *pg.task.timer)
+	}
+	return b
+}
+
+// commit makes a batch true; when it held the last page's settlement, that page is over.
+func (l *Lane) commit(store context.Context, b *ledger.Batch) error {
+	b.Docs = lastOfEach(b.Docs)
+	if err := l.d.commit(store, b); err != nil {
+		return err
+	}
+	if len(b.Settles) > 0 {
+		pg := l.prev
+		l.prev = nil
+		if pg.state.Done {
+			delete(l.progress, pg.claim.Run)
+		}
+	}
+	return nil
+}
+
+// settle writes down what the last page came to.
+func (l *Lane) settle(store context.Context) error {
+	if l.prev == nil {
+		return nil
+	}
+	return l.commit(store, l.settlement())
+}
+
+// lastOfEach keeps the last document under each key.
+func lastOfEach(docs []*ledger.Doc) []*ledger.Doc {
+	byKey := make(map[string]*ledger.Doc, len(docs))
+	for _, d := range docs {
+		byKey[d.Key] = d
+	}
+	return slices.Collect(maps.Values(byKey))
+}
+
+// retries are the timers of those who are looked at again.
+func (l *Lane) retries(pg *page) []ledger.Timer {
+	timers := make([]ledger.Timer, 0, len(pg.wait))
+	for due, seqs := range pg.wait {
+		id := fmt.Sprintf("%s/%s/%s/%d", RetryTimer, pg.task.run.ID, l.name, seqs[0])
+		timers = append(timers, ledger.Timer{TimerID: ledger.TimerID{Due: due, ID: id}, Kind: RetryTimer,
+			Body: encode(retryBody{pg.task.run.ID, l.name, seqs})})
+	}
+	return timers
+}
+
+// doubts are the timers of resends: only where the platform itself refuses a token's second use.
+func (l *Lane) doubts(pg *page) []ledger.Timer {
+	if !l.can.SingleUseToken {
+		return nil
+	}
+	var timers []ledger.Timer
+	for i, r := range pg.result {
+		if r.Outcome == otn.Unknown && !r.Untouched {
+			timers = append(timers, resendTimer(otn.NewDeliveryID(pg.claim.Run, pg.picks[i].person), l.name, r.At.Add(resendWaits[0])))
+		}
+	}
+	return timers
+}
+
+// hold leaves a subscriber alone until a moment, in every run.
+func (d *Dispatch) hold(pg *page, p otn.PersonID, until time.Time) {
+	d.mu.Lock()
+	d.held[p] = until
+	d.mu.Unlock()
+	pg.docs = append(pg.docs, put(holdPrefix+p.String(), until))
+}
+
+func (d *Dispatch) heldUntil(p otn.PersonID, now time.Time) (time.Time, bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	until, ok := d.held[p]
+	if ok && !until.After(now) {
+		delete(d.held, p)
+		return time.Time{}, false
+	}
+	return until, ok
+}

@@ -1,0 +1,244 @@
+// Package core is the Host: it wires the parts of the data path together and owns every goroutine. It is what an
+// embedder imports.
+package core
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"net/http"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/onetimenotify/otn/core/catalog"
+	"github.com/onetimenotify/otn/core/dispatch"
+	"github.com/onetimenotify/otn/core/intake"
+	"github.com/onetimenotify/otn/core/ledger"
+	"github.com/onetimenotify/otn/core/ledger/pebble"
+	"github.com/onetimenotify/otn/core/otn"
+)
+
+// Config is what a Host is made of. Dir and Rules are needed.
+type Config struct {
+	Dir      string                  // the store's folder, for this Host alone; made when it does not exist
+	Key      otn.Secret              // wraps the data keys; empty: Dir's own key file, made at the first start
+	Rules    otn.Rules               // what decides
+	Channels map[string]otn.Channel  // by instance; each is also asked for otn.Receiver, otn.Asker and otn.Describer
+	Sources  map[string]otn.Receiver // by instance
+	Rates    map[string]float64      // messages per second by channel; missing: what the channel declares
+	Clock    Clock                   // nil: the machine's
+	Log      *slog.Logger            // nil: silent
+
+	// Engine keeps the bytes instead of a store in Dir: for tests. The Host closes it.
+	Engine ledger.Engine
+}
+
+// Host keeps the promise. Its methods may be called from many goroutines; those that need the store wait until it is open.
+type Host struct {
+	config Config
+	ready  chan struct{} // closed when the parts below are there
+	ended  chan struct{} // closed when Run has returned
+	ran    atomic.Bool
+	tick   chan struct{} // a timer was set
+
+	ledger   *ledger.Ledger
+	catalog  *catalog.Catalog
+	dispatch *dispatch.Dispatch
+	intake   *intake.Intake
+	hooks    http.Handler
+}
+
+// New makes a Host. It opens nothing and starts nothing.
+func New(c Config) (*Host, error) {
+	if c.Dir == "" && c.Engine == nil {
+		return nil, fmt.Errorf("core: no folder for the store: %w", otn.ErrInvalid)
+	}
+	if c.Rules == nil {
+		return nil, fmt.Errorf("core: no rules: %w", otn.ErrInvalid)
+	}
+	for name := range c.Sources {
+		if _, twice := c.Channels[name]; twice {
+			return nil, fmt.Errorf("core: %q is a channel and a source: %w", name, otn.ErrInvalid)
+		}
+	}
+	if c.Clock == nil {
+		c.Clock = machine{}
+	}
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	if err := cronLines(c.Rules); err != nil {
+		return nil, err
+	}
+	return &Host{config: c, ready: make(chan struct{}), ended: make(chan struct{}), tick: make(chan struct{}, 1)}, nil
+}
+
+// Ready is closed when the store is open and what an earlier Host left is recovered.
+func (h *Host) Ready() <-chan struct{} { return h.ready }
+
+// Run opens the store, recovers, and works until ctx is done. When it returns everything that was handed to a channel is
+// settled, the store is closed and no goroutine is left. A store in trouble ends it with otn.ErrStore: nothing was
+// acknowledged after the fault. Other errors: otn.ErrForeign, otn.ErrLocked. It runs once.
+func (h *Host) Run(ctx context.Context) (err error) {
+	if h.ran.Swap(true) {
+		return fmt.Errorf("core: a host runs once: %w", otn.ErrRepeat)
+	}
+	defer close(h.ended)
+	if err := h.open(ctx); err != nil {
+		return fmt.Errorf("core: %w", err)
+	}
+	defer func() { err = errors.Join(err, h.ledger.Close()) }()
+	if err := h.dispatch.Recover(ctx); err != nil {
+		return fmt.Errorf("core: %w", err)
+	}
+	close(h.ready)
+	return h.work(ctx)
+}
+
+// work runs the loops. Those that decide stop before those that send.
+func (h *Host) work(ctx context.Context) error {
+	sending, stopSending := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopSending()
+	var carriers, lanes errgroup.Group
+	deciders, deciding := errgroup.WithContext(ctx)
+	deciders.Go(func() error { return h.watchClock(deciding) })
+	deciders.Go(func() error { return h.dispatch.Follow(deciding) })
+	failed := make(chan struct{})
+	for _, lane := range h.dispatch.Lanes() {
+		for range dispatch.MaxCarriers {
+			carriers.Go(func() error { lane.Carry(sending); return nil })
+		}
+		lanes.Go(func() error {
+			err := lane.Run(sending)
+			if err != nil {
+				stopSending()
+				close(failed)
+			}
+			return err
+		})
+	}
+	deciders.Go(func() error {
+		select {
+		case <-deciding.Done():
+			return nil
+		case <-failed:
+			return otn.ErrStore
+		}
+	})
+	decided := deciders.Wait()
+	stopSending()
+	return errors.Join(decided, lanes.Wait(), carriers.Wait())
+}
+
+// open makes the parts.
+func (h *Host) open(ctx context.Context) error {
+	c := h.config
+	engine := c.Engine
+	if engine == nil {
+		var err error
+		if engine, err = pebble.Open(c.Dir, pebble.Options{OnTrouble: h.trouble, OnFatal: h.fatal}); err != nil {
+			return err
+		}
+	}
+	var err error
+	if h.ledger, err = h.openLedger(ctx, engine); err != nil {
+		return err
+	}
+	h.catalog = catalog.New(h.ledger)
+	h.dispatch = dispatch.New(dispatch.Config{
+		Ledger: h.ledger, Shop: shop{h.catalog}, Rules: c.Rules, Channels: c.Channels, Rates: c.Rates, Next: nextLine,
+		Clock: c.Clock, Log: c.Log, Ticked: h.tick,
+	})
+	h.intake = &intake.Intake{
+		Ledger: h.ledger, Catalog: h.catalog, Rules: h.dispatch.Current, Path: path{h.dispatch}, Now: c.Clock.Now, Log: c.Log,
+	}
+	h.hooks = h.intake.Hooks(receivers(c))
+	if r := h.ledger.Recovered(); r.Claims > 0 {
+		c.Log.Warn("an earlier daemon ended in the middle", "claims", r.Claims, "whole", r.Whole, "settled", r.Settled, "doubtful", r.Doubtful)
+	}
+	return nil
+}
+
+// trouble and fatal are what the store says of itself. A fatal one ends Run: the failed write does.
+func (h *Host) trouble(err error) { h.config.Log.Warn("the store is in trouble", "error", err) }
+func (h *Host) fatal(err error)   { h.config.Log.Error("the store can go on no longer", "error", err) }
+
+// receivers are all instances that may be called: the sources, and the channels that take webhooks.
+func receivers(c Config) map[string]otn.Receiver {
+	all := maps.Clone(c.Sources)
+	if all == nil {
+		all = map[string]otn.Receiver{}
+	}
+	for name, ch := range c.Channels {
+		if r, ok := ch.(otn.Receiver); ok {
+			all[name] = r
+		}
+	}
+	return all
+}
+
+// Hooks answers /hooks/{instance} and below it, for a server of your own. Before the store is open it answers 503.
+func (h *Host) Hooks() http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if err := h.isOpen(); err != nil {
+			w.Header().Set("Retry-After", "1")
+			http.Error(w, "not available now", http.StatusServiceUnavailable)
+			return
+		}
+		h.hooks.ServeHTTP(w, r)
+	})
+}
+
+// await returns when the store is open, or says that it is not.
+func (h *Host) await(ctx context.Context) error {
+	select {
+	case <-h.ended:
+		return errEnded
+	default:
+	}
+	select {
+	case <-h.ready:
+		return nil
+	case <-h.ended:
+		return errEnded
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// isOpen is await for callers that do not wait.
+func (h *Host) isOpen() error {
+	select {
+	case <-h.ended:
+		return errEnded
+	default:
+	}
+	select {
+	case <-h.ready:
+		return nil
+	default:
+		return fmt.Errorf("core: the host does not run yet: %w", otn.ErrUnavailable)
+	}
+}
+
+var errEnded = fmt.Errorf("core: the host has ended: %w", otn.ErrUnavailable)
+
+// shop is the catalog as dispatch sees it.
+type shop struct{ *catalog.Catalog }
+
+func (shop) Event(e ledger.Entry) (otn.Event, error) { return catalog.Decode(e) }
+
+// path is dispatch as the doors see it.
+type path struct{ *dispatch.Dispatch }
+
+func (path) Trigger(t otn.Trigger, person *otn.PersonID, now time.Time) *ledger.Entry {
+	return dispatch.TriggerEntry(t, person, now)
+}
+
+func (p path) Resolved(ctx context.Context, run otn.RunID) error {
+	return p.Dispatch.Resolved(ctx, run, dispatch.Tally{Sent: 1, Unknown: -1})
+}

@@ -1,0 +1,260 @@
+// Package intake is the public door: what a channel or a source is told by webhook becomes records on disk, and only
+// then is the caller answered. It never sends anything.
+package intake
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/onetimenotify/otn/core/catalog"
+	"github.com/onetimenotify/otn/core/ledger"
+	"github.com/onetimenotify/otn/core/otn"
+)
+
+// Path is the event path, as far as the door concerns it.
+type Path interface {
+	// Trigger is the journal row of a trigger.
+	Trigger(t otn.Trigger, person *otn.PersonID, now time.Time) *ledger.Entry
+	// Notice adds to the batch what a platform's notice changes; Heed makes it take effect once it is on disk.
+	Notice(b *ledger.Batch, n otn.ChannelNotice)
+	Heed(n otn.ChannelNotice)
+	// Resolved counts a doubt that an echo ended.
+	Resolved(ctx context.Context, run otn.RunID) error
+	// Wake says that the journal has grown.
+	Wake()
+}
+
+// Intake writes records down.
+type Intake struct {
+	Ledger  *ledger.Ledger
+	Catalog *catalog.Catalog
+	Rules   func() otn.Rules
+	Path    Path
+	Now     func() time.Time
+	Log     *slog.Logger
+}
+
+// Result says what became of the records of one call.
+type Result struct {
+	Consents     []Granted // one for each consent, in order
+	Observations int
+	Changed      int // observations that changed something
+	Duplicates   int // records that were known
+	Refused      int // records that can never be written
+	Seq          uint64
+}
+
+// Granted is what became of one consent.
+type Granted struct {
+	ID    otn.TokenID
+	Added bool
+}
+
+// tries bounds how often a batch is built anew because somebody else was faster.
+const tries = 16
+
+// Write makes records of one instance durable, all of them in one batch. The same records again change nothing.
+// Errors: otn.ErrInvalid, otn.ErrNoToken, otn.ErrNotFound for a trigger that is not declared, each of which leaves
+// everything as it was; otn.ErrStore.
+func (in *Intake) Write(ctx context.Context, instance string, records ...otn.Record) (Result, error) {
+	return in.write(ctx, instance, records, func(err error) error { return err })
+}
+
+// WriteEach is Write, but one bad record does not stop the others: it is logged and counted in Refused.
+func (in *Intake) WriteEach(ctx context.Context, instance string, records ...otn.Record) (Result, error) {
+	return in.write(ctx, instance, records, func(err error) error {
+		if !never(err) {
+			return err
+		}
+		in.Log.Warn("a record was refused", "instance", instance, "why", err)
+		return nil
+	})
+}
+
+// never reports whether a record can never be written, however often it comes.
+func never(err error) bool {
+	return errors.Is(err, otn.ErrInvalid) || errors.Is(err, otn.ErrNotFound) || errors.Is(err, otn.ErrNoToken)
+}
+
+// write builds the batch, anew when somebody else was faster. bad says whether a record's error stops it.
+func (in *Intake) write(ctx context.Context, instance string, records []otn.Record, bad func(error) error) (Result, error) {
+	for range tries {
+		w := &writer{in: in, instance: instance, now: in.Now(), docs: map[string]*ledger.Doc{}}
+		for _, r := range records {
+			err := w.record(r)
+			if err == nil {
+				continue
+			}
+			w.result.Refused++
+			if err = bad(err); err != nil {
+				return Result{}, fmt.Errorf("intake: %s: %w", instance, err)
+			}
+		}
+		err := w.commit(ctx)
+		if errors.Is(err, otn.ErrConflict) {
+			continue
+		}
+		if err != nil {
+			return Result{}, fmt.Errorf("intake: %s: %w", instance, err)
+		}
+		return w.result, nil
+	}
+	return Result{}, fmt.Errorf("intake: %s: %w", instance, otn.ErrConflict)
+}
+
+// writer builds the batch of one call.
+type writer struct {
+	in       *Intake
+	instance string
+	now      time.Time
+	batch    ledger.Batch
+	docs     map[string]*ledger.Doc
+	notices  []otn.ChannelNotice
+	echoes   []otn.Echo
+	stops    []otn.TokenID
+	result   Result
+}
+
+func (w *writer) record(r otn.Record) error {
+	known, err := w.seen(r.Key)
+	if err != nil {
+		return err
+	}
+	if known {
+		w.result.Duplicates++
+		return nil
+	}
+	switch {
+	case r.Consent != nil:
+		return w.consent(*r.Consent, r.At)
+	case r.Observation != nil:
+		return w.observe(*r.Observation)
+	case r.Trigger != nil:
+		return w.trigger(*r.Trigger)
+	case r.Window != nil:
+		return w.window(*r.Window)
+	case r.Stop != nil:
+		return w.stop(*r.Stop)
+	case r.Echo != nil:
+		return w.echo(*r.Echo)
+	case r.Notice != nil:
+		n := *r.Notice
+		n.Channel = w.instance
+		w.in.Path.Notice(&w.batch, n)
+		w.notices = append(w.notices, n)
+		w.in.Log.Warn("notice from the platform", "instance", w.instance, "level", n.Level, "reason", n.Reason)
+	case r.Note != nil:
+		w.in.Log.Info("seen and not used", "instance", w.instance, "code", r.Note.Code, "text", r.Note.Text)
+	case r.Referral != nil:
+		w.in.Log.Debug("came through a link", "instance", w.instance)
+	}
+	return nil
+}
+
+// SeenPrefix is where the keys of records are remembered, with the moment of each.
+const SeenPrefix = "seen/"
+
+// seen reports whether a record's key is known, and remembers it if not.
+func (w *writer) seen(key string) (bool, error) {
+	if key == "" {
+		return false, nil
+	}
+	key = SeenPrefix + w.instance + "/" + key
+	if _, here := w.docs[key]; here {
+		return true, nil
+	}
+	_, known, err := w.in.Ledger.Doc(key)
+	if err != nil || known {
+		return known, err
+	}
+	w.put(&ledger.Doc{Key: key, Value: encode(w.now), Expect: ledger.Fresh})
+	return false, nil
+}
+
+func (w *writer) put(d *ledger.Doc) {
+	if have, ok := w.docs[d.Key]; ok {
+		have.Value = d.Value
+		return
+	}
+	w.docs[d.Key] = d
+	w.batch.Docs = append(w.batch.Docs, d)
+}
+
+func (w *writer) trigger(t otn.Trigger) error {
+	typed, err := w.in.Rules().Trigger(t)
+	if err != nil {
+		return err
+	}
+	var person *otn.PersonID
+	if t.Subscriber.ID != "" {
+		p := w.in.Ledger.Person(t.Channel, t.Subscriber.ID)
+		person = &p
+	}
+	w.batch.Events = append(w.batch.Events, w.in.Path.Trigger(typed, person, w.now))
+	return nil
+}
+
+func (w *writer) observe(o otn.Observation) error {
+	o.Source = w.instance
+	changed, err := w.in.Catalog.Observe(&w.batch, w.now, o)
+	if err == nil {
+		w.result.Observations++
+		w.result.Changed += changed
+	}
+	return err
+}
+
+func (w *writer) commit(ctx context.Context) error {
+	b := &w.batch
+	if len(b.Docs)+len(b.Events)+len(b.Grants) > 0 {
+		if err := w.in.Ledger.Commit(ctx, b); err != nil {
+			return err
+		}
+	}
+	w.result.Seq = b.Seq
+	for _, g := range b.Grants {
+		w.result.Consents = append(w.result.Consents, Granted{g.Consent.Token.ID(), g.Added})
+	}
+	for _, n := range w.notices {
+		w.in.Path.Heed(n)
+	}
+	if err := w.end(ctx); err != nil {
+		return err
+	}
+	if len(b.Events)+len(b.Grants) > 0 {
+		w.in.Path.Wake()
+	}
+	return nil
+}
+
+// SeenFor is how long the keys of records are remembered. No platform repeats a webhook after so long.
+const SeenFor = 7 * 24 * time.Hour
+
+// Forget clears away the keys of records that are older than a moment.
+func (in *Intake) Forget(ctx context.Context, before time.Time) error {
+	after := ""
+	for {
+		docs, err := in.Ledger.Docs(SeenPrefix, after, 1000)
+		if err != nil || len(docs) == 0 {
+			return err
+		}
+		var b ledger.Batch
+		for _, d := range docs {
+			var at time.Time
+			if err := json.Unmarshal(d.Value, &at); err == nil && at.Before(before) {
+				b.Docs = append(b.Docs, &ledger.Doc{Key: d.Key, Expect: ledger.Any})
+			}
+			after = d.Key
+		}
+		if len(b.Docs) == 0 {
+			continue
+		}
+		if err := in.Ledger.Commit(ctx, &b); err != nil {
+			return err
+		}
+	}
+}

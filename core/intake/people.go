@@ -1,0 +1,159 @@
+// Records about people: consents, open windows, proof of a message, and the wish to hear no more.
+package intake
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/onetimenotify/otn/core/ledger"
+	"github.com/onetimenotify/otn/core/otn"
+)
+
+// consent prepares a grant: its topic is one that the rules declare or none, its answers are typed, and what the item cost is noted.
+func (w *writer) consent(c otn.Consent, at time.Time) error {
+	if c.Token.IsZero() {
+		return otn.ErrNoToken
+	}
+	if c.Subscriber.ID == "" || len(c.Subscriber.ID) > maxSubscriber {
+		return fmt.Errorf("a subscriber's id has 1 to %d bytes: %w", maxSubscriber, otn.ErrInvalid)
+	}
+	c.Channel = w.instance
+	if c.GrantedAt.IsZero() {
+		c.GrantedAt = at
+	}
+	if c.GrantedAt.IsZero() || c.GrantedAt.After(w.now) {
+		c.GrantedAt = w.now
+	}
+	topic, ok := w.in.Rules().Topic(c.Topic)
+	if !ok || (topic.Subject == otn.NoSubject) != (c.Subject == "") {
+		w.in.Log.Warn("a consent names no known topic and is kept without", "instance", w.instance, "topic", clip(c.Topic), "consent", c.Token.ID())
+		c.Topic, c.Subject = "", ""
+	}
+	c.Answers = typed(topic, c.Answers)
+	if topic.Subject == otn.ItemKind && c.Subject != "" && c.PriceThen.IsZero() {
+		snap, known, err := w.in.Catalog.Snapshot(otn.Subject{Kind: otn.ItemKind, ID: c.Subject})
+		if err != nil {
+			return err
+		}
+		if known && snap.Item.Known.Has(otn.FactPrice) {
+			c.PriceThen = snap.Item.Price
+		}
+	}
+	w.batch.Grants = append(w.batch.Grants, &ledger.Grant{Consent: c})
+	return nil
+}
+
+// maxSubscriber is the longest id of a subscriber, in bytes.
+const maxSubscriber = 128
+
+func clip(s string) string { return strings.ToValidUTF8(s[:min(len(s), 64)], "") }
+
+// typed gives each answer the type that its topic declares. One that does not parse, or is not declared, stays a text:
+// nothing is guessed, and a rule that needs it is undecided.
+func typed(t otn.Topic, answers []otn.Named) []otn.Named {
+	out := make([]otn.Named, 0, len(answers))
+	for _, a := range answers {
+		if f, ok := t.Answer(a.Name); ok && a.Value.Type() == otn.String {
+			if v, err := otn.ParseValue(f.Type, a.Value.Text()); err == nil {
+				a.Value = v
+			}
+		}
+		out = append(out, a)
+	}
+	slices.SortFunc(out, func(a, b otn.Named) int { return strings.Compare(a.Name, b.Name) })
+	return out
+}
+
+// Open is a subscriber's window as it is kept.
+type Open struct {
+	Until time.Time `json:"until"`
+	Cause string    `json:"cause"`
+}
+
+// WindowKey is the document of a person's window.
+func WindowKey(p otn.PersonID) string { return "window/" + p.String() }
+
+// window keeps the later end: an older event that comes late closes nothing.
+func (w *writer) window(win otn.Window) error {
+	key := WindowKey(w.in.Ledger.Person(w.instance, win.Subscriber.ID))
+	doc, ok, err := w.in.Ledger.Doc(key)
+	if err != nil {
+		return err
+	}
+	if here, mine := w.docs[key]; mine {
+		doc, ok = *here, true
+	}
+	if ok {
+		var have Open
+		if err := json.Unmarshal(doc.Value, &have); err == nil && !win.Until.After(have.Until) {
+			return nil
+		}
+	}
+	w.put(&ledger.Doc{Key: key, Value: encode(Open{win.Until, win.Cause}), Rev: doc.Rev})
+	return nil
+}
+
+// stop ends the waiting consents of somebody who wants no more.
+func (w *writer) stop(s otn.Stop) error {
+	if s.Resume {
+		return nil // consents that ended are asked for again
+	}
+	consents, err := w.in.Ledger.Of(w.in.Ledger.Person(w.instance, s.Subscriber.ID))
+	if err != nil {
+		return err
+	}
+	for _, c := range consents {
+		if c.State == ledger.Waiting && (s.Topic == "" || s.Topic == c.Topic) {
+			w.stops = append(w.stops, c.ID)
+		}
+	}
+	return nil
+}
+
+// echo remembers a proof that a delivery left, so that it counts even where it comes before the answer of the send.
+func (w *writer) echo(e otn.Echo) error {
+	d, ok, err := w.in.Ledger.Delivery(e.Delivery)
+	if err != nil || !ok || !d.Open && d.Outcome != otn.Unknown {
+		return err
+	}
+	w.put(&ledger.Doc{Key: ledger.EchoKey(e.Delivery), Value: encode(e.ProviderID), Expect: ledger.Any})
+	w.echoes = append(w.echoes, e)
+	return nil
+}
+
+// end does what follows from a batch that is on disk: doubts that an echo ended, consents that a stop withdrew. Each is
+// idempotent, so that a repeated webhook does what a crash left undone.
+func (w *writer) end(ctx context.Context) error {
+	for _, e := range w.echoes {
+		err := w.in.Ledger.Resolve(ctx, e.Delivery, ledger.Result{Outcome: otn.Sent, At: w.now, Code: string(e.Kind), ProviderID: e.ProviderID}, false)
+		if errors.Is(err, otn.ErrNotFound) {
+			continue // still on its way: the settlement reads the echo
+		}
+		if err != nil {
+			return err
+		}
+		if err := w.in.Path.Resolved(ctx, e.Delivery.Run()); err != nil {
+			return err
+		}
+	}
+	for _, id := range w.stops {
+		if err := w.in.Ledger.Withdraw(ctx, id); err != nil && !errors.Is(err, otn.ErrSpent) && !errors.Is(err, otn.ErrNotFound) {
+			return err
+		}
+	}
+	return nil
+}
+
+// encode writes one of this package's own types, all of which JSON can hold.
+func encode(v any) []byte {
+	b, err := json.Marshal(v)
+	if err != nil {
+		panic(fmt.Sprintf("intake: %T does not encode: %v", v, err))
+	}
+	return b
+}

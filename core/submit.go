@@ -1,0 +1,435 @@
+// What is told to the Host: consents, observations, triggers, asks, sends. On disk when the call returns.
+package core
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/onetimenotify/otn/core/dispatch"
+	"github.com/onetimenotify/otn/core/intake"
+	"github.com/onetimenotify/otn/core/ledger"
+	"github.com/onetimenotify/otn/core/otn"
+)
+
+// Granted is what became of one consent. Added is false for a token that was granted before, whatever became of it since.
+type Granted struct {
+	ID    string `json:"id"`
+	Added bool   `json:"added"`
+}
+
+// Grant keeps consents, in one batch. Each names its channel. Errors: otn.ErrNoToken, otn.ErrUnknownTopic, otn.ErrInvalid,
+// otn.ErrNotFound for a channel that is not configured; nothing is kept then.
+func (h *Host) Grant(ctx context.Context, consents ...otn.Consent) ([]Granted, error) {
+	if err := h.await(ctx); err != nil {
+		return nil, err
+	}
+	granted := make([]Granted, 0, len(consents))
+	for _, c := range consents {
+		if err := h.acceptable(&c); err != nil {
+			return nil, err
+		}
+	}
+	for rest := consents; len(rest) > 0; {
+		n := 1
+		for n < len(rest) && rest[n].Channel == rest[0].Channel {
+			n++
+		}
+		records := make([]otn.Record, n)
+		for i := range n {
+			records[i] = otn.Record{At: rest[i].GrantedAt, Consent: &rest[i]}
+		}
+		result, err := h.intake.Write(ctx, rest[0].Channel, records...)
+		if err != nil {
+			return granted, err
+		}
+		for _, g := range result.Consents {
+			granted = append(granted, Granted{g.ID.String(), g.Added})
+		}
+		rest = rest[n:]
+	}
+	return granted, nil
+}
+
+// acceptable refuses a consent that could never be sent: unlike a webhook's, its giver can be told.
+func (h *Host) acceptable(c *otn.Consent) error {
+	topic, ok := h.Rules().Topic(c.Topic)
+	switch {
+	case h.config.Channels[c.Channel] == nil:
+		return fmt.Errorf("core: channel %q: %w", c.Channel, otn.ErrNotFound)
+	case c.Token.IsZero():
+		return fmt.Errorf("core: %w", otn.ErrNoToken)
+	case !ok:
+		return fmt.Errorf("core: %q: %w", c.Topic, otn.ErrUnknownTopic)
+	case topic.Subject == otn.NoSubject && c.Subject != "":
+		return fmt.Errorf("core: topic %s has no subject: %w", c.Topic, otn.ErrInvalid)
+	case topic.Subject != otn.NoSubject && c.Subject == "":
+		return fmt.Errorf("core: topic %s wants a subject, the id of the %s: %w", c.Topic, topic.Subject, otn.ErrInvalid)
+	}
+	for _, a := range c.Answers {
+		f, ok := topic.Answer(a.Name)
+		if !ok {
+			return fmt.Errorf("core: topic %s has no answer %q: %w", c.Topic, a.Name, otn.ErrInvalid)
+		}
+		if a.Value.Type() == otn.String {
+			if _, err := otn.ParseValue(f.Type, a.Value.Text()); err != nil {
+				return fmt.Errorf("core: answer %s: %w: %w", a.Name, err, otn.ErrInvalid)
+			}
+		}
+	}
+	return nil
+}
+
+// Observed counts what became of observations.
+type Observed struct {
+	Accepted int `json:"accepted"`
+	Changed  int `json:"changed"`
+}
+
+// apiInstance is the instance under which what the operator says is recorded.
+const apiInstance = "api"
+
+// Observe keeps observations, in one batch, with the events they make. Errors: otn.ErrInvalid; nothing is kept then.
+func (h *Host) Observe(ctx context.Context, observations ...otn.Observation) (Observed, error) {
+	if err := h.await(ctx); err != nil {
+		return Observed{}, err
+	}
+	records := make([]otn.Record, len(observations))
+	for i := range observations {
+		records[i].Observation = &observations[i]
+	}
+	r, err := h.intake.Write(ctx, apiInstance, records...)
+	return Observed{r.Observations, r.Changed}, err
+}
+
+// Accepted says under which number something stands in the journal.
+type Accepted struct {
+	ID        string `json:"id,omitempty"`
+	Duplicate bool   `json:"duplicate"`
+}
+
+// Trigger keeps a trigger. One whose Key was seen before is a duplicate and changes nothing. Errors: otn.ErrNotFound for
+// a name that the rules do not declare, otn.ErrInvalid.
+func (h *Host) Trigger(ctx context.Context, t otn.Trigger) (Accepted, error) {
+	if err := h.await(ctx); err != nil {
+		return Accepted{}, err
+	}
+	key := ""
+	if t.Key != "" {
+		key = "trigger/" + t.Name + "/" + t.Key
+	}
+	r, err := h.intake.Write(ctx, apiInstance, otn.Record{Key: key, Trigger: &t})
+	if err != nil || r.Duplicates > 0 {
+		return Accepted{Duplicate: r.Duplicates > 0}, err
+	}
+	return Accepted{ID: "e" + strconv.FormatUint(r.Seq, 10)}, nil
+}
+
+// Window is the time before its end at which a window counts as closed, so that a request does not arrive too late.
+const windowMargin = 5 * time.Minute
+
+// askKept is a request for consent that was made.
+type askKept struct {
+	At time.Time `json:"at"`
+}
+
+// Ask requests a subscriber's consent, once for each topic and subject in an open window. Errors: otn.ErrNotFound for the
+// channel, otn.ErrUnknownTopic, otn.ErrAlreadyGiven, otn.ErrAlreadyAsked, otn.ErrOutsideWindow, otn.ErrInvalid for a title
+// over 65 characters, and the *otn.SendError of the channel.
+func (h *Host) Ask(ctx context.Context, r AskRequest) (otn.Receipt, error) {
+	if err := h.await(ctx); err != nil {
+		return otn.Receipt{}, err
+	}
+	asker, ok := h.config.Channels[r.Channel].(otn.Asker)
+	if !ok {
+		return otn.Receipt{}, fmt.Errorf("core: channel %q that can ask: %w", r.Channel, otn.ErrNotFound)
+	}
+	now := h.config.Clock.Now()
+	ask, err := h.request(r, now)
+	if err != nil {
+		return otn.Receipt{}, fmt.Errorf("core: ask %s: %w", r.Topic, err)
+	}
+	person := h.ledger.Person(r.Channel, r.Recipient)
+	if err := h.mayAsk(person, r, now); err != nil {
+		return otn.Receipt{}, fmt.Errorf("core: ask %s: %w", r.Topic, err)
+	}
+	key := askKey(person, r)
+	doc, _, err := h.ledger.Doc(key)
+	if err != nil {
+		return otn.Receipt{}, err
+	}
+	kept := &ledger.Doc{Key: key, Value: mustJSON(askKept{now}), Rev: doc.Rev}
+	if err := h.ledger.Commit(ctx, &ledger.Batch{Docs: []*ledger.Doc{kept}}); err != nil {
+		if errors.Is(err, otn.ErrConflict) {
+			err = otn.ErrAlreadyAsked
+		}
+		return otn.Receipt{}, fmt.Errorf("core: ask %s: %w", r.Topic, err)
+	}
+	receipt, err := asker.Ask(ctx, ask)
+	if outcome, _ := otn.OutcomeOf(err); outcome != otn.Sent && outcome != otn.Unknown {
+		undo := &ledger.Doc{Key: key, Rev: kept.Rev} // certainly not asked: it may be tried again
+		if e := h.ledger.Commit(ctx, &ledger.Batch{Docs: []*ledger.Doc{undo}}); e != nil && !errors.Is(e, otn.ErrConflict) {
+			err = errors.Join(err, e)
+		}
+	}
+	return receipt, err
+}
+
+func askKey(p otn.PersonID, r AskRequest) string {
+	return "ask/" + p.String() + "/" + r.Topic + "/" + r.Subject
+}
+
+// request makes the ask with its title rendered.
+func (h *Host) request(r AskRequest, now time.Time) (otn.Ask, error) {
+	rules := h.Rules()
+	topic, ok := rules.Topic(r.Topic)
+	if !ok {
+		return otn.Ask{}, fmt.Errorf("%q: %w", r.Topic, otn.ErrUnknownTopic)
+	}
+	var snap otn.Snapshot
+	if topic.Subject != otn.NoSubject {
+		if r.Subject == "" {
+			return otn.Ask{}, fmt.Errorf("topic %s wants a subject: %w", r.Topic, otn.ErrInvalid)
+		}
+		var err error
+		if snap, _, err = h.catalog.Snapshot(otn.Subject{Kind: topic.Subject, ID: r.Subject}); err != nil {
+			return otn.Ask{}, err
+		}
+	}
+	title := strings.TrimSpace(r.Title)
+	if title == "" {
+		var err error
+		if title, err = rules.Ask(r.Topic, snap); err != nil {
+			return otn.Ask{}, err
+		}
+	}
+	if len([]rune(title)) > otn.MaxAskTitle {
+		return otn.Ask{}, fmt.Errorf("the title has %d characters, %d at most: %w", len([]rune(title)), otn.MaxAskTitle, otn.ErrInvalid)
+	}
+	return otn.Ask{
+		ID: rand.Text(), Channel: r.Channel, Subscriber: otn.Subscriber{ID: r.Recipient}, Topic: r.Topic, Subject: r.Subject, Title: title,
+		Ref: otn.FormatRef(otn.Ref{Topic: r.Topic, Subject: r.Subject, Answers: r.Answers}), Deadline: now.Add(dispatch.SendTimeout),
+	}, nil
+}
+
+// mayAsk says whether a person may be asked now: no consent waits already, the window is open, and nobody asked in it.
+func (h *Host) mayAsk(p otn.PersonID, r AskRequest, now time.Time) error {
+	consents, err := h.ledger.Of(p)
+	if err != nil {
+		return err
+	}
+	for _, c := range consents {
+		if c.State == ledger.Waiting && c.Topic == r.Topic && c.Subject == r.Subject && c.ExpiresAt.After(now) {
+			return otn.ErrAlreadyGiven
+		}
+	}
+	doc, ok, err := h.ledger.Doc(intake.WindowKey(p))
+	if err != nil {
+		return err
+	}
+	var window intake.Open
+	if ok {
+		if err := json.Unmarshal(doc.Value, &window); err != nil {
+			return err
+		}
+	}
+	if !window.Until.Add(-windowMargin).After(now) {
+		return otn.ErrOutsideWindow
+	}
+	asked, ok, err := h.ledger.Doc(askKey(p, r))
+	if err != nil || !ok {
+		return err
+	}
+	var before askKept
+	if err := json.Unmarshal(asked.Value, &before); err != nil {
+		return err
+	}
+	if now.Sub(before.At) < otn.WindowLength {
+		return otn.ErrAlreadyAsked
+	}
+	return nil
+}
+
+// Send makes an operator's own message due, now or at a time, for those who wait for a topic. The same Key again is a
+// duplicate. Errors: otn.ErrUnknownTopic, otn.ErrInvalid, and the faults of its texts and its condition.
+func (h *Host) Send(ctx context.Context, r SendRequest) (SendAnswer, error) {
+	if err := h.await(ctx); err != nil {
+		return SendAnswer{}, err
+	}
+	if r.Key == "" {
+		r.Key = rand.Text()
+	}
+	topic, ok := h.Rules().Topic(r.Topic)
+	if !ok {
+		return SendAnswer{}, fmt.Errorf("core: send: %q: %w", r.Topic, otn.ErrUnknownTopic)
+	}
+	if topic.Subject == otn.NoSubject {
+		r.AllSubjects, r.Subject = true, ""
+	} else if (r.Subject == "") != r.AllSubjects {
+		return SendAnswer{}, fmt.Errorf("core: send: name a subject of topic %s, or all subjects: %w", r.Topic, otn.ErrInvalid)
+	}
+	send := otn.Send{ID: "send-" + strings.ToLower(r.Key), Topic: r.Topic, Where: r.Where, Message: r.Message}
+	rules, err := h.Rules().Once(send)
+	if err != nil {
+		return SendAnswer{}, err
+	}
+	now := h.config.Clock.Now()
+	at := r.At
+	if at.Before(now) {
+		at = now
+	}
+	answer := SendAnswer{ID: send.ID}
+	lines := h.linesOf(r)
+	for _, line := range lines {
+		n, err := h.reach(rules, send.ID, topic, line, now)
+		if err != nil {
+			return SendAnswer{}, err
+		}
+		answer.Reaches += n
+	}
+	if r.DryRun {
+		return answer, nil
+	}
+	return h.schedule(ctx, send, rules, topic, r, at, answer)
+}
+
+func (h *Host) linesOf(r SendRequest) []ledger.Line {
+	if r.AllSubjects {
+		return h.ledger.Lines(r.Topic)
+	}
+	return []ledger.Line{{Topic: r.Topic, Subject: r.Subject}}
+}
+
+// schedule keeps the send's timer; what it will do is decided when it is due.
+func (h *Host) schedule(ctx context.Context, send otn.Send, rules otn.Rules, topic otn.Topic, r SendRequest, at time.Time, answer SendAnswer) (SendAnswer, error) {
+	timer, version := dispatch.Schedule(send, rules, r.Subject, r.AllSubjects, at)
+	kept := &ledger.Doc{Key: "sends/" + send.ID, Value: mustJSON(at), Expect: ledger.Once}
+	b := ledger.Batch{Docs: []*ledger.Doc{version, kept}}
+	have, ok, err := h.ledger.Doc(kept.Key)
+	if err != nil {
+		return SendAnswer{}, err
+	}
+	if ok {
+		answer.Duplicate = true
+		return answer, json.Unmarshal(have.Value, &answer.At)
+	}
+	b.Timers = []ledger.Timer{timer}
+	if err := h.ledger.Commit(ctx, &b); err != nil {
+		return SendAnswer{}, err
+	}
+	answer.Duplicate = kept.Kept
+	if r.At.After(h.config.Clock.Now()) {
+		answer.At = at
+	} else {
+		for _, line := range h.linesOf(r) {
+			if h.ledger.Pending(line) > 0 {
+				answer.Runs = append(answer.Runs, dispatch.SendRun(send.ID, subjectOf(topic, line.Subject), at).String())
+			}
+		}
+	}
+	h.ticked()
+	return answer, nil
+}
+
+// reach counts the consents of a line that a send would spend now.
+func (h *Host) reach(rules otn.Rules, rule string, topic otn.Topic, line ledger.Line, now time.Time) (n int64, err error) {
+	snap, _, err := h.catalog.Snapshot(subjectOf(topic, line.Subject))
+	if err != nil {
+		return 0, err
+	}
+	page, err := rules.Open(otn.Facts{Rule: rule, At: now, Now: snap, Was: snap})
+	if err != nil {
+		return 0, err
+	}
+	after, done := uint64(0), false
+	for !done {
+		after, done, err = h.ledger.Scan(line, after, h.ledger.Head()+1, 10_000, now, func(c *ledger.Candidate) bool {
+			if page.Select(&c.Consent) == otn.Yes {
+				n++
+			}
+			return true
+		})
+		if err != nil {
+			return 0, err
+		}
+	}
+	return n, nil
+}
+
+func subjectOf(t otn.Topic, id string) otn.Subject {
+	if t.Subject == otn.NoSubject || t.Subject == "" {
+		return otn.Subject{}
+	}
+	return otn.Subject{Kind: t.Subject, ID: id}
+}
+
+// Resolve ends a delivery that is unknown as an operator says: sent, or lost, which lets the consent wait again at its
+// place. Errors: otn.ErrNotFound, otn.ErrRefused when it is not unknown.
+func (h *Host) Resolve(ctx context.Context, id string, sent bool) (DeliveryView, error) {
+	if err := h.await(ctx); err != nil {
+		return DeliveryView{}, err
+	}
+	delivery, err := otn.ParseDeliveryID(id)
+	if err != nil {
+		return DeliveryView{}, fmt.Errorf("core: delivery: %w: %w", err, otn.ErrInvalid)
+	}
+	d, ok, err := h.ledger.Delivery(delivery)
+	switch {
+	case err != nil:
+		return DeliveryView{}, err
+	case !ok:
+		return DeliveryView{}, fmt.Errorf("core: delivery %s: %w", id, otn.ErrNotFound)
+	case d.Open || d.Outcome != otn.Unknown:
+		return DeliveryView{}, fmt.Errorf("core: delivery %s is %s, not unknown: %w", id, outcome(d), otn.ErrRefused)
+	}
+	r := ledger.Result{Outcome: otn.Deferred, At: h.config.Clock.Now(), Code: "resolved_lost", Detail: "an operator says that it was lost"}
+	change := dispatch.Tally{Unknown: -1}
+	if sent {
+		r.Outcome, r.Code, r.Detail = otn.Sent, "resolved_sent", "an operator says that it was sent"
+		change.Sent = 1
+	}
+	if err := h.ledger.Resolve(ctx, delivery, r, false); err != nil {
+		return DeliveryView{}, fmt.Errorf("core: %w", err)
+	}
+	if err := h.dispatch.Resolved(ctx, delivery.Run(), change); err != nil {
+		return DeliveryView{}, err
+	}
+	return h.delivery(delivery)
+}
+
+// ResumeRun lets a paused run go on. Errors: otn.ErrNotFound, otn.ErrRefused for one that is not paused.
+func (h *Host) ResumeRun(ctx context.Context, id string) (RunView, error) {
+	if err := h.await(ctx); err != nil {
+		return RunView{}, err
+	}
+	run, err := otn.ParseRunID(id)
+	if err != nil {
+		return RunView{}, fmt.Errorf("core: run: %w: %w", err, otn.ErrInvalid)
+	}
+	if err := h.dispatch.Resume(ctx, run); err != nil {
+		return RunView{}, err
+	}
+	return h.RunByID(id)
+}
+
+// ticked tells the clock goroutine that a timer was set.
+func (h *Host) ticked() {
+	select {
+	case h.tick <- struct{}{}:
+	default:
+	}
+}
+
+// mustJSON writes one of this package's own types, all of which JSON can hold.
+func mustJSON(v any) []byte {
+	b, err := json.Marshal(v)
+	if err != nil {
+		panic(fmt.Sprintf("core: %T does not encode: %v", v, err))
+	}
+	return b
+}

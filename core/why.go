@@ -1,0 +1,159 @@
+// Why somebody did or did not get a message: from what was decided and recorded, decided once more for this one person.
+package core
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+
+	"github.com/onetimenotify/otn/core/dispatch"
+	"github.com/onetimenotify/otn/core/ledger"
+	"github.com/onetimenotify/otn/core/otn"
+)
+
+// reasonsAtMost bounds the decisions looked at for one consent.
+const reasonsAtMost = 200
+
+// Why tells everything that is known of a person's consents and what became of them, oldest first. rule, when it is not
+// empty, leaves out what other rules decided. Errors: otn.ErrNotFound for somebody who never gave a consent.
+func (h *Host) Why(channel, subscriber, rule string) (Why, error) {
+	if err := h.isOpen(); err != nil {
+		return Why{}, err
+	}
+	person := h.ledger.Person(channel, subscriber)
+	consents, err := h.ledger.Of(person)
+	if err != nil {
+		return Why{}, err
+	}
+	if len(consents) == 0 {
+		return Why{}, fmt.Errorf("core: no consent of %s through %s: %w", subscriber, channel, otn.ErrNotFound)
+	}
+	w := Why{Channel: channel, Subscriber: subscriber}
+	for i := range consents {
+		c := &consents[i]
+		w.Consents = append(w.Consents, consentView(c))
+		reasons, err := h.reasons(person, c, rule)
+		if err != nil {
+			return Why{}, err
+		}
+		w.Reasons = append(w.Reasons, reasons...)
+	}
+	slices.SortStableFunc(w.Reasons, func(a, b Reason) int { return a.At.Compare(b.At) })
+	return w, nil
+}
+
+// reasons is the story of one consent.
+func (h *Host) reasons(p otn.PersonID, c *ledger.Consent, rule string) ([]Reason, error) {
+	story := []Reason{{At: c.GrantedAt, Topic: c.Topic, Subject: c.Subject, Consent: c.ID.String(), Verdict: "granted", Because: granted(c)}}
+	decisions, err := h.ledger.LineDecisions(ledger.Line{Topic: c.Topic, Subject: c.Subject}, c.GrantedAt, reasonsAtMost)
+	if err != nil {
+		return nil, err
+	}
+	for _, d := range decisions {
+		if d.At.Before(c.GrantedAt) || rule != "" && d.Rule != rule {
+			continue
+		}
+		r := Reason{At: d.At, Rule: d.Rule, Topic: c.Topic, Subject: c.Subject, Consent: c.ID.String(), Verdict: d.Verdict.String(), Because: d.Because}
+		if err := h.retell(p, c, d, &r); err != nil {
+			return nil, err
+		}
+		story = append(story, r)
+	}
+	if c.State == ledger.Expired || c.State == ledger.Withdrawn {
+		story = append(story, Reason{At: c.ExpiresAt, Topic: c.Topic, Subject: c.Subject, Consent: c.ID.String(), Verdict: string(c.State),
+			Because: "the consent is " + string(c.State)})
+	}
+	return story, nil
+}
+
+func granted(c *ledger.Consent) string {
+	if c.Topic == "" {
+		return "agreed, but to no topic that the rules declare: nothing can be sent until it is assigned one"
+	}
+	return "agreed to be told once"
+}
+
+// retell says what a decision meant for one person: how their delivery ended, or what their own half of the rule gave.
+func (h *Host) retell(p otn.PersonID, c *ledger.Consent, d ledger.Decision, r *Reason) error {
+	var from dispatch.Decided
+	if len(d.Facts) > 0 {
+		if err := json.Unmarshal(d.Facts, &from); err != nil {
+			return err
+		}
+	}
+	if d.Run != (otn.RunID{}) {
+		r.Run = d.Run.String()
+		told, ok, err := h.ledger.Told(d.Run, p)
+		if err != nil {
+			return err
+		}
+		if ok && told.Token == c.ID {
+			r.Verdict, r.Because, r.At = outcome(told), deliveryWords(told), told.At
+			return nil
+		}
+		if ok {
+			r.Verdict, r.Because = "no", "another consent of the same person was used: one message per person and run"
+			return nil
+		}
+	}
+	return h.again(c, d, from, r)
+}
+
+// again decides once more, from the same facts, for this consent.
+func (h *Host) again(c *ledger.Consent, d ledger.Decision, from dispatch.Decided, r *Reason) error {
+	if from.Version == "" {
+		return nil
+	}
+	page, err := h.dispatch.Open(from)
+	if err != nil {
+		r.Because = fmt.Sprintf("cannot be told any more: %v", err)
+		return nil
+	}
+	r.Values = page.Explain(&c.Consent)
+	if d.Verdict != otn.Yes {
+		return nil
+	}
+	verdict := page.Select(&c.Consent)
+	r.Verdict, r.Because = verdict.String(), page.Because()
+	if verdict != otn.Yes {
+		return nil
+	}
+	run, err := h.RunByID(r.Run)
+	switch {
+	case err != nil:
+		return err
+	case run.State == "paused":
+		r.Because = "its turn did not come: the run is paused: " + run.Why
+	case run.State == "running":
+		r.Because = "its turn has not come yet"
+	case c.State == ledger.Waiting:
+		r.Verdict, r.Because = "no", "no longer true when its turn came"
+		if run.Why != "" {
+			r.Because += ", or: " + run.Why
+		}
+	default:
+		r.Verdict, r.Because = "no", "the consent was used by another run"
+	}
+	return nil
+}
+
+// deliveryWords is how a delivery ended, in words.
+func deliveryWords(d ledger.Delivery) string {
+	words := map[otn.Outcome]string{
+		otn.Sent: "the platform accepted the message", otn.Refused: "the platform refused for good", otn.Deferred: "put off, nothing left",
+		otn.Invalid: "the message or the configuration is at fault, nothing left", otn.Unknown: "nobody can tell whether it arrived",
+	}[d.Outcome]
+	if d.Open {
+		words = "on its way"
+	}
+	if d.Probably {
+		words = "probably delivered: the platform says that the token is used"
+	}
+	if d.Code != "" && d.Outcome != otn.Sent {
+		words += " [" + d.Code + "]"
+	}
+	if d.Detail != "" {
+		words += ": " + d.Detail
+	}
+	return words
+}
