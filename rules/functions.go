@@ -1,0 +1,326 @@
+// The functions of the language, and no others.
+package rules
+
+import (
+	"fmt"
+	"math"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/expr-lang/expr/ast"
+
+	"github.com/onetimenotify/otn/core/otn"
+)
+
+// function is one overload: what it takes and gives. decimal takes whole numbers too.
+type function struct {
+	takes []kind
+	gives kind
+	do    func(f *frame, a []value) value
+}
+
+// functions are all overloads by name. money, date and duration are not among them: they are literals.
+func functions() map[string][]function {
+	return map[string][]function{
+		"pct_off":   {{[]kind{money, money}, decimal, pctOff}},
+		"hour":      {{[]kind{moment, text}, integer, zoned(func(t time.Time) value { return intValue(int64(t.Hour())) })}},
+		"weekday":   {{[]kind{moment, text}, text, zoned(func(t time.Time) value { return textValue(strings.ToLower(t.Weekday().String())) })}},
+		"date_text": {{[]kind{moment, text}, text, zoned(func(t time.Time) value { return textValue(t.Format(time.DateOnly)) })}},
+		"min":       {{[]kind{integer, integer}, integer, least}, {[]kind{decimal, decimal}, decimal, least}, {[]kind{money, money}, money, least}, {[]kind{moment, moment}, moment, least}},
+		"max":       {{[]kind{integer, integer}, integer, most}, {[]kind{decimal, decimal}, decimal, most}, {[]kind{money, money}, money, most}, {[]kind{moment, moment}, moment, most}},
+		"abs":       {{[]kind{integer}, integer, absolute}, {[]kind{decimal}, decimal, absolute}},
+		"round":     {{[]kind{decimal}, integer, rounded}},
+		"len": {{[]kind{text}, integer, func(_ *frame, a []value) value { return intValue(int64(utf8.RuneCountInString(a[0].s))) }},
+			{[]kind{texts}, integer, func(_ *frame, a []value) value { return intValue(int64(len(a[0].texts()))) }},
+			{[]kind{items}, integer, func(_ *frame, a []value) value { return intValue(int64(len(a[0].items()))) }}},
+		"upper":     {{[]kind{text}, text, textual(strings.ToUpper)}},
+		"lower":     {{[]kind{text}, text, textual(strings.ToLower)}},
+		"trim":      {{[]kind{text}, text, textual(strings.TrimSpace)}},
+		"split":     {{[]kind{text, text}, texts, split}},
+		"hasPrefix": {{[]kind{text, text}, boolean, func(_ *frame, a []value) value { return boolValue(strings.HasPrefix(a[0].s, a[1].s)) }}},
+		"hasSuffix": {{[]kind{text, text}, boolean, func(_ *frame, a []value) value { return boolValue(strings.HasSuffix(a[0].s, a[1].s)) }}},
+		"take":      {{[]kind{texts, integer}, texts, take}, {[]kind{items, integer}, items, take}},
+	}
+}
+
+// functionNames are all names that are followed by ( in an expression.
+func functionNames() map[string]bool {
+	names := loopNames()
+	for n := range functions() {
+		names[n] = true
+	}
+	for _, n := range []string{"money", "date", "duration"} {
+		names[n] = true
+	}
+	return names
+}
+
+// call checks a function with its arguments.
+func (c *checker) call(n *ast.CallNode) code {
+	callee, ok := n.Callee.(*ast.IdentifierNode)
+	if !ok {
+		if m, is := n.Callee.(*ast.MemberNode); is {
+			return c.member(m) // which says that there are no methods, or no such field
+		}
+		return c.wrong(n, codeForbidden, "only functions are called", "")
+	}
+	args, bad := make([]code, len(n.Arguments)), false
+	for i, a := range n.Arguments {
+		args[i] = c.node(a)
+		bad = bad || args[i].bad
+	}
+	if bad {
+		return broken
+	}
+	switch callee.Value {
+	case "money", "date", "duration":
+		return c.literal(n, callee.Value, args)
+	}
+	overloads, ok := functions()[callee.Value]
+	if !ok {
+		return c.noFunction(n, callee.Value)
+	}
+	for _, fn := range overloads {
+		if fits(fn.takes, args) {
+			return c.apply(n, callee.Value, fn, args)
+		}
+	}
+	return c.wrong(n, codeArgument, fmt.Sprintf("%s takes %s", callee.Value, wanted(overloads)), "here it gets "+given(args))
+}
+
+func (c *checker) noFunction(n ast.Node, name string) code {
+	var names []string
+	for known := range functionNames() {
+		names = append(names, known)
+	}
+	hint := ""
+	if near := nearest(name, names); near != "" {
+		hint = fmt.Sprintf("did you mean %q?", near)
+	} else if name == "now" {
+		hint = "the moment of the decision is at"
+	}
+	return c.wrong(n, codeFunction, fmt.Sprintf("there is no function %q", name), hint)
+}
+
+func fits(takes []kind, args []code) bool {
+	return slices.EqualFunc(takes, args, func(k kind, a code) bool { return a.k == k || k == decimal && a.k == integer })
+}
+
+func wanted(overloads []function) string {
+	var ways []string
+	for _, fn := range overloads {
+		var ks []string
+		for _, k := range fn.takes {
+			ks = append(ks, article(shape{k: k}))
+		}
+		ways = append(ways, strings.Join(ks, " and "))
+	}
+	return strings.Join(ways, ", or ")
+}
+
+func given(args []code) string {
+	if len(args) == 0 {
+		return "nothing"
+	}
+	var ks []string
+	for _, a := range args {
+		ks = append(ks, article(a.shape))
+	}
+	return strings.Join(ks, " and ")
+}
+
+// apply makes a call that runs.
+func (c *checker) apply(n *ast.CallNode, name string, fn function, args []code) code {
+	if slices.Contains([]string{"hour", "weekday", "date_text"}, name) && args[1].fixed {
+		if _, ok := (zones{}).find(args[1].now().s); !ok {
+			return c.wrong(n.Arguments[1], codeZone, fmt.Sprintf("there is no time zone %s", args[1].now()), "for example America/New_York")
+		}
+	}
+	out := code{shape: shape{k: fn.gives}, cost: 1, fixed: true, size: maxList}
+	for _, a := range args {
+		out.uses |= a.uses
+		out.cost += a.cost
+		out.fixed = out.fixed && a.fixed
+	}
+	if name == "take" {
+		out.obj, out.size = args[0].obj, args[0].size
+		if count, ok := n.Arguments[1].(*ast.IntegerNode); ok {
+			out.size = min(out.size, count.Value)
+		}
+	}
+	if fn.gives == texts {
+		out.cost += out.size
+	}
+	do := fn.do
+	out.run = func(f *frame) value {
+		var room [2]value
+		vals := room[:len(args)]
+		for i := range args {
+			vals[i] = args[i].run(f)
+		}
+		for i := range vals {
+			if vals[i].k == failed {
+				return vals[i]
+			}
+		}
+		for i := range vals {
+			if vals[i].k == unknown {
+				return vals[i]
+			}
+		}
+		return do(f, vals)
+	}
+	return out
+}
+
+// literal is money("99 USD"), date("2026-12-01T10:00:00Z") and duration("3d"): read once, at check.
+func (c *checker) literal(n *ast.CallNode, name string, args []code) code {
+	example := map[string]string{"money": `money("99 USD")`, "date": `date("2026-12-01") or date("2026-12-01T10:00:00-05:00")`, "duration": `duration("3d"), duration("90m")`}[name]
+	if len(args) != 1 || args[0].k != text || !args[0].fixed {
+		return c.wrong(n, codeArgument, name+" takes one text that is written out", "for example "+example)
+	}
+	written := args[0].now().s
+	switch name {
+	case "money":
+		if m, err := otn.ParseMoney(written); err == nil {
+			return constant(moneyValue(m))
+		}
+	case "date":
+		if t, ok := parseDate(written, c.scope.zone); ok {
+			return constant(timeValue(t))
+		}
+	case "duration":
+		if d, ok := parseSpan(written); ok {
+			return constant(spanValue(d))
+		}
+	}
+	return c.wrong(n.Arguments[0], codeLiteral, fmt.Sprintf("%q is no %s", written, map[string]string{"money": "amount of money", "date": "date", "duration": "duration"}[name]), "for example "+example)
+}
+
+// parseDate reads a date or a moment; without a zone of its own it is in the file's.
+func parseDate(s string, zone *time.Location) (time.Time, bool) {
+	for _, layout := range []string{time.RFC3339, "2006-01-02T15:04:05", "2006-01-02T15:04", "2006-01-02 15:04", time.DateOnly} {
+		if t, err := time.ParseInLocation(layout, s, zone); err == nil && t.Year() >= 1970 && t.Year() < 2200 {
+			return t, true
+		}
+	}
+	return time.Time{}, false
+}
+
+var spanPart = regexp.MustCompile(`^(\d{1,6})(w|d|h|m|s)`)
+
+// parseSpan reads 3d, 1h30m, 90s.
+func parseSpan(s string) (time.Duration, bool) {
+	unit := map[string]time.Duration{"w": 7 * 24 * time.Hour, "d": 24 * time.Hour, "h": time.Hour, "m": time.Minute, "s": time.Second}
+	sign, total := time.Duration(1), time.Duration(0)
+	if rest, ok := strings.CutPrefix(s, "-"); ok {
+		s, sign = rest, -1
+	}
+	if s == "" {
+		return 0, false
+	}
+	for s != "" {
+		m := spanPart.FindStringSubmatch(s)
+		if m == nil {
+			return 0, false
+		}
+		count, _ := strconv.Atoi(m[1])
+		if total += time.Duration(count) * unit[m[2]]; total > 100*365*24*time.Hour || total < 0 {
+			return 0, false
+		}
+		s = s[len(m[0]):]
+	}
+	return sign * total, true
+}
+
+// pctOff is by how many per cent now is below was; negative when it rose.
+func pctOff(_ *frame, a []value) value {
+	was, now := a[0], a[1]
+	switch {
+	case was.s != now.s || was.s == "":
+		return failure(mixed("compare", was, now))
+	case was.n == 0:
+		return failure("division by zero: pct_off of a price that was zero")
+	}
+	return floatValue((float64(was.n) - float64(now.n)) * 100 / float64(was.n))
+}
+
+func zoned(read func(time.Time) value) func(*frame, []value) value {
+	return func(f *frame, a []value) value {
+		zone, ok := f.zones.find(a[1].s)
+		if !ok {
+			return failure(fmt.Sprintf("there is no time zone %q", a[1].s))
+		}
+		return read(a[0].time().In(zone))
+	}
+}
+
+func least(_ *frame, a []value) value { return pick(a, -1) }
+func most(_ *frame, a []value) value  { return pick(a, 1) }
+
+func pick(a []value, want int) value {
+	order, bad := compare(a[0], a[1])
+	if bad.k == failed {
+		return bad
+	}
+	if order == -want {
+		return a[1]
+	}
+	return a[0]
+}
+
+func absolute(_ *frame, a []value) value {
+	if a[0].k == decimal {
+		return floatValue(math.Abs(a[0].float()))
+	}
+	if a[0].n < 0 {
+		return wholeSum("-", 0, a[0].n)
+	}
+	return a[0]
+}
+
+func rounded(_ *frame, a []value) value {
+	if a[0].k == integer {
+		return a[0]
+	}
+	r := math.Round(a[0].float())
+	if math.Abs(r) >= 1<<62 {
+		return tooLarge
+	}
+	return intValue(int64(r))
+}
+
+func textual(change func(string) string) func(*frame, []value) value {
+	return func(f *frame, a []value) value {
+		if !f.burn(len(a[0].s) / 16) {
+			return outOfFuel
+		}
+		return textValue(change(a[0].s))
+	}
+}
+
+func split(f *frame, a []value) value {
+	parts := strings.SplitN(a[0].s, a[1].s, maxFuel+1)
+	if !f.burn(len(parts)) {
+		return outOfFuel
+	}
+	return textsValue(&parts)
+}
+
+func take(_ *frame, a []value) value {
+	if a[1].n < 0 {
+		return failure("take needs a number that is not negative")
+	}
+	if a[0].k == texts {
+		list := a[0].texts()
+		list = list[:min(int64(len(list)), a[1].n)]
+		return textsValue(&list)
+	}
+	list := a[0].items()
+	list = list[:min(int64(len(list)), a[1].n)]
+	return itemsValue(&list)
+}

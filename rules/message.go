@@ -1,0 +1,239 @@
+// Messages: what of them can be checked at load is; the rest is made for one person from the facts of the run.
+package rules
+
+import (
+	"fmt"
+	"net/url"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/onetimenotify/otn/core/otn"
+)
+
+// letter is a message as a rule writes it. Exactly one of text, card, gallery and image is set.
+type letter struct {
+	text, image *template
+	card        *cardText
+	each        *compiled // of a gallery: its items
+	gallery     *cardText
+	cards       []*cardText // a gallery that is written out: an operator's send
+	reply       *template
+	payload     *template
+}
+
+// cardText is a card as a rule writes it; parts that are left out are nil.
+type cardText struct {
+	title, subtitle, image, url *template
+	buttons                     []buttonText
+}
+
+type buttonText struct{ title, url *template }
+
+// letter reads the message of a rule. faults on the way leave it incomplete, and the rule unused.
+func (s *source) letter(n *node, sc *scope, item *fields) *letter {
+	d := decoder{source: s}
+	k := keys{may: []string{"text", "card", "gallery", "image", "quick_reply"}, later: []string{"template", "for"}}
+	if n == nil || n.kind == nullNode || d.mapping(n, "a message", k) == nil {
+		return nil
+	}
+	l := &letter{}
+	forms := 0
+	for _, p := range n.pairs {
+		switch p.key.text {
+		case "text":
+			l.text = s.limited(p.value, "text", sc, otn.MaxText)
+		case "image":
+			l.image = s.link(p.value, "image", sc)
+		case "card":
+			l.card = s.card(p.value, "a card", sc, keys{must: []string{"title"}, may: []string{"subtitle", "image", "url", "buttons"}})
+		case "gallery":
+			s.gallery(p.value, l, sc, item)
+		case "quick_reply":
+			s.quickReply(p.value, l, sc)
+			continue
+		default:
+			continue
+		}
+		forms++
+	}
+	if forms != 1 {
+		at := n.at
+		if forms > 1 {
+			at = n.pairs[1].key.at
+		}
+		s.fault(at, codeForm, fmt.Sprintf("a message is exactly one of text, card, gallery and image, and here are %d", forms), "")
+	}
+	return l
+}
+
+// limited is a text that is not longer than limit as far as it is written out.
+func (s *source) limited(n *node, what string, sc *scope, limit int) *template {
+	t := s.template(n, what, sc)
+	if t == nil {
+		return nil
+	}
+	if got := t.shortest(); got > limit {
+		s.fault(place{n.at.line, n.at.col, 1}, codeLength, fmt.Sprintf("%s has at least %d characters, %d are allowed", what, got, limit), "")
+		return nil
+	}
+	if written, ok := t.written(); ok && strings.TrimSpace(written) == "" {
+		s.fault(n.at, codeMissing, what+" is empty", "")
+		return nil
+	}
+	return t
+}
+
+// link is a text that becomes an http or https address.
+func (s *source) link(n *node, what string, sc *scope) *template {
+	t := s.template(n, what, sc)
+	if t == nil {
+		return nil
+	}
+	written, ok := t.written()
+	bad := ok && !isLink(written)
+	if !ok && t.parts[0].expr == nil {
+		lead := strings.ToLower(t.parts[0].plain)
+		bad = !strings.HasPrefix(lead, "https://") && !strings.HasPrefix(lead, "http://")
+	}
+	if bad {
+		s.fault(n.at, codeURL, fmt.Sprintf("%s is no link", what), "a link begins with https://")
+		return nil
+	}
+	return t
+}
+
+// isLink reports an absolute http or https address.
+func isLink(s string) bool {
+	u, err := url.Parse(s)
+	return err == nil && (u.Scheme == "https" || u.Scheme == "http") && u.Host != "" && u.User == nil && strings.IndexFunc(s, func(r rune) bool { return unicode.IsSpace(r) || unicode.IsControl(r) }) < 0
+}
+
+func (s *source) card(n *node, what string, sc *scope, k keys) *cardText {
+	d := decoder{source: s}
+	if d.mapping(n, what, k) == nil {
+		return nil
+	}
+	c := &cardText{}
+	for _, p := range n.pairs {
+		switch p.key.text {
+		case "title":
+			c.title = s.limited(p.value, "title", sc, otn.MaxTitle)
+		case "subtitle":
+			c.subtitle = s.limited(p.value, "subtitle", sc, otn.MaxSubtitle)
+		case "image":
+			c.image = s.link(p.value, "image", sc)
+		case "url":
+			c.url = s.link(p.value, "url", sc)
+		case "buttons":
+			c.buttons = s.buttons(p.value, sc)
+		}
+	}
+	if c.title != nil && len(n.pairs) == 1 {
+		s.fault(n.at, codeForm, what+" has more than a title", "add a subtitle, an image, a url or buttons, or send a text")
+	}
+	return c
+}
+
+func (s *source) buttons(n *node, sc *scope) (out []buttonText) {
+	d := decoder{source: s}
+	if !d.is(n, listNode, "buttons") {
+		return nil
+	}
+	if len(n.items) > otn.MaxButtons {
+		s.fault(n.items[otn.MaxButtons].at, codeCount, fmt.Sprintf("a card has at most %d buttons, and here are %d", otn.MaxButtons, len(n.items)), "")
+	}
+	for _, b := range n.items {
+		if d.mapping(b, "a button", keys{must: []string{"title", "url"}}) == nil {
+			continue
+		}
+		out = append(out, buttonText{s.limited(b.get("title"), "title", sc, otn.MaxTitle), s.link(b.get("url"), "url", sc)})
+	}
+	return out
+}
+
+func (s *source) gallery(n *node, l *letter, sc *scope, item *fields) {
+	d := decoder{source: s}
+	cardKeys := []string{"subtitle", "image", "url", "buttons"}
+	if n.kind == listNode && s.sent {
+		for _, c := range n.items {
+			l.cards = append(l.cards, s.card(c, "a card", sc, keys{must: []string{"title"}, may: cardKeys}))
+		}
+		return
+	}
+	if n.kind != mapNode {
+		d.mapping(n, "a gallery", keys{})
+		return
+	}
+	each := n.get("each")
+	if each != nil && each.kind != nullNode {
+		l.each = s.expression(each, "each", sc, items)
+	}
+	el := field{shape: shape{object, item}, read: func(f *frame, _ any, _ string) value { return f.el }}
+	l.gallery = s.card(n, "a gallery", sc.with("el", el), keys{must: []string{"each", "title"}, may: cardKeys})
+}
+
+func (s *source) quickReply(n *node, l *letter, sc *scope) {
+	d := decoder{source: s}
+	if d.mapping(n, "a quick reply", keys{must: []string{"title"}, may: []string{"payload"}}) == nil {
+		return
+	}
+	l.reply = s.limited(n.get("title"), "title", sc, otn.MaxTitle)
+	l.payload = s.template(n.get("payload"), "payload", sc)
+}
+
+// cut shortens a text to limit runes, at the end of a word where there is one in its second half.
+func cut(s string, limit int) string {
+	s = strings.TrimSpace(s)
+	if utf8.RuneCountInString(s) <= limit {
+		return s
+	}
+	runes := []rune(s)[:limit-1]
+	for i := len(runes) - 1; i > limit/2; i-- {
+		if unicode.IsSpace(runes[i]) {
+			runes = runes[:i]
+			break
+		}
+	}
+	for len(runes) > 0 && (combines(runes[len(runes)-1]) || unicode.IsSpace(runes[len(runes)-1])) {
+		runes = runes[:len(runes)-1]
+	}
+	return string(runes) + "…"
+}
+
+// escapeLink makes a value safe inside a link: a whole link stands as it is, a part of a path or a query is escaped.
+func escapeLink(before, text string) string {
+	switch {
+	case before == "":
+		return text
+	case strings.ContainsRune(before, '?'):
+		return url.QueryEscape(text)
+	}
+	parts := strings.Split(text, "/")
+	for i := range parts {
+		parts[i] = url.PathEscape(parts[i])
+	}
+	return strings.Join(parts, "/")
+}
+
+// params notes the params that the message names.
+func (l *letter) params(used map[string]bool) {
+	all := []*template{l.text, l.image, l.reply, l.payload}
+	for _, c := range append([]*cardText{l.card, l.gallery}, l.cards...) {
+		if c == nil {
+			continue
+		}
+		all = append(all, c.title, c.subtitle, c.image, c.url)
+		for _, b := range c.buttons {
+			all = append(all, b.title, b.url)
+		}
+	}
+	for _, t := range all {
+		t.params(used)
+	}
+	if l.each != nil {
+		for name := range l.each.params {
+			used[name] = true
+		}
+	}
+}

@@ -1,0 +1,200 @@
+// A rule made ready: what it is on, its condition in two halves, its message.
+package rules
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/expr-lang/expr/ast"
+
+	"github.com/onetimenotify/otn/core/otn"
+)
+
+// rule decides for one topic.
+type rule struct {
+	otn.Rule
+	when     *compiled
+	shared   half // decided once for an event
+	personal half // decided for each consent
+	letter   *letter
+	zone     *time.Location
+	sent     bool // an operator's send: it matches nothing but its own event
+}
+
+// half is a part of a condition; nil is true.
+type half func(*frame) value
+
+func (h half) eval(f *frame) value {
+	if h == nil {
+		return boolValue(true)
+	}
+	return f.eval(h)
+}
+
+// rule compiles a declared rule. nil means that faults were noted.
+func (in *declared) rule(d *ruleDecl, sc *scopes, used map[string]bool) *rule {
+	s := d.src
+	t := in.topic(d.topic)
+	if t == nil {
+		if d.topicNode != nil && d.topic != "" {
+			s.fault(d.topicNode.at, codeNoTopic, fmt.Sprintf("there is no topic %q", d.topic), didYouMean(d.topic, in.topicIDs()))
+		}
+		return nil
+	}
+	r := &rule{zone: d.zone, sent: s.sent, Rule: otn.Rule{ID: d.id, Topic: t.ID, Kind: t.Subject, File: s.name, Line: d.at.line, TZ: d.zone.String(), FirstFires: d.first == "fire"}}
+	fired := in.on(d, t, r)
+	before, why := len(d.on) > 0 && d.cron == nil && fired == nil, "a trigger tells of no change: there is no before"
+	switch {
+	case s.sent:
+		why = "a send is not about a change: there is no before"
+	case d.cron != nil:
+		why = "cron looks without an event: there is no before"
+		s.cron(d.cron, r)
+	}
+	names := sc.rule(t, fired, before, why)
+	ok := in.condition(d, r, names)
+	in.fire(d, r, fired)
+	r.letter = s.letter(d.message, names, sc.item)
+	if r.when != nil {
+		for p := range r.when.params {
+			used[p] = true
+		}
+	}
+	if r.letter != nil {
+		r.letter.params(used)
+	}
+	if !ok || r.letter == nil || d.id == "" {
+		return nil
+	}
+	return r
+}
+
+func (in *declared) topicIDs() []string {
+	var ids []string
+	for _, t := range in.topics {
+		ids = append(ids, t.ID)
+	}
+	return ids
+}
+
+// on checks what a rule is on against its topic. It returns the trigger, where that is one.
+func (in *declared) on(d *ruleDecl, t *topicDecl, r *rule) (fired *trigger) {
+	s := d.src
+	for _, n := range d.on {
+		name, isTrigger := strings.CutPrefix(n.text, "trigger.")
+		changed := otn.Kind(strings.TrimSuffix(n.text, ".changed"))
+		switch {
+		case isTrigger:
+			fired = in.onTrigger(d, t, n, name)
+		case n.text != string(otn.ItemChanged) && n.text != string(otn.CollectionChanged):
+			s.fault(n.at, codeChoice, fmt.Sprintf("a rule cannot be on %q", n.text), didYouMean(n.text, []string{string(otn.ItemChanged), string(otn.CollectionChanged), "trigger.NAME"}))
+		case t.Subject != "" && changed != t.Subject:
+			s.fault(n.at, codeOn, fmt.Sprintf("topic %s is about %s, and %s is not", t.ID, subjectWords(t.Subject), n.text), "")
+		}
+		r.On = append(r.On, n.text)
+	}
+	return fired
+}
+
+func subjectWords(k otn.Kind) string {
+	if k == otn.NoSubject {
+		return "the shop as a whole"
+	}
+	return "an " + strings.TrimPrefix("an "+string(k), "an ")
+}
+
+func (in *declared) onTrigger(d *ruleDecl, t *topicDecl, n *node, name string) *trigger {
+	s := d.src
+	fired, ok := in.trigger(name)
+	var names []string
+	for _, t := range in.triggers {
+		names = append(names, t.name)
+	}
+	switch {
+	case !ok:
+		s.fault(n.at, codeNoTrigger, fmt.Sprintf("there is no trigger %q", name), didYouMean(name, names))
+		return &trigger{name: name}
+	case len(d.on) > 1 || d.cron != nil:
+		s.fault(n.at, codeOn, "a rule on a trigger is on nothing else", "make it two rules")
+	case t.Subject != "" && fired.subject != "" && fired.subject != t.Subject:
+		s.fault(n.at, codeOn, fmt.Sprintf("topic %s is about %s, and trigger %s is about %s", t.ID, subjectWords(t.Subject), name, subjectWords(fired.subject)), "")
+	}
+	return &fired
+}
+
+// condition compiles when and splits it.
+func (in *declared) condition(d *ruleDecl, r *rule, names *scope) bool {
+	if d.when == nil {
+		return true
+	}
+	r.when = d.src.expression(d.when, "when", names, boolean)
+	if r.when == nil {
+		return false
+	}
+	r.When = strings.TrimSpace(d.when.text)
+	r.NeedsSub = r.when.uses&usesSub != 0
+	r.AtMatters = r.when.uses&usesAt != 0
+	if r.when.uses&^usesSub == 0 && r.when.fixed {
+		e := r.when.now()
+		d.src.warn(d.src.within(d.when, 0, 1), codeConstant, fmt.Sprintf("this is always %s", e), "")
+	}
+	r.shared, r.personal = halves(r.when)
+	return true
+}
+
+// halves splits a condition at its top-level &&: what does not look at the consent, and the rest.
+func halves(when *compiled) (shared, personal half) {
+	var once, each []func(*frame) value
+	for _, n := range conjuncts(when.root) {
+		c := &checker{src: when.src, scope: when.scope, params: map[string]bool{}}
+		part := c.node(n)
+		if part.uses&usesSub == 0 {
+			once = append(once, part.run)
+		} else {
+			each = append(each, part.run)
+		}
+	}
+	return all(once), all(each)
+}
+
+func conjuncts(n ast.Node) []ast.Node {
+	if b, ok := n.(*ast.BinaryNode); ok && (b.Operator == "&&" || b.Operator == "and") {
+		return append(conjuncts(b.Left), conjuncts(b.Right)...)
+	}
+	return []ast.Node{n}
+}
+
+// all is && of its parts.
+func all(parts []func(*frame) value) half {
+	switch len(parts) {
+	case 0:
+		return nil
+	case 1:
+		return parts[0]
+	}
+	return func(f *frame) value {
+		v := boolValue(true)
+		for _, p := range parts {
+			if v = both(v, p(f)); v.isFalse() {
+				return v
+			}
+		}
+		return v
+	}
+}
+
+// fire settles whether the rule is about a change or a state.
+func (in *declared) fire(d *ruleDecl, r *rule, fired *trigger) {
+	change := fired != nil || r.sent || r.when != nil && r.when.uses&usesWas != 0
+	r.State = !change
+	switch {
+	case d.fire == "each":
+		r.State = false
+	case d.fire == "rising" && change:
+		d.src.fault(d.fireAt.at, codeFire, "fire: rising does not fit: the rule is about a change, which has no before", "leave fire out")
+	}
+	if r.State && d.when == nil && !r.FirstFires {
+		d.src.warn(d.at, codeConstant, "without a when the rule is always true, so it never becomes true", "write a when, or fire: each")
+	}
+}
