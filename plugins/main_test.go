@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"log/slog"
 	"os"
-	"path/filepath"
 	"sync"
 	"testing"
 	"time"
@@ -21,11 +20,15 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	if channel.Hosted() {
+	switch {
+	case channel.Hosted():
+		badPlugin(os.Args[1])
 		channel.Serve(mock.Plugin)
-		return
+	case os.Getenv(shortHost) != "":
+		hostUntilKilled()
+	default:
+		goleak.VerifyTestMain(m)
 	}
-	goleak.VerifyTestMain(m)
 }
 
 // launch runs a plugin until the test ends. Its log is shown when the test fails.
@@ -45,7 +48,6 @@ func run(t testing.TB, s plugins.Spec) (p *plugins.Process, stop func()) {
 	if s.Command == nil {
 		s.Command = self(t, "mock")
 	}
-	s.Plugin = filepath.Base(s.Command[len(s.Command)-1])
 	if s.Log == nil {
 		s.Log = newLog(t).slog()
 	}
@@ -109,7 +111,8 @@ func newLog(t testing.TB) *log {
 	l := &log{}
 	t.Cleanup(func() {
 		if t.Failed() {
-			t.Log(l.String())
+			text := l.String()
+			t.Log(text[max(0, len(text)-4000):])
 		}
 	})
 	return l

@@ -28,6 +28,7 @@ type State struct {
 	Next     time.Time // of the next start, where one is set
 	PID      int       // while there is a process
 	Restarts int       // starts after the first
+	InFlight int       // deliveries taken and not yet answered by the plugin
 	Err      error     // why the last process ended, or could not be had; a *ConfigError where the configuration was at fault
 }
 
@@ -35,7 +36,11 @@ type State struct {
 func (p *Process) State() State {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.state
+	s := p.state
+	if p.life != nil {
+		s.InFlight = p.life.stream.inFlight()
+	}
+	return s
 }
 
 // Ready waits until the plugin takes calls. Errors: the plugin's when its file or configuration is at fault or it is quarantined, ctx's.

@@ -145,6 +145,12 @@ func (s *stream) hung(then time.Time) bool {
 	return false
 }
 
+func (s *stream) inFlight() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.queue) + len(s.written)
+}
+
 // write sends what is queued, as much as the credits allow, without waiting for more.
 func (s *stream) write() {
 	for {

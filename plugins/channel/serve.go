@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"runtime"
 	"strings"
 	"sync"
 	"syscall"
@@ -33,7 +34,8 @@ func Serve(p Program) {
 		os.Exit(2)
 	}
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGTERM, syscall.SIGHUP)
-	stderr := os.Stderr
+	stdout, stderr := os.Stdout, os.Stderr
+	defer runtime.KeepAlive(stdout) // collected, it would be closed, and its number given to a connection that C code then prints into
 	s := newServer(p, slog.New(hostHandler(stderr)), sync.OnceFunc(func() { os.Stdout, os.Stderr = stderr, stderr }))
 	go s.exitWithHost(os.Stdin)
 	// go-plugin puts pipes in the place of stdout and stderr; the first call takes them away again: what is printed goes to stderr.

@@ -39,7 +39,7 @@ type Config struct {
 
 // Step is one line of a script.
 type Step struct {
-	Do    Deed             `json:"do" enum:"accept,refuse,throttle,invalid,fail,slow,hang,panic,junk,crash,accept_hang,accept_crash" doc:"What happens."`
+	Do    Deed             `json:"do" enum:"accept,forget,refuse,throttle,invalid,fail,slow,hang,panic,junk,crash,accept_hang,accept_crash" doc:"What happens."`
 	Match string           `json:"match,omitempty" doc:"Only messages to this subscriber, or with this in their text; empty matches all."`
 	After channel.Duration `json:"after,omitempty" doc:"Of throttle: when to try again. Of slow: how long it takes."`
 	Times int              `json:"times,omitempty" doc:"How often; 0 is always."`
@@ -51,6 +51,7 @@ type Deed string
 // The deeds.
 const (
 	Accept      Deed = "accept"
+	Forget      Deed = "forget" // accepts and keeps nothing
 	Refuse      Deed = "refuse"
 	Throttle    Deed = "throttle" // Deferred for the whole channel, with After
 	Fault       Deed = "invalid"  // the message is at fault
@@ -109,6 +110,8 @@ func (m *Mock) Describe(context.Context) (otn.Description, error) {
 func (m *Mock) Send(ctx context.Context, d otn.Delivery) (otn.Receipt, error) {
 	step := m.step(&d)
 	switch step.Do {
+	case Forget:
+		return otn.Receipt{}, nil
 	case Refuse:
 		return otn.Receipt{}, &otn.SendError{Outcome: otn.Refused, Code: "refused", Err: otn.ErrRefused}
 	case Throttle:
