@@ -86,8 +86,8 @@ func readFixture(t testing.TB, name string, v any) {
 	}
 }
 
-// wants fails unless err is a *otn.SendError of this outcome, scope and code, without a secret in it.
-func wants(t *testing.T, err error, o otn.Outcome, s otn.Scope, code string) *otn.SendError {
+// wants fails unless err is a *otn.SendError of this outcome, scope and code, without a secret in it. It gives After.
+func wants(t *testing.T, err error, o otn.Outcome, s otn.Scope, code string) time.Duration {
 	t.Helper()
 	got, se := otn.OutcomeOf(err)
 	if se == nil {
@@ -101,5 +101,5 @@ func wants(t *testing.T, err error, o otn.Outcome, s otn.Scope, code string) *ot
 			t.Fatalf("the error quotes a secret: %v", err)
 		}
 	}
-	return se
+	return se.After
 }

@@ -126,9 +126,9 @@ func TestAskAndTap(t *testing.T) {
 	a := otn.Ask{ID: "a1", Subscriber: otn.Subscriber{ID: anna}, Title: "Dock Jacket is back", Ref: "notify.back-in-stock.DJ-S"}
 
 	_, err := m.Ask(t.Context(), a)
-	se := wants(t, err, otn.Deferred, otn.SubscriberScope, "10/2018278")
-	if !errors.Is(err, otn.ErrOutsideWindow) || se.After != 6*time.Hour {
-		t.Errorf("got %v after %s", err, se.After)
+	after := wants(t, err, otn.Deferred, otn.SubscriberScope, "10/2018278")
+	if !errors.Is(err, otn.ErrOutsideWindow) || after != 6*time.Hour {
+		t.Errorf("got %v after %s", err, after)
 	}
 
 	g.Text(anna, "hello")
@@ -143,8 +143,8 @@ func TestAskAndTap(t *testing.T) {
 
 	g.Fail(graphtest.Refuse(613, 1893016))
 	_, err = m.Ask(t.Context(), a)
-	if se := wants(t, err, otn.Deferred, otn.SubscriberScope, "613/1893016"); !errors.Is(err, otn.ErrAlreadyAsked) || se.After != 7*day {
-		t.Errorf("got %v after %s", err, se.After)
+	if after := wants(t, err, otn.Deferred, otn.SubscriberScope, "613/1893016"); !errors.Is(err, otn.ErrAlreadyAsked) || after != 7*day {
+		t.Errorf("got %v after %s", err, after)
 	}
 }
 
@@ -210,8 +210,8 @@ func TestWaits(t *testing.T) {
 			g.Fail(c.fault)
 			d := delivery(1, g.Grant(anna, "").Token)
 			d.Attempt = c.attempt
-			if se := wants(t, second(m.Send(t.Context(), d)), otn.Deferred, c.scope, c.code); se.After != c.want {
-				t.Errorf("waits %s, want %s", se.After, c.want)
+			if after := wants(t, second(m.Send(t.Context(), d)), otn.Deferred, c.scope, c.code); after != c.want {
+				t.Errorf("waits %s, want %s", after, c.want)
 			}
 		})
 	}
@@ -225,12 +225,12 @@ func TestUsedUpLimitClosesTheGate(t *testing.T) {
 	g.Fail(graphtest.Refuse(80006, 0))
 	d := delivery(1, g.Grant(anna, "").Token)
 
-	if se := wants(t, second(m.Send(t.Context(), d)), otn.Deferred, otn.ChannelScope, "80006"); se.After != 19*time.Minute {
-		t.Fatalf("waits %s", se.After)
+	if after := wants(t, second(m.Send(t.Context(), d)), otn.Deferred, otn.ChannelScope, "80006"); after != 19*time.Minute {
+		t.Fatalf("waits %s", after)
 	}
 	clock = clock.Add(10 * time.Minute)
-	if se := wants(t, second(m.Send(t.Context(), d)), otn.Deferred, otn.ChannelScope, "page_limit"); se.After != 9*time.Minute {
-		t.Fatalf("waits %s", se.After)
+	if after := wants(t, second(m.Send(t.Context(), d)), otn.Deferred, otn.ChannelScope, "page_limit"); after != 9*time.Minute {
+		t.Fatalf("waits %s", after)
 	}
 	if n := len(g.Calls()); n != 1 {
 		t.Fatalf("%d calls", n)

@@ -23,7 +23,7 @@ import (
 const (
 	PageID      = "104600000000001"
 	AccessToken = "graphtest-page-token"
-	AppSecret   = "graphtest-app-secret"
+	AppSecret   = "graphtest-app-secret" //nolint:gosec // nobody's secret
 )
 
 // tokenLife is how long a token can be spent. Source: Messenger FAQ.

@@ -27,6 +27,8 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 const anna, ben = "5400000000000011", "5400000000000012"
 
+var client = &http.Client{Timeout: 10 * time.Second}
+
 func start(t *testing.T, o graphtest.Options) *graphtest.Server {
 	t.Helper()
 	s, err := graphtest.Start(o)
@@ -37,7 +39,7 @@ func start(t *testing.T, o graphtest.Options) *graphtest.Server {
 		if err := s.Close(); err != nil {
 			t.Error(err)
 		}
-		http.DefaultClient.CloseIdleConnections()
+		client.CloseIdleConnections()
 	})
 	return s
 }
@@ -67,7 +69,7 @@ func call(ctx context.Context, method, url, token, body string) (a answer, err e
 	if token != "" {
 		req.Header.Set("Authorization", "Bearer "+token)
 	}
-	resp, err := http.DefaultClient.Do(req)
+	resp, err := client.Do(req)
 	if err != nil {
 		return a, err
 	}
