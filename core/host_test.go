@@ -498,7 +498,7 @@ func TestOneMessagePerPersonAndRun(t *testing.T) {
 			w.after(time.Hour)
 			w.grantToken("ann", "price-drop", "coat", "newer")
 			w.price("coat", "99.00 USD")
-			w.after(time.Second)
+			w.after(3 * time.Second)
 			if refuse {
 				want(t, "calls", shop.calls(), 2)
 				want(t, "told", len(shop.accepted()), 1)

@@ -26,7 +26,7 @@ func (h *Host) watchClock(ctx context.Context) error {
 	for ctx.Err() == nil {
 		now := h.config.Clock.Now()
 		if now.Sub(swept) > sweepEvery {
-			if err := h.sweep(ctx, now); err != nil {
+			if err := h.sweep(context.WithoutCancel(ctx), now); err != nil {
 				return err
 			}
 			swept = now

@@ -44,6 +44,7 @@ type pick struct {
 	person  otn.PersonID
 	message otn.Message
 	attempt int
+	others  []uint64 // the person's other consents on the line, to be tried should this one be refused
 }
 
 // scanAtOnce bounds the rows of one turn, so that a run that selects nobody does not keep the others waiting.
@@ -148,8 +149,8 @@ func (f *filler) pick(c *ledger.Candidate) error {
 		f.page.later(c.Seq, until)
 		return nil
 	}
-	attempt, ok, err := f.turnOf(c, person)
-	if err != nil || !ok {
+	p := pick{consent: c.Consent, id: c.ID, person: person, attempt: 1}
+	if ok, err := f.turnOf(c, &p); err != nil || !ok {
 		return err
 	}
 	message, err := f.page.rules.Render(&c.Consent, &f.l.can)
@@ -162,37 +163,45 @@ func (f *filler) pick(c *ledger.Candidate) error {
 		return err
 	}
 	f.persons[person] = true
-	f.page.picks = append(f.page.picks, pick{c.Consent, c.ID, person, message, attempt})
+	p.message = message
+	f.page.picks = append(f.page.picks, p)
 	return nil
 }
 
 // turnOf says whether it is this consent's turn in the run, and with which attempt. One person gets one message a run,
 // by the consent that expires first; another is tried only where that one was refused.
-func (f *filler) turnOf(c *ledger.Candidate, person otn.PersonID) (attempt int, ok bool, err error) {
+func (f *filler) turnOf(c *ledger.Candidate, p *pick) (bool, error) {
 	run, retry := f.page.task.run, f.page.task.seqs != nil
 	if !c.Siblings && !retry && c.Seq > f.page.state.Again {
-		return 1, true, nil
+		return true, nil
 	}
-	told, was, err := f.l.d.Ledger.Told(run.ID, person)
+	told, was, err := f.l.d.Ledger.Told(run.ID, p.person)
 	if err != nil {
-		return 0, false, err
+		return false, err
 	}
 	if was && !mayFollow(told, c.ID, retry) {
-		return 0, false, nil
-	}
-	if c.Siblings {
-		others, err := f.l.d.Ledger.Siblings(person, run.Line(), f.now)
-		if err != nil {
-			return 0, false, err
-		}
-		if len(others) > 0 && others[0].ID != c.ID && others[0].Seq < run.Below {
-			return 0, false, nil
-		}
+		return false, nil
 	}
 	if was && told.Token == c.ID {
-		return told.Attempts + 1, true, nil
+		p.attempt = told.Attempts + 1
 	}
-	return 1, true, nil
+	if !c.Siblings {
+		return true, nil
+	}
+	others, err := f.l.d.Ledger.Siblings(p.person, run.Line(), f.now)
+	if err != nil {
+		return false, err
+	}
+	for _, o := range others {
+		if o.Seq >= run.Below || o.ID == c.ID {
+			continue
+		}
+		p.others = append(p.others, o.Seq)
+		if o.ExpiresAt.Before(c.ExpiresAt) || o.ExpiresAt.Equal(c.ExpiresAt) && o.Seq < c.Seq {
+			return false, nil
+		}
+	}
+	return true, nil
 }
 
 // mayFollow says whether a consent may still be used in a run that has a delivery for its person already. One that was

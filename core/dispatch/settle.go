@@ -44,6 +44,10 @@ func (l *Lane) judge(pg *page) {
 			l.backoff = 0
 		case otn.Deferred:
 			l.deferred(pg, i, se, now)
+		case otn.Refused:
+			for _, seq := range pg.picks[i].others {
+				pg.later(seq, now)
+			}
 		case otn.Invalid:
 			l.invalid++
 			if se.Scope == otn.ChannelScope || l.invalid >= faultsInARow {

@@ -51,11 +51,11 @@ func (l *Ledger) Docs(prefix, after string, limit int) ([]Doc, error) {
 // endOf is the end of the rows under a prefix.
 func endOf(prefix []byte) []byte { return after(prefix) }
 
-// Journal lists the entries with Seq > after, oldest first.
+// Journal lists the entries with Seq > after, oldest first. What is written and not yet on disk is not shown.
 func (l *Ledger) Journal(after uint64, limit int) ([]Entry, error) {
 	var out []Entry
 	var bad error
-	err := l.engine.Scan(numberKey(spaceJournal, after+1), []byte{spaceJournal + 1}, func(key, v []byte) bool {
+	err := l.engine.Scan(numberKey(spaceJournal, after+1), numberKey(spaceJournal, l.Head()+1), func(key, v []byte) bool {
 		if len(out) >= limit {
 			return false
 		}
