@@ -333,7 +333,7 @@ func TestWhatAPluginPrintsIsLogged(t *testing.T) {
 	}
 	until(t, "the lines are in the log", func() bool {
 		text := l.String()
-		return strings.Contains(text, `level=INFO msg="printed It is back."`) && strings.Contains(text, "level=WARN msg=warned") && strings.Contains(text, "lines_dropped")
+		return strings.Contains(text, `level=INFO msg="printed It is back."`) && strings.Contains(text, "level=WARN msg=warned") && strings.Contains(text, "lines are dropped")
 	})
 	if strings.Contains(l.String(), delivery(1).Token.Reveal()) {
 		t.Error("the token is in the log")

@@ -98,11 +98,11 @@ func (s *sink) line(line []byte, now time.Time) {
 	s.log.LogAttrs(context.Background(), level, msg, fields...)
 }
 
-// allow takes one of the lines that may still be logged; it says how many were dropped when there are some again.
+// allow takes one of the lines that may still be logged. It says when it begins to drop lines, and how many they were when it ends.
 func (s *sink) allow(now time.Time) bool {
 	s.mu.Lock()
 	if !s.at.IsZero() {
-		s.tokens = min(lineBurst, s.tokens+now.Sub(s.at).Seconds()*lineRate)
+		s.tokens = min(lineBurst, s.tokens+max(now.Sub(s.at), 0).Seconds()*lineRate)
 	}
 	s.at = now
 	ok := s.tokens >= 1
@@ -111,9 +111,12 @@ func (s *sink) allow(now time.Time) bool {
 	} else {
 		s.dropped++
 	}
+	first := s.dropped == 1
 	s.mu.Unlock()
 	if ok {
 		s.reportDropped()
+	} else if first {
+		s.log.Warn("the plugin prints too much: lines are dropped")
 	}
 	return ok
 }
@@ -124,7 +127,7 @@ func (s *sink) reportDropped() {
 	s.dropped = 0
 	s.mu.Unlock()
 	if n > 0 {
-		s.log.Warn("the plugin prints too much", "lines_dropped", n)
+		s.log.Warn("the plugin printed too much", "lines_dropped", n)
 	}
 }
 

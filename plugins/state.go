@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"github.com/onetimenotify/otn/core/otn"
 )
 
 // Phase is where a process stands in its supervision.
@@ -52,8 +54,10 @@ func (p *Process) Ready(ctx context.Context) error {
 		switch {
 		case state.Phase == Ready:
 			return nil
-		case state.Phase == Misconfigured, state.Phase == Quarantined, state.Phase == Stopped && running:
-			return fmt.Errorf("plugins: %s is %s: %w", p.spec.Name, state.Phase, errors.Join(state.Err))
+		case state.Phase == Stopped && running:
+			return fmt.Errorf("plugins: %s is stopped: %w", p.spec.Name, otn.ErrUnavailable)
+		case state.Phase == Misconfigured, state.Phase == Quarantined:
+			return fmt.Errorf("plugins: %s is %s: %w", p.spec.Name, state.Phase, state.Err)
 		}
 		select {
 		case <-changed:

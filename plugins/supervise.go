@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// ErrRunning is a second Run of one Process.
-var ErrRunning = errors.New("plugins: the process is run already")
+// ErrRunning is a second Run of one Process: it is run once.
+var ErrRunning = errors.New("plugins: a process is run once")
 
 // errFault marks what no restart will mend: the plugin's file or its configuration.
 type errFault struct{ error }
@@ -19,11 +19,7 @@ func (e errFault) Unwrap() error { return e.error }
 // Run supervises the plugin until ctx is done, then lets deliveries in flight end and returns when the process and every goroutine
 // are gone. A plugin that cannot start, or dies, ends nothing here: see State. Errors: ErrRunning.
 func (p *Process) Run(ctx context.Context) error {
-	p.mu.Lock()
-	again := p.running
-	p.running = true
-	p.mu.Unlock()
-	if again {
+	if !p.begin() {
 		return ErrRunning
 	}
 	defer p.set(func(s *State) { s.Phase, s.Next, s.PID = Stopped, time.Time{}, 0 })
@@ -43,6 +39,17 @@ func (p *Process) Run(ctx context.Context) error {
 		err = nil
 	}
 	return nil
+}
+
+// begin marks the process as run, once.
+func (p *Process) begin() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.running {
+		return false
+	}
+	p.running, p.state.Phase = true, Starting
+	return true
 }
 
 // rest waits as long as the way the last process ended asks for.
