@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	"golang.org/x/text/width"
+
+	"github.com/onetimenotify/otn/core/otn"
 )
 
 // Severity says whether a fault stops a file from being used.
@@ -63,6 +65,9 @@ func (e *Error) Error() string {
 	}
 	return b.String()
 }
+
+// Is makes a fault an otn.ErrInvalid: what was written is not valid.
+func (e *Error) Is(target error) bool { return target == otn.ErrInvalid }
 
 // Place is "file:line:col", with what of it is known.
 func (e *Error) Place() string {
