@@ -29,7 +29,7 @@ func (l *loader) build(tree map[string]any) *Config {
 		PublicURL: l.url("public_url", tree["public_url"]),
 		Zone:      l.zone(tree["timezone"]),
 	}
-	if !l.Door {
+	if l.Part != Door {
 		c.Rules = l.globs(tree["rules"])
 	}
 	c.Channels = l.instances("channels", tree["channels"], c.Plugins)
@@ -160,20 +160,39 @@ func (l *loader) instances(group string, v any, dir string) []Instance {
 		fields, _ := settings.(map[string]any)
 		i := Instance{Name: name, Rate: l.rate(key+".rate", fields["rate"])}
 		i.Plugin, i.Builtin = l.program(key+".plugin", fields["plugin"], dir)
-		i.Settings = otn.NewSecret("{}")
-		if inner, ok := fields["config"].(map[string]any); ok {
-			text, err := json.Marshal(inner)
-			if err != nil {
-				l.wrong(key+".config", err.Error(), "")
-			}
-			i.Settings = otn.NewSecret(string(text))
-		} else if fields["config"] != nil {
-			l.wrong(key+".config", "wants keys with values", "")
-		}
+		i.Settings = l.settings(key+".config", fields["config"])
+		l.try(i, key)
 		list = append(list, i)
 	}
 	sort.Slice(list, func(a, b int) bool { return list[a].Name < list[b].Name })
 	return list
+}
+
+// settings are a plugin's own configuration as JSON.
+func (l *loader) settings(key string, v any) otn.Secret {
+	if v == nil {
+		return otn.NewSecret("{}")
+	}
+	m, ok := v.(map[string]any)
+	text, err := json.Marshal(m)
+	if !ok || err != nil {
+		l.wrong(key, "wants keys with values", "")
+	}
+	return otn.NewSecret(string(text))
+}
+
+// try lets a built-in plugin look at its settings, when nothing is wrong with them so far.
+func (l *loader) try(i Instance, key string) {
+	if l.Open == nil || !i.Builtin || l.Part != Whole || len(l.faults) > 0 {
+		return
+	}
+	for _, w := range l.Open(i.Plugin, i.Name, []byte(i.Settings.Reveal())) {
+		at := key
+		if w.Path != "" {
+			at += ".config." + strings.NewReplacer("[", ".", "]", "").Replace(w.Path)
+		}
+		l.wrong(at, w.Message, "")
+	}
 }
 
 // program finds a plugin: a built-in name, a path, or a file in the plugins' folder.
@@ -190,7 +209,7 @@ func (l *loader) program(key string, v any, dir string) (string, bool) {
 	default:
 		name = filepath.Join(dir, name)
 	}
-	if st, err := os.Stat(name); (err != nil || st.IsDir()) && !l.Door {
+	if st, err := os.Stat(name); (err != nil || st.IsDir()) && l.Part == Whole {
 		hint := "built in are " + strings.Join(l.Builtins, ", ")
 		if near := Nearest(fmt.Sprint(v), l.Builtins); near != "" {
 			hint = fmt.Sprintf("did you mean %q?", near)

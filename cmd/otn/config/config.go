@@ -44,7 +44,7 @@ type Instance struct {
 type Entry struct {
 	Key    string `json:"key"`
 	Value  any    `json:"value"`
-	Origin string `json:"origin"`
+	Origin string `json:"origin,omitempty"`
 }
 
 // Options say how to read a configuration.
@@ -53,12 +53,26 @@ type Options struct {
 	Env   []string          // NAME=value, as os.Environ gives
 	Flags map[string]string // by key ("listen.admin"), only those that were given
 
-	// Door reads only what a client of the operator's door needs: the settings of plugins, with their
-	// secrets, and the rule files are not looked at.
-	Door bool
+	Part Part // how much of it is wanted
+
+	// Open tries the settings of a built-in plugin and says what is wrong with them, by path. Nil: they are not tried.
+	Open func(plugin, instance string, settings []byte) []Wrong
 	// Builtins are the names of the built-in plugins.
 	Builtins []string
 }
+
+// Part is how much of a configuration is wanted.
+type Part int
+
+// The parts. The smaller ones read no plugin's settings, and so need no secret.
+const (
+	Whole Part = iota // what a daemon needs
+	Rules             // the rule files
+	Door              // what a client of the operator's door needs
+)
+
+// Wrong is a fault in a plugin's settings: the path of the setting as in steps[0].kind, and what is wrong with it.
+type Wrong struct{ Path, Message string }
 
 // Load reads a configuration. An error is Faults, in all their number, or of the file system.
 func Load(o Options) (*Config, error) {

@@ -150,13 +150,34 @@ func TestSecretsAreNotShown(t *testing.T) {
 // A client of the admin door needs no secret and no rule file.
 func TestDoor(t *testing.T) {
 	dir := shop(t, strings.Replace(good, "rules/*", "nowhere/*", 1))
-	o := config.Options{File: filepath.Join(dir, "otn.yaml"), Builtins: builtins(), Door: true}
+	o := config.Options{File: filepath.Join(dir, "otn.yaml"), Builtins: builtins(), Part: config.Door}
 	if _, err := config.Load(o); err != nil {
 		t.Fatal(err)
 	}
-	o.Door = false
+	o.Part = config.Whole
 	if _, err := config.Load(o); err == nil {
 		t.Fatal("a daemon was started without its secret")
+	}
+}
+
+// A plugin's own faults stand at the settings they are about.
+func TestTrial(t *testing.T) {
+	dir := shop(t, good)
+	o := config.Options{File: filepath.Join(dir, "otn.yaml"), Env: []string{"PAGE_TOKEN=x"}, Builtins: builtins()}
+	o.Open = func(plugin, instance string, settings []byte) []config.Wrong {
+		if plugin == "shopify" && instance == "store-1" && string(settings) == `{"currency":"USD","limit":3}` {
+			return []config.Wrong{{Path: "limit", Message: "is too small"}, {Path: "shop", Message: "is required"}, {Message: "is odd"}}
+		}
+		return nil
+	}
+	_, err := config.Load(o)
+	if err == nil {
+		t.Fatal("no fault")
+	}
+	for _, want := range []string{":19:61: sources.store-1.config.limit: is too small", ":19:3: sources.store-1.config.shop: is required", ":19:3: sources.store-1: is odd"} {
+		if !strings.Contains(err.Error(), want) {
+			t.Errorf("%q is not in\n%s", want, err)
+		}
 	}
 }
 

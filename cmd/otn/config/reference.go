@@ -56,7 +56,7 @@ func (l *loader) lookup(ref, key string) (value, why, hint string) {
 	switch {
 	case kind != "env" && kind != "file" || name == "":
 		return "", fmt.Sprintf("unknown reference ${%s}", ref), "known are ${env:NAME} and ${file:PATH}; write $${ for a plain ${"
-	case l.Door && settings:
+	case l.Part != Whole && settings:
 		return "", "", ""
 	case kind == "file":
 		text, err := readSecret(l.path(name))

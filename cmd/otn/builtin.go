@@ -1,0 +1,61 @@
+// The built-in plugins: a table, and the hidden command that runs one in a process of its own.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/onetimenotify/otn/cmd/otn/config"
+	"github.com/onetimenotify/otn/plugins/channel"
+	"github.com/onetimenotify/otn/plugins/events"
+	"github.com/onetimenotify/otn/plugins/messenger"
+	"github.com/onetimenotify/otn/plugins/mock"
+	"github.com/onetimenotify/otn/plugins/shopify"
+)
+
+func builtins() map[string]channel.Program {
+	return map[string]channel.Program{
+		"events":    events.Plugin,
+		"messenger": messenger.Plugin,
+		"mock":      mock.Plugin,
+		"shopify":   shopify.Plugin,
+	}
+}
+
+// openBuiltin tries a plugin's settings in this process, and says what is wrong with them.
+func openBuiltin(plugin, instance string, settings []byte) []config.Wrong {
+	open, err := builtins()[plugin].Open(context.Background(), settings, channel.Setup{Instance: instance})
+	if err == nil {
+		_ = open.Close() // it was only tried
+		return nil
+	}
+	var ce *channel.ConfigError
+	if !errors.As(err, &ce) {
+		return []config.Wrong{{Message: err.Error()}}
+	}
+	list := make([]config.Wrong, len(ce.Diagnostics))
+	for i, d := range ce.Diagnostics {
+		list[i] = config.Wrong{Path: d.Path, Message: d.Message}
+	}
+	return list
+}
+
+// plugin is how a daemon starts its built-in plugins: the same program with other arguments.
+func (k *call) plugin() *cobra.Command {
+	return &cobra.Command{
+		Use: "plugin NAME", Short: "Be a built-in plugin; otn serve starts it", Hidden: true, Args: cobra.ExactArgs(1),
+		RunE: func(_ *cobra.Command, args []string) error {
+			p, ok := builtins()[args[0]]
+			if !ok {
+				return fmt.Errorf("no built-in plugin %q: there are %s", args[0], strings.Join(sortedKeys(builtins()), ", "))
+			}
+			k.started = true
+			channel.Serve(p)
+			return nil
+		},
+	}
+}

@@ -1,0 +1,273 @@
+// The daemon: two doors, a host, and a process for each channel and source; started and stopped in the order of the data path.
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/onetimenotify/otn/cmd/otn/config"
+	"github.com/onetimenotify/otn/core"
+	"github.com/onetimenotify/otn/core/api"
+	"github.com/onetimenotify/otn/core/otn"
+	"github.com/onetimenotify/otn/plugins"
+)
+
+// closing is how long the doors wait for calls that are under way.
+const closing = 10 * time.Second
+
+// daemon is what otn serve runs.
+type daemon struct {
+	config  *config.Config
+	rules   otn.Rules
+	log     *slog.Logger
+	command []string // starts this program: built-in plugins are the program itself
+	version string
+	say     func(format string, args ...any)
+	ready   func(doors) // called once, when the doors are open; nil: not called
+}
+
+// run works until ctx ends, and then stops in order: doors, host, plugins. When hurry ends nothing is waited for.
+// It returns when nothing is left.
+func (d *daemon) run(ctx, hurry context.Context) error {
+	open, err := d.listen(ctx)
+	if err != nil {
+		return err
+	}
+	defer open.close()
+	processes := d.processes()
+	host, err := d.host(processes)
+	if err != nil {
+		return err
+	}
+
+	var plugged sync.WaitGroup
+	living, unplug := context.WithCancel(hurry)
+	defer plugged.Wait()
+	defer unplug()
+	for _, p := range processes {
+		plugged.Go(func() {
+			if err := p.Run(living); err != nil && living.Err() == nil {
+				d.log.Error("a plugin is given up", "error", err)
+			}
+		})
+	}
+
+	hosting, stopHost := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopHost()
+	ended := make(chan error, 1)
+	go func() { ended <- host.Run(hosting) }()
+
+	admin := &gate{}
+	failed := open.serve(hooksDoor(host), adminDoor(admin, host), d.log)
+	select {
+	case <-host.Ready():
+	case err := <-ended:
+		return err
+	case err := <-failed:
+		stopHost()
+		return errors.Join(err, <-ended)
+	case <-ctx.Done():
+		stopHost()
+		return <-ended
+	}
+	if err := d.announce(host, processes, open, admin); err != nil {
+		stopHost()
+		return errors.Join(err, <-ended)
+	}
+	defer d.leave()
+
+	select {
+	case err = <-failed:
+	case err := <-ended:
+		return fmt.Errorf("the host ended: %w", err)
+	case <-ctx.Done():
+		d.log.Info("stopping")
+	}
+	open.shut(hurry)
+	stopHost()
+	return errors.Join(err, <-ended)
+}
+
+// processes makes a process for each instance; none is started.
+func (d *daemon) processes() map[string]*plugins.Process {
+	all := map[string]*plugins.Process{}
+	for _, i := range append(append([]config.Instance{}, d.config.Channels...), d.config.Sources...) {
+		command := []string{i.Plugin}
+		if i.Builtin {
+			command = append(append([]string{}, d.command...), "plugin", i.Plugin)
+		}
+		public := ""
+		if d.config.PublicURL != nil {
+			public = d.config.PublicURL.JoinPath("hooks", i.Name).String()
+		}
+		all[i.Name] = plugins.New(plugins.Spec{
+			Name: i.Name, Plugin: i.Plugin, Command: command, Config: json.RawMessage(i.Settings.Reveal()), PublicURL: public, Log: d.log,
+		})
+	}
+	return all
+}
+
+func (d *daemon) host(processes map[string]*plugins.Process) (*core.Host, error) {
+	c := core.Config{
+		Dir: d.config.Data, Rules: d.rules, Log: d.log,
+		Channels: map[string]otn.Channel{}, Sources: map[string]otn.Receiver{}, Rates: map[string]float64{},
+	}
+	for _, i := range d.config.Channels {
+		c.Channels[i.Name] = processes[i.Name]
+		if i.Rate > 0 {
+			c.Rates[i.Name] = i.Rate
+		}
+	}
+	for _, i := range d.config.Sources {
+		c.Sources[i.Name] = processes[i.Name]
+	}
+	return core.New(c)
+}
+
+// announce opens the operator's door and says where the doors are.
+func (d *daemon) announce(host *core.Host, processes map[string]*plugins.Process, open *listening, admin *gate) error {
+	key, err := api.Key(d.config.Data)
+	if err != nil {
+		return err
+	}
+	admin.open(api.New(shown{host, processes}, api.Options{Key: key, Version: d.version, Log: d.log}))
+	at := open.doors()
+	if err := writeDoors(d.config.Data, at); err != nil {
+		return err
+	}
+	d.say("otn is ready: hooks http://%s, admin http://%s", at.Hooks, at.Admin)
+	if d.ready != nil {
+		d.ready(at)
+	}
+	return nil
+}
+
+// leave takes the addresses away, so that nobody looks for a daemon that has ended.
+func (d *daemon) leave() { _ = os.Remove(filepath.Join(d.config.Data, addrFile)) }
+
+// writeDoors replaces the file of addresses in one step.
+func writeDoors(data string, at doors) error {
+	text, err := json.Marshal(at)
+	if err != nil {
+		return err
+	}
+	path := filepath.Join(data, addrFile)
+	if err := os.WriteFile(path+".new", append(text, '\n'), 0o600); err != nil {
+		return err
+	}
+	return os.Rename(path+".new", path)
+}
+
+// shown is the host with what is known of its processes.
+type shown struct {
+	*core.Host
+	processes map[string]*plugins.Process
+}
+
+// Instances adds the state of each process.
+func (s shown) Instances(ctx context.Context) (channels, sources []core.InstanceView) {
+	channels, sources = s.Host.Instances(ctx)
+	for _, list := range [][]core.InstanceView{channels, sources} {
+		for i := range list {
+			s.stand(&list[i])
+		}
+	}
+	return channels, sources
+}
+
+// stand puts a process's state in the operator's words.
+func (s shown) stand(v *core.InstanceView) {
+	state := s.processes[v.Name].State()
+	switch state.Phase {
+	case plugins.Ready:
+		return
+	case plugins.Backoff, plugins.Misconfigured:
+		v.State = "degraded"
+	default:
+		v.State = string(state.Phase)
+	}
+	v.LastError = ""
+	if state.Err != nil {
+		v.LastError = state.Err.Error()
+	}
+}
+
+// listening is a pair of doors with their servers.
+type listening struct {
+	hooks, admin net.Listener
+	servers      []*http.Server
+}
+
+// listen takes both addresses, or none.
+func (d *daemon) listen(ctx context.Context) (*listening, error) {
+	var l listening
+	var err error
+	config := net.ListenConfig{}
+	if l.hooks, err = config.Listen(ctx, "tcp", d.config.Hooks); err != nil {
+		return nil, &coded{exitFailed, err, "give listen.hooks another address"}
+	}
+	if l.admin, err = config.Listen(ctx, "tcp", d.config.Admin); err != nil {
+		l.close()
+		return nil, &coded{exitFailed, err, "give listen.admin another address"}
+	}
+	return &l, nil
+}
+
+func (l *listening) doors() doors {
+	return doors{Hooks: l.hooks.Addr().String(), Admin: l.admin.Addr().String()}
+}
+
+// serve answers at both doors. The channel gets the error of a door that fails.
+func (l *listening) serve(hooks, admin http.Handler, log *slog.Logger) <-chan error {
+	failed := make(chan error, 2)
+	for listener, server := range map[net.Listener]*http.Server{
+		newCrowd(l.hooks, perAddress): limited(hooks, log, 15*time.Second),
+		l.admin:                       limited(admin, log, time.Minute),
+	} {
+		l.servers = append(l.servers, server)
+		go func() {
+			if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+				failed <- err
+			}
+		}()
+	}
+	return failed
+}
+
+// limited is a server that nobody can hold up. write is how long an answer may take.
+func limited(h http.Handler, log *slog.Logger, write time.Duration) *http.Server {
+	return &http.Server{
+		Handler: h, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 10 * time.Second, WriteTimeout: write,
+		IdleTimeout: time.Minute, MaxHeaderBytes: 16 << 10, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+	}
+}
+
+// shut lets the calls that are under way end, and takes no new ones.
+func (l *listening) shut(hurry context.Context) {
+	ctx, cancel := context.WithTimeout(hurry, closing)
+	defer cancel()
+	for _, s := range l.servers {
+		_ = s.Shutdown(ctx) // what is left after that close ends
+	}
+	l.close()
+}
+
+func (l *listening) close() {
+	for _, s := range l.servers {
+		_ = s.Close()
+	}
+	for _, listener := range []net.Listener{l.hooks, l.admin} {
+		if listener != nil {
+			_ = listener.Close()
+		}
+	}
+}

@@ -1,0 +1,114 @@
+// What stands before the doors' handlers: health, a gate until the host is ready, and a limit on each address.
+package main
+
+import (
+	"net"
+	"net/http"
+	"sync"
+	"sync/atomic"
+
+	"github.com/onetimenotify/otn/core"
+)
+
+// perAddress is how many connections one address may have at the public door. A proxy in front is one address.
+const perAddress = 512
+
+// gate answers 503 until it is opened.
+type gate struct{ inner atomic.Pointer[http.Handler] }
+
+func (g *gate) open(h http.Handler) { g.inner.Store(&h) }
+
+func (g *gate) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if h := g.inner.Load(); h != nil {
+		(*h).ServeHTTP(w, r)
+		return
+	}
+	w.Header().Set("Retry-After", "1")
+	http.Error(w, "not ready yet", http.StatusServiceUnavailable)
+}
+
+// hooksDoor is the public door: webhooks, and nothing else.
+func hooksDoor(h *core.Host) http.Handler {
+	mux := http.NewServeMux()
+	mux.Handle("/hooks/", h.Hooks())
+	return mux
+}
+
+// adminDoor is the operator's door: the API behind its gate, and health for a supervisor.
+func adminDoor(api http.Handler, h *core.Host) http.Handler {
+	mux := http.NewServeMux()
+	mux.Handle("/", api)
+	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) { answer(w, http.StatusOK, "alive") })
+	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
+		select {
+		case <-h.Ready():
+			answer(w, http.StatusOK, "ready")
+		default:
+			answer(w, http.StatusServiceUnavailable, "not ready yet")
+		}
+	})
+	return mux
+}
+
+func answer(w http.ResponseWriter, status int, text string) {
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	w.WriteHeader(status)
+	_, _ = w.Write([]byte(text + "\n"))
+}
+
+// crowd is a listener that closes a connection at once when its address has too many.
+type crowd struct {
+	net.Listener
+	limit int
+	mu    sync.Mutex
+	count map[string]int
+}
+
+func newCrowd(l net.Listener, limit int) *crowd {
+	return &crowd{Listener: l, limit: limit, count: map[string]int{}}
+}
+
+// Accept waits for a connection that is not one too many.
+func (c *crowd) Accept() (net.Conn, error) {
+	for {
+		conn, err := c.Listener.Accept()
+		if err != nil {
+			return nil, err
+		}
+		host, _, _ := net.SplitHostPort(conn.RemoteAddr().String())
+		if c.enter(host) {
+			return &guest{Conn: conn, leave: sync.OnceFunc(func() { c.leave(host) })}, nil
+		}
+		_ = conn.Close()
+	}
+}
+
+func (c *crowd) enter(host string) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.count[host] >= c.limit {
+		return false
+	}
+	c.count[host]++
+	return true
+}
+
+func (c *crowd) leave(host string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.count[host]--; c.count[host] <= 0 {
+		delete(c.count, host)
+	}
+}
+
+// guest is a connection that is counted until it is closed.
+type guest struct {
+	net.Conn
+	leave func()
+}
+
+// Close closes the connection and makes room for another.
+func (g *guest) Close() error {
+	defer g.leave()
+	return g.Conn.Close()
+}

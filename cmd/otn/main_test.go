@@ -1,0 +1,163 @@
+// The command as its users meet it: scripts, in which the test binary is the tool, the daemon and the plugin.
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/onetimenotify/otn/core/api"
+)
+
+func TestMain(m *testing.M) {
+	if len(os.Args) > 2 && os.Args[1] == "plugin" { // a daemon within this binary launches its plugins from it
+		main()
+		return
+	}
+	testscript.Main(m, map[string]func(){"otn": main})
+}
+
+// deadline is how long a script waits for what must come.
+const deadline = 20 * time.Second
+
+func TestScripts(t *testing.T) {
+	testscript.Run(t, testscript.Params{
+		Dir: "testdata/script",
+		Setup: func(e *testscript.Env) error {
+			e.Setenv("OTN_LISTEN__HOOKS", "127.0.0.1:0")
+			e.Setenv("OTN_LISTEN__ADMIN", "127.0.0.1:0")
+			return nil
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"code":  code,
+			"ready": ready,
+			"await": await,
+			"hook":  hook,
+		},
+	})
+}
+
+// code N COMMAND… runs a command that must exit with N.
+func code(ts *testscript.TestScript, _ bool, args []string) {
+	want, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	if got := exitOf(ts.Exec(args[1], args[2:]...)); got != want {
+		ts.Fatalf("%s exits with %d, want %d", strings.Join(args[1:], " "), got, want)
+	}
+}
+
+func exitOf(err error) int {
+	var exit *exec.ExitError
+	switch {
+	case err == nil:
+		return 0
+	case errors.As(err, &exit):
+		return exit.ExitCode()
+	}
+	return -1
+}
+
+// ready DATA waits until the daemon whose store is in DATA answers and all its plugins do.
+func ready(ts *testscript.TestScript, _ bool, args []string) {
+	data := ts.MkAbs(args[0])
+	poll(ts, "the daemon is not ready", func() bool { return allReady(data) })
+}
+
+func allReady(data string) bool {
+	at, err := readDoors(data)
+	if err != nil {
+		return false
+	}
+	key, err := api.ReadKey(data)
+	if err != nil {
+		return false
+	}
+	c := &http.Client{Timeout: 5 * time.Second}
+	defer c.CloseIdleConnections()
+	for _, path := range []string{"/v1/channels", "/v1/sources"} {
+		r, err := http.NewRequest(http.MethodGet, "http://"+at.Admin+path, nil)
+		if err != nil {
+			return false
+		}
+		r.Header.Set("Authorization", "Bearer "+key.Reveal())
+		answer, err := c.Do(r)
+		if err != nil {
+			return false
+		}
+		var list map[string][]struct {
+			State string `json:"state"`
+		}
+		err = json.NewDecoder(answer.Body).Decode(&list)
+		_ = answer.Body.Close()
+		for _, all := range list {
+			for _, v := range all {
+				if v.State == "starting" || v.State == "stopped" {
+					return false
+				}
+			}
+		}
+		if err != nil {
+			return false
+		}
+	}
+	return true
+}
+
+// await REGEXP COMMAND… runs a command again and again until its output matches.
+func await(ts *testscript.TestScript, _ bool, args []string) {
+	want := regexp.MustCompile("(?m)" + args[0])
+	poll(ts, "never matched: "+args[0], func() bool {
+		_ = ts.Exec(args[1], args[2:]...)
+		return want.MatchString(ts.ReadFile("stdout"))
+	})
+}
+
+func poll(ts *testscript.TestScript, fault string, so func() bool) {
+	for end := time.Now().Add(deadline); !so(); {
+		if time.Now().After(end) {
+			ts.Fatalf("%s", fault)
+		}
+		time.Sleep(20 * time.Millisecond) // a process of its own cannot signal
+	}
+}
+
+// hook STATUS DATA PATH FILE posts a file to the public door.
+func hook(ts *testscript.TestScript, _ bool, args []string) {
+	at, err := readDoors(ts.MkAbs(args[1]))
+	ts.Check(err)
+	body, err := os.Open(ts.MkAbs(args[3]))
+	ts.Check(err)
+	defer body.Close() //nolint:errcheck // only read
+	c := &http.Client{Timeout: 10 * time.Second}
+	defer c.CloseIdleConnections()
+	answer, err := c.Post("http://"+at.Hooks+args[2], "application/json", body) //nolint:forbidigo // this client has a timeout
+	ts.Check(err)
+	_ = answer.Body.Close()
+	if fmt.Sprint(answer.StatusCode) != args[0] {
+		ts.Fatalf("%s answers %s, want %s", args[2], answer.Status, args[0])
+	}
+}
+
+// No file of the examples or of a new shop is left behind by what embeds it.
+func TestShopFiles(t *testing.T) {
+	files, err := shopFiles()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{".gitignore", "otn.yaml", "README.md", "items.csv", "consents.csv", filepath.Join("rules", "shop.yaml")} {
+		if len(files[name]) == 0 {
+			t.Errorf("%s is not written", name)
+		}
+	}
+}

@@ -1,0 +1,143 @@
+// otn serve: the daemon from the command line.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/mattn/go-isatty"
+	"github.com/spf13/cobra"
+
+	"github.com/onetimenotify/otn/cmd/otn/config"
+	"github.com/onetimenotify/otn/rules"
+)
+
+func (k *call) serve() *cobra.Command {
+	level := slog.LevelInfo
+	cmd := &cobra.Command{
+		Use: "serve", GroupID: "run", Short: "Run the daemon", Args: cobra.NoArgs,
+		Long: "Run the daemon: the public door for webhooks, the operator's door, and a process for each channel and source.\n" +
+			"SIGTERM or Ctrl-C stops it in order; a second one hurries.",
+		Example: "  otn serve\n  otn serve -c /etc/otn/otn.yaml\n  OTN_LISTEN__HOOKS=127.0.0.1:0 otn serve",
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			k.started = true
+			syscall.Umask(0o077)
+			if err := k.load(config.Whole); err != nil {
+				return err
+			}
+			set, err := k.compile()
+			if err != nil {
+				return err
+			}
+			command, err := ownCommand()
+			if err != nil {
+				return err
+			}
+			ctx, hurry, stop := signals(cmd.Context())
+			defer stop()
+			d := &daemon{config: k.config, rules: set, log: logger(k.stderr, level), command: command, version: version().Version, say: k.say}
+			return d.run(ctx, hurry)
+		},
+	}
+	f := cmd.Flags()
+	f.TextVar(&level, "log-level", slog.LevelInfo, "debug, info, warn or error")
+	for name, about := range map[string]string{"listen-hooks": "listen.hooks", "listen-admin": "listen.admin", "data": "data"} {
+		f.Var(&override{k.flags, about}, name, "`value` of "+about+" instead of the configuration's")
+	}
+	return cmd
+}
+
+// override is a flag that stands over a key of the configuration.
+type override struct {
+	flags map[string]string
+	key   string
+}
+
+func (o *override) String() string     { return "" }
+func (o *override) Type() string       { return "string" }
+func (o *override) Set(v string) error { o.flags[o.key] = v; return nil }
+
+// compile reads the rule files of the configuration, and says what is odd about them.
+func (k *call) compile() (*rules.Set, error) {
+	files, err := readRules(k.config.Rules)
+	if err != nil {
+		return nil, err
+	}
+	set, err := rules.Compile(files...)
+	if err != nil {
+		return nil, err
+	}
+	for _, w := range set.Warnings() {
+		k.say("%s", w)
+	}
+	return set, nil
+}
+
+func readRules(paths []string) ([]rules.File, error) {
+	files := make([]rules.File, len(paths))
+	for i, path := range paths {
+		source, err := os.ReadFile(path)
+		if errors.Is(err, os.ErrNotExist) {
+			return nil, &coded{exitNotFound, fmt.Errorf("%s: no such file", path), ""}
+		}
+		if err != nil {
+			return nil, err
+		}
+		files[i] = rules.File{Name: path, Source: source}
+	}
+	return files, nil
+}
+
+// ownCommand is how this program is started.
+func ownCommand() ([]string, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
+	return []string{self}, nil
+}
+
+// signals gives a context that the first SIGTERM or interrupt ends, and one that the second ends.
+func signals(parent context.Context) (ctx, hurry context.Context, stop func()) {
+	hurry, cancelHurry := context.WithCancel(parent)
+	ctx, cancel := context.WithCancel(hurry)
+	heard := make(chan os.Signal, 2)
+	signal.Notify(heard, os.Interrupt, syscall.SIGTERM)
+	done := make(chan struct{})
+	go func() {
+		for _, end := range []func(){cancel, cancelHurry} {
+			select {
+			case <-heard:
+				end()
+			case <-done:
+				return
+			}
+		}
+	}()
+	return ctx, hurry, func() {
+		signal.Stop(heard)
+		close(done)
+		cancel()
+		cancelHurry()
+	}
+}
+
+// logger writes text on a terminal and JSON elsewhere.
+func logger(w io.Writer, level slog.Level) *slog.Logger {
+	o := &slog.HandlerOptions{Level: level}
+	if onTerminal(w) {
+		return slog.New(slog.NewTextHandler(w, o))
+	}
+	return slog.New(slog.NewJSONHandler(w, o))
+}
+
+func onTerminal(w any) bool {
+	f, ok := w.(*os.File)
+	return ok && isatty.IsTerminal(f.Fd())
+}

@@ -1,0 +1,116 @@
+// The operator's door: the calls under /v1, their key, their limits and their OpenAPI document.
+
+// Package api serves a Host to operators and their programs: JSON over HTTP, described by /openapi.json.
+// Every call under /v1 wants Authorization: Bearer KEY. Problems are RFC 9457 with a stable code.
+package api
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/subtle"
+	"log/slog"
+	"net/http"
+	"runtime/debug"
+	"strings"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humago"
+
+	"github.com/onetimenotify/otn/core"
+	"github.com/onetimenotify/otn/core/otn"
+)
+
+// maxBody is the largest body that a call may have: 1 MiB.
+const maxBody = 1 << 20
+
+// Host is what the door opens to. *core.Host is one.
+type Host interface {
+	Grant(ctx context.Context, consents ...otn.Consent) ([]core.Granted, error)
+	Observe(ctx context.Context, obs ...otn.Observation) (core.Observed, error)
+	Trigger(ctx context.Context, t otn.Trigger) (core.Accepted, error)
+	Ask(ctx context.Context, r core.AskRequest) (otn.Receipt, error)
+	Send(ctx context.Context, r core.SendRequest) (core.SendAnswer, error)
+	Topics() ([]core.TopicView, error)
+	Consents(q core.ConsentQuery) (list []core.ConsentView, next string, err error)
+	Consent(id string) (core.ConsentView, error)
+	Runs(q core.RunQuery) (list []core.RunView, next string, err error)
+	RunByID(id string) (core.RunView, error)
+	Deliveries(q core.DeliveryQuery) (list []core.DeliveryView, next string, err error)
+	Resolve(ctx context.Context, id string, sent bool) (core.DeliveryView, error)
+	Why(channel, subscriber, rule string) (core.Why, error)
+	Instances(ctx context.Context) (channels, sources []core.InstanceView)
+}
+
+var _ Host = (*core.Host)(nil)
+
+// Options are what a door is made with.
+type Options struct {
+	Key     otn.Secret // the all-scope key
+	Version string     // of the program, for the document
+	Log     *slog.Logger
+}
+
+// New is the door to a host: /v1, and /openapi.json, which needs no key.
+func New(h Host, o Options) http.Handler {
+	mux := http.NewServeMux()
+	d := &door{host: h, log: o.Log}
+	d.calls(humago.New(mux, document(o.Version)))
+	return d.guard(o.Key, mux)
+}
+
+// Document is the OpenAPI 3.1 document of the door as JSON.
+func Document(version string) ([]byte, error) {
+	api := humago.New(http.NewServeMux(), document(version))
+	(&door{}).calls(api)
+	return api.OpenAPI().MarshalJSON()
+}
+
+// door holds the handlers.
+type door struct {
+	host Host
+	log  *slog.Logger
+}
+
+func document(version string) huma.Config {
+	c := huma.DefaultConfig("otn", version)
+	c.Info.Description = "One-time tokens, each spent for exactly one message. 202 means: it is on disk."
+	c.DocsPath, c.SchemasPath, c.CreateHooks = "", "", nil // bodies are exactly what is written here, and nothing is fetched from elsewhere
+	c.RejectUnknownQueryParameters = true
+	c.Transformers = []huma.Transformer{asProblem}
+	c.Components.SecuritySchemes = map[string]*huma.SecurityScheme{"key": {Type: "http", Scheme: "bearer"}}
+	c.Security = []map[string][]string{{"key": {}}}
+	return c
+}
+
+// guard lets the right key in, gives every answer an id, and turns a panic into a 500.
+func (d *door) guard(key otn.Secret, next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		id := strings.ToLower(rand.Text()[:16])
+		h := w.Header()
+		h.Set("X-Request-Id", id)
+		h.Set("X-Content-Type-Options", "nosniff")
+		h.Set("Cache-Control", "no-store")
+		defer func() {
+			if p := recover(); p != nil {
+				d.log.Error("a call of the admin door panicked", "request_id", id, "path", r.URL.Path, "panic", p, "stack", string(debug.Stack()))
+				Problem{Status: http.StatusInternalServerError, Code: "internal", Title: "Internal Server Error", RequestID: id}.write(w)
+			}
+		}()
+		if !strings.HasPrefix(r.URL.Path, "/openapi") && !allowed(key, r.Header.Get("Authorization")) {
+			h.Set("WWW-Authenticate", "Bearer")
+			Problem{Status: http.StatusUnauthorized, Code: "unauthorized", Title: "Unauthorized"}.write(w)
+			return
+		}
+		r.Body = http.MaxBytesReader(w, r.Body, maxBody)
+		next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), requestID{}, id)))
+	})
+}
+
+// allowed compares in constant time. No key lets nobody in.
+func allowed(key otn.Secret, header string) bool {
+	given, ok := strings.CutPrefix(header, "Bearer ")
+	return ok && !key.IsZero() && subtle.ConstantTimeCompare([]byte(given), []byte(key.Reveal())) == 1
+}
+
+// requestID is the key of a request's id in its context.
+type requestID struct{}

@@ -1,0 +1,363 @@
+// The door: who is let in, what each call hands to the host, and what its errors look like outside.
+package api_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/onetimenotify/otn/core"
+	"github.com/onetimenotify/otn/core/api"
+	"github.com/onetimenotify/otn/core/otn"
+)
+
+const key = "otn_admin_test_0123456789012345678901234567890123"
+
+// fake is a host that remembers what it was asked and answers with err.
+type fake struct {
+	err      error
+	panics   bool
+	channels []core.InstanceView
+	got      any
+	added    bool
+}
+
+func (f *fake) Grant(_ context.Context, c ...otn.Consent) ([]core.Granted, error) {
+	f.got = c
+	return []core.Granted{{ID: "c1", Added: f.added}}, f.err
+}
+
+func (f *fake) Observe(_ context.Context, obs ...otn.Observation) (core.Observed, error) {
+	f.got = obs
+	return core.Observed{Accepted: len(obs), Changed: 1}, f.err
+}
+
+func (f *fake) Trigger(_ context.Context, t otn.Trigger) (core.Accepted, error) {
+	f.got = t
+	return core.Accepted{ID: "t1"}, f.err
+}
+
+func (f *fake) Ask(_ context.Context, r core.AskRequest) (otn.Receipt, error) {
+	f.got = r
+	return otn.Receipt{ProviderID: "m_1"}, f.err
+}
+
+func (f *fake) Send(_ context.Context, r core.SendRequest) (core.SendAnswer, error) {
+	f.got = r
+	return core.SendAnswer{ID: "s1", Runs: []string{"r1"}, Reaches: 214}, f.err
+}
+
+func (f *fake) Topics() ([]core.TopicView, error) {
+	if f.panics {
+		panic("canary")
+	}
+	return nil, f.err
+}
+
+func (f *fake) Consents(q core.ConsentQuery) ([]core.ConsentView, string, error) {
+	f.got = q
+	return []core.ConsentView{{ID: "c1"}}, "more", f.err
+}
+func (f *fake) Consent(id string) (core.ConsentView, error) { return core.ConsentView{ID: id}, f.err }
+
+func (f *fake) Runs(q core.RunQuery) ([]core.RunView, string, error) {
+	f.got = q
+	return nil, "", f.err
+}
+func (f *fake) RunByID(id string) (core.RunView, error) { return core.RunView{ID: id}, f.err }
+
+func (f *fake) Deliveries(q core.DeliveryQuery) ([]core.DeliveryView, string, error) {
+	f.got = q
+	return nil, "", f.err
+}
+
+func (f *fake) Resolve(_ context.Context, id string, sent bool) (core.DeliveryView, error) {
+	f.got = fmt.Sprint(id, sent)
+	return core.DeliveryView{ID: id, Outcome: "sent"}, f.err
+}
+
+func (f *fake) Why(channel, subscriber, rule string) (core.Why, error) {
+	f.got = channel + "/" + subscriber + "/" + rule
+	return core.Why{Channel: channel, Subscriber: subscriber}, f.err
+}
+func (f *fake) Instances(context.Context) (channels, sources []core.InstanceView) { return f.channels, nil }
+
+func open(t *testing.T, f *fake) *httptest.Server {
+	t.Helper()
+	if f.channels == nil {
+		f.channels = []core.InstanceView{{Name: "shop", State: "ready", Account: "111"}}
+	}
+	s := httptest.NewServer(api.New(f, api.Options{Key: otn.NewSecret(key), Version: "test", Log: slog.New(slog.DiscardHandler)}))
+	t.Cleanup(s.Close)
+	return s
+}
+
+func call(t *testing.T, s *httptest.Server, method, path, body string, headers ...string) (int, string, http.Header) {
+	t.Helper()
+	r, err := http.NewRequestWithContext(t.Context(), method, s.URL+path, strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header.Set("Authorization", "Bearer "+key)
+	r.Header.Set("Content-Type", "application/json")
+	for i := 0; i < len(headers); i += 2 {
+		r.Header.Set(headers[i], headers[i+1])
+	}
+	resp, err := s.Client().Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close() //nolint:errcheck // only read
+	text, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return resp.StatusCode, strings.TrimSpace(string(text)), resp.Header
+}
+
+// Each call takes the body of the contract, hands it on whole, and answers in the contract's words.
+func TestCalls(t *testing.T) {
+	at := time.Date(2026, 11, 22, 11, 0, 0, 0, time.UTC)
+	message := otn.Message{Text: "hello"}
+	for _, c := range []struct {
+		method, path, body string
+		status             int
+		answer             string
+		got                any
+	}{
+		{"POST", "/v1/triggers/doors_open", `{"fields":{"b":2.50,"a":"x","c":true},"subject":"SKU-1","channel":"shop","recipient":"222"}`, 202, `{"id":"t1","duplicate":false}`,
+			otn.Trigger{Name: "doors_open", Subject: "SKU-1", Channel: "shop", Subscriber: otn.Subscriber{ID: "222"}, Key: "k1", Fields: []otn.Named{
+				{Name: "a", Value: otn.StringValue("x")}, {Name: "b", Value: otn.StringValue("2.50")}, {Name: "c", Value: otn.StringValue("true")}}}},
+		{"POST", "/v1/asks", `{"channel":"shop","recipient":"222","topic":"price-drop","subject":"SKU-1","title":"T","answers":{"quantity":2}}`, 202, `{"provider_id":"m_1"}`,
+			core.AskRequest{Channel: "shop", Recipient: "222", Topic: "price-drop", Subject: "SKU-1", Title: "T", Answers: map[string]string{"quantity": "2"}}},
+		{"POST", "/v1/consents", `{"channel":"shop","recipient":"222","topic":"price-drop","subject":"SKU-1","token":"tok","granted_at":"2026-11-22T11:00:00Z","answers":{"target":"99.00 USD"}}`, 200, `{"id":"c1","added":false}`,
+			[]otn.Consent{{Token: otn.NewToken("111", "tok"), Channel: "shop", Subscriber: otn.Subscriber{ID: "222"}, Topic: "price-drop", Subject: "SKU-1", GrantedAt: at,
+				Answers: []otn.Named{{Name: "target", Value: otn.StringValue("99.00 USD")}}}}},
+		{"POST", "/v1/sends", `{"topic":"journal","all_subjects":true,"message":{"text":"hello"},"where":"true","at":"2026-11-22T11:00:00Z","dry_run":true}`, 202, `{"run":"r1","id":"s1","runs":["r1"],"reaches":214}`,
+			core.SendRequest{Topic: "journal", AllSubjects: true, Message: message, Where: "true", At: at, DryRun: true, Key: "k1"}},
+		{"POST", "/v1/deliveries/d1/resolve", `{"outcome":"lost"}`, 200, `{"id":"d1",`, "d1false"},
+		{"POST", "/v1/deliveries/d1/resolve", `{"outcome":"sent"}`, 200, `{"id":"d1",`, "d1true"},
+		{"GET", "/v1/topics", "", 200, `{"topics":[]}`, nil},
+		{"GET", "/v1/consents?topic=t&subject=s&state=waiting&cursor=c&limit=5", "", 200, `{"consents":[{"id":"c1",`, core.ConsentQuery{Topic: "t", Subject: "s", State: "waiting", Cursor: "c", Limit: 5}},
+		{"GET", "/v1/consents?subscriber=222", "", 200, `{"consents":[{"id":"c1",`, core.ConsentQuery{Channel: "shop", Subscriber: "222"}},
+		{"GET", "/v1/consents/c9", "", 200, `{"id":"c9",`, nil},
+		{"GET", "/v1/runs?rule=r&state=paused", "", 200, `{"runs":[]}`, core.RunQuery{Rule: "r", State: "paused"}},
+		{"GET", "/v1/runs/r1", "", 200, `{"id":"r1",`, nil},
+		{"GET", "/v1/deliveries?outcome=unknown", "", 200, `{"deliveries":[]}`, core.DeliveryQuery{Outcome: "unknown"}},
+		{"GET", "/v1/decisions?subscriber=222&rule=r", "", 200, `{"channel":"shop","subscriber":"222","consents":[],"reasons":[]}`, "shop/222/r"},
+		{"GET", "/v1/channels", "", 200, `{"channels":[{"name":"shop",`, nil},
+		{"GET", "/v1/sources", "", 200, `{"sources":[]}`, nil},
+	} {
+		t.Run(c.method+" "+c.path, func(t *testing.T) {
+			f := &fake{}
+			status, text, _ := call(t, open(t, f), c.method, c.path, c.body, "Idempotency-Key", "k1")
+			if status != c.status || !strings.HasPrefix(text, c.answer) {
+				t.Errorf("answered %d %s, want %d %s", status, text, c.status, c.answer)
+			}
+			if c.got != nil && !reflect.DeepEqual(f.got, c.got) {
+				t.Errorf("the host got %+v, want %+v", f.got, c.got)
+			}
+		})
+	}
+}
+
+func TestObserve(t *testing.T) {
+	f := &fake{}
+	s := open(t, f)
+	status, text, _ := call(t, s, "POST", "/v1/observations", `{"observations":[{"kind":"item","id":"SKU-1","title":"Wool coat","price":"99.00 USD","stock":3,"sellable":true,"url":"https://shop.example/coat"}]}`)
+	if status != 202 || text != `{"accepted":1,"changed":1}` {
+		t.Fatalf("%d %s", status, text)
+	}
+	if obs := f.got.([]otn.Observation); obs[0].Item.ID != "SKU-1" {
+		t.Errorf("got %+v", obs[0])
+	}
+	f.got = nil
+	status, text, _ = call(t, s, "POST", "/v1/observations", `{"observations":[{"kind":"item","id":"A"},{"kind":"item","id":"B","pirce":"1.00 USD"},{"kind":"item"}]}`)
+	if status != 422 || f.got != nil || !strings.Contains(text, "body.observations[1]") || !strings.Contains(text, "body.observations[2]") {
+		t.Errorf("%d %s, the host got %v", status, text, f.got)
+	}
+}
+
+func TestGrantIsNewOrKnown(t *testing.T) {
+	f := &fake{added: true}
+	s := open(t, f)
+	body := `{"channel":"shop","recipient":"222","topic":"journal","token":"tok-canary"}`
+	if status, _, _ := call(t, s, "POST", "/v1/consents", body); status != 201 {
+		t.Errorf("a new token: %d", status)
+	}
+	if status, text, _ := call(t, s, "POST", "/v1/consents", strings.Replace(body, "shop", "shp", 1)); status != 404 {
+		t.Errorf("an unknown channel: %d %s", status, text)
+	}
+	f.channels = []core.InstanceView{{Name: "shop", State: "starting"}}
+	if status, text, h := call(t, s, "POST", "/v1/consents", body); status != 503 || h.Get("Retry-After") == "" {
+		t.Errorf("a channel whose account is not known: %d %s", status, text)
+	}
+}
+
+// Strangers learn nothing, whatever they ask for.
+func TestKey(t *testing.T) {
+	s := open(t, &fake{})
+	var first string
+	for _, header := range []string{"", "Bearer", "Bearer ", "Bearer x", "bearer " + key, "Basic " + key, "Bearer " + key + "x", "Bearer " + key[:20]} {
+		for _, path := range []string{"/v1/topics", "/v1/nothing", "/"} {
+			status, text, h := call(t, s, "GET", path, "", "Authorization", header)
+			if status != 401 || h.Get("WWW-Authenticate") != "Bearer" {
+				t.Errorf("%q %s: %d", header, path, status)
+			}
+			if first == "" {
+				first = text
+			}
+			if text != first || strings.Contains(text, "detail") {
+				t.Errorf("%q %s is told %s", header, path, text)
+			}
+		}
+	}
+	open := httptest.NewServer(api.New(&fake{}, api.Options{}))
+	defer open.Close()
+	if status, _, _ := call(t, open, "GET", "/v1/topics", "", "Authorization", "Bearer "); status != 401 {
+		t.Error("a door without a key is open")
+	}
+}
+
+// Every sentinel has its status and its stable code.
+func TestProblems(t *testing.T) {
+	for _, c := range []struct {
+		err    error
+		status int
+		code   string
+	}{
+		{otn.ErrNotFound, 404, "not_found"}, {otn.ErrUnknownTopic, 404, "unknown_topic"}, {otn.ErrOutsideWindow, 409, "outside_window"},
+		{otn.ErrAlreadyAsked, 409, "already_asked"}, {otn.ErrAlreadyGiven, 409, "already_granted"}, {otn.ErrRefused, 409, "refused"},
+		{otn.ErrSpent, 409, "already_spent"}, {otn.ErrInvalid, 422, "invalid"}, {otn.ErrStore, 503, "store"}, {otn.ErrUnavailable, 503, "unavailable"},
+		{&otn.SendError{Outcome: otn.Unknown, Code: "timeout"}, 502, "unknown"}, {&otn.SendError{Outcome: otn.Deferred}, 503, "deferred"},
+		{&otn.SendError{Outcome: otn.Invalid}, 422, "invalid"}, {&otn.SendError{Outcome: otn.Refused, Err: otn.ErrOutsideWindow}, 409, "outside_window"},
+		{errors.New("canary of the inside"), 500, "internal"},
+	} {
+		status, text, h := call(t, open(t, &fake{err: fmt.Errorf("core: %w", c.err)}), "POST", "/v1/asks", `{"channel":"shop","recipient":"222","topic":"t"}`)
+		var p api.Problem
+		if err := json.Unmarshal([]byte(text), &p); err != nil || status != c.status || p.Code != c.code || p.Status != c.status || p.Title == "" {
+			t.Errorf("%v: %d %s", c.err, status, text)
+		}
+		if h.Get("Content-Type") != "application/problem+json" || p.RequestID == "" || p.RequestID != h.Get("X-Request-Id") {
+			t.Errorf("%v: headers %v, problem %+v", c.err, h, p)
+		}
+		if strings.Contains(text, "canary") {
+			t.Errorf("the inside is told: %s", text)
+		}
+	}
+}
+
+// What is malformed is a problem of the same form, and the host never sees it.
+func TestMalformed(t *testing.T) {
+	for _, c := range []struct {
+		method, path, body string
+		status             int
+		code, part         string
+	}{
+		{"POST", "/v1/asks", `{"channel":"shop"`, 400, "malformed", ""},
+		{"POST", "/v1/asks", `{"channel":"shop","recipient":"2","topic":"t","titel":"x"}`, 422, "invalid", "titel"},
+		{"POST", "/v1/asks", `{"channel":"shop"}`, 422, "invalid", "recipient"},
+		{"POST", "/v1/observations", `{"observations":[]}`, 422, "invalid", "observations"},
+		{"POST", "/v1/deliveries/d/resolve", `{"outcome":"maybe"}`, 422, "invalid", "outcome"},
+		{"GET", "/v1/consents?stat=x", "", 422, "invalid", "stat"},
+		{"GET", "/v1/consents?limit=5000", "", 422, "invalid", "limit"},
+		{"GET", "/v1/deliveries?channel=shop", "", 422, "invalid", "subscriber"},
+		{"POST", "/v1/triggers/x", `{"fields":{"a":"` + strings.Repeat("x", 2<<20) + `"}}`, 413, "too_large", ""},
+	} {
+		f := &fake{}
+		status, text, _ := call(t, open(t, f), c.method, c.path, c.body)
+		if status != c.status || !strings.Contains(text, `"code":"`+c.code+`"`) || !strings.Contains(text, c.part) || f.got != nil {
+			t.Errorf("%s %s: %d %.300s, the host got %v", c.method, c.path, status, text, f.got)
+		}
+	}
+}
+
+// A panic is one call's end, not the door's.
+func TestPanic(t *testing.T) {
+	f := &fake{panics: true}
+	s := open(t, f)
+	status, text, h := call(t, s, "GET", "/v1/topics", "")
+	if status != 500 || strings.Contains(text, "canary") || !strings.Contains(text, h.Get("X-Request-Id")) {
+		t.Errorf("%d %s", status, text)
+	}
+	f.panics = false
+	if status, _, _ := call(t, s, "GET", "/v1/topics", ""); status != 200 {
+		t.Errorf("then %d", status)
+	}
+}
+
+func TestDocument(t *testing.T) {
+	status, text, _ := call(t, open(t, &fake{}), "GET", "/openapi.json", "", "Authorization", "")
+	if status != 200 || !strings.Contains(text, `"openapi":"3.1.0"`) || strings.Contains(text, "$schema") {
+		t.Errorf("%d %.200s", status, text)
+	}
+	same, err := api.Document("test")
+	if err != nil || string(same) != text {
+		t.Errorf("Document differs: %v", err)
+	}
+	for _, path := range []string{"/v1/observations", "/v1/triggers/{name}", "/v1/deliveries/{id}/resolve", "/v1/decisions"} {
+		if !strings.Contains(text, `"`+path+`"`) {
+			t.Errorf("%s is not described", path)
+		}
+	}
+}
+
+func TestKeyFile(t *testing.T) {
+	dir := t.TempDir()
+	if _, err := api.ReadKey(dir); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("no key yet: %v", err)
+	}
+	made, err := api.Key(dir)
+	if err != nil || !strings.HasPrefix(made.Reveal(), "otn_admin_") {
+		t.Fatal(err)
+	}
+	again, err := api.Key(dir)
+	if err != nil || again.Reveal() != made.Reveal() {
+		t.Errorf("the key changed: %v", err)
+	}
+	path := filepath.Join(dir, api.KeyFile)
+	if st, err := os.Stat(path); err != nil || st.Mode().Perm() != 0o600 {
+		t.Errorf("mode %v, %v", st.Mode(), err)
+	}
+	if err := os.Chmod(path, 0o644); err != nil { //nolint:gosec // the fault under test
+		t.Fatal(err)
+	}
+	if _, err := api.ReadKey(dir); !errors.Is(err, otn.ErrRefused) {
+		t.Errorf("a key that others can read: %v", err)
+	}
+}
+
+func TestClient(t *testing.T) {
+	f := &fake{}
+	s := open(t, f)
+	c := &api.Client{Base: s.URL, Key: otn.NewSecret(key), HTTP: s.Client()}
+	var page api.Consents
+	if err := c.Get(t.Context(), "/v1/consents", url.Values{"state": {"waiting"}}, &page); err != nil || page.Next != "more" || len(page.Consents) != 1 {
+		t.Errorf("%+v %v", page, err)
+	}
+	var made api.SendAnswer
+	if err := c.Post(t.Context(), "/v1/sends", "k2", core.SendRequest{Topic: "t"}, &made); err != nil || made.Run != "r1" || f.got.(core.SendRequest).Key != "k2" {
+		t.Errorf("%+v %v", made, err)
+	}
+	f.err = otn.ErrUnknownTopic
+	var p api.Problem
+	if err := c.Post(t.Context(), "/v1/sends", "", core.SendRequest{Topic: "t"}, &made); !errors.As(err, &p) || p.Code != "unknown_topic" || p.Status != 404 {
+		t.Errorf("got %v", err)
+	}
+	s.Close()
+	if err := c.Get(t.Context(), "/v1/topics", nil, &page); !errors.Is(err, api.ErrUnreachable) || strings.Contains(err.Error(), key) {
+		t.Errorf("got %v", err)
+	}
+}

@@ -1,0 +1,281 @@
+// The calls that change something: observations, triggers, asks, consents, sends, and a doubtful delivery resolved.
+package api
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"sort"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/onetimenotify/otn/core"
+	"github.com/onetimenotify/otn/core/otn"
+)
+
+// answer is a body with a status of its own.
+type answer[T any] struct {
+	Status int
+	Body   T
+}
+
+// calls registers every call of the door.
+func (d *door) calls(a huma.API) {
+	post(a, "observe", "/v1/observations", "Submit observations",
+		"Idempotent by nature: the same observation again changes nothing. Fields left out keep their last value, null forgets one. All of a call are written or none.", http.StatusAccepted, d.observe)
+	post(a, "trigger", "/v1/triggers/{name}", "Submit an external trigger",
+		"With an Idempotency-Key the same trigger is taken once, also after a restart; the second answer says duplicate.", http.StatusAccepted, d.trigger)
+	post(a, "ask", "/v1/asks", "Request consent",
+		"Only inside the subscriber's open window. Who was asked already, or has agreed, is not asked again.", http.StatusAccepted, d.ask)
+	post(a, "grant", "/v1/consents", "Import one granted token",
+		"Idempotent by the token: 201 when it is new, 200 when it was known.", http.StatusCreated, d.grant)
+	post(a, "send", "/v1/sends", "Deliver to those who wait for a topic",
+		"With an Idempotency-Key the same send is made once, also after a restart. dry_run says how many it would reach and sends nothing.", http.StatusAccepted, d.send)
+	post(a, "resolve", "/v1/deliveries/{id}/resolve", "Resolve a delivery whose outcome is unknown",
+		"sent: the message did arrive, its token is spent. lost: it certainly did not, and the consent waits again at its place.", http.StatusOK, d.resolve)
+	d.reads(a)
+}
+
+func post[I, O any](a huma.API, id, path, summary, text string, status int, f func(context.Context, *I) (*O, error)) {
+	huma.Register(a, huma.Operation{
+		OperationID: id, Method: http.MethodPost, Path: path, Summary: summary, Description: text, DefaultStatus: status,
+		MaxBodyBytes: maxBody, Errors: []int{401, 404, 409, 413, 422, 503},
+	}, f)
+}
+
+type observeIn struct {
+	Idempotent
+	Body struct {
+		Observations []Observation `json:"observations" minItems:"1" maxItems:"1000"`
+	}
+}
+
+// Idempotent is the header of every POST. Calls that are idempotent by nature take it and need it not.
+type Idempotent struct {
+	Key string `header:"Idempotency-Key" maxLength:"128" doc:"Makes a repeated call change nothing, where the call is not idempotent by nature."`
+}
+
+// ObserveAnswer says how many observations were taken and how many changed something.
+type ObserveAnswer struct {
+	Accepted int `json:"accepted"`
+	Changed  int `json:"changed"`
+}
+
+func (d *door) observe(ctx context.Context, in *observeIn) (*answer[ObserveAnswer], error) {
+	obs := make([]otn.Observation, len(in.Body.Observations))
+	var faults []error
+	for i, raw := range in.Body.Observations {
+		o, err := otn.DecodeObservation(raw)
+		if err != nil {
+			faults = append(faults, &huma.ErrorDetail{Location: fmt.Sprintf("body.observations[%d]", i), Message: err.Error()})
+		}
+		obs[i] = o
+	}
+	if len(faults) > 0 {
+		return nil, huma.Error422UnprocessableEntity("an observation is not valid; none was taken", faults...)
+	}
+	o, err := d.host.Observe(ctx, obs...)
+	if err != nil {
+		return nil, d.problem(ctx, err)
+	}
+	return &answer[ObserveAnswer]{http.StatusAccepted, ObserveAnswer{o.Accepted, o.Changed}}, nil
+}
+
+type triggerIn struct {
+	Idempotent
+	Name string `path:"name" maxLength:"128"`
+	Body TriggerBody
+}
+
+// TriggerBody is what a trigger carries.
+type TriggerBody struct {
+	Fields    map[string]Text `json:"fields,omitempty" doc:"By name, as the rules declare them."`
+	Subject   string          `json:"subject,omitempty" doc:"The id of the item it names, where the rules declare one."`
+	Channel   string          `json:"channel,omitempty" doc:"With recipient: the person it names."`
+	Recipient string          `json:"recipient,omitempty"`
+}
+
+// TriggerAnswer is a trigger that is on disk.
+type TriggerAnswer struct {
+	ID        string `json:"id,omitempty"` // of a duplicate: none
+	Duplicate bool   `json:"duplicate"`
+}
+
+func (d *door) trigger(ctx context.Context, in *triggerIn) (*answer[TriggerAnswer], error) {
+	a, err := d.host.Trigger(ctx, otn.Trigger{
+		Name: in.Name, Subject: in.Body.Subject, Channel: in.Body.Channel, Subscriber: otn.Subscriber{ID: in.Body.Recipient},
+		Fields: named(in.Body.Fields), Key: in.Key,
+	})
+	if err != nil {
+		return nil, d.problem(ctx, err)
+	}
+	return &answer[TriggerAnswer]{http.StatusAccepted, TriggerAnswer{a.ID, a.Duplicate}}, nil
+}
+
+type askIn struct {
+	Idempotent
+	Body AskBody
+}
+
+// AskBody requests consent from one person.
+type AskBody struct {
+	Channel   string          `json:"channel" minLength:"1"`
+	Recipient string          `json:"recipient" minLength:"1" maxLength:"128"`
+	Topic     string          `json:"topic" minLength:"1"`
+	Subject   string          `json:"subject,omitempty"`
+	Title     string          `json:"title,omitempty" doc:"At most 65 characters. Left out: the topic's own."`
+	Answers   map[string]Text `json:"answers,omitempty"`
+}
+
+// AskAnswer is a request that the platform took.
+type AskAnswer struct {
+	ProviderID string `json:"provider_id,omitempty"`
+}
+
+func (d *door) ask(ctx context.Context, in *askIn) (*answer[AskAnswer], error) {
+	b := in.Body
+	r, err := d.host.Ask(ctx, core.AskRequest{Channel: b.Channel, Recipient: b.Recipient, Topic: b.Topic, Subject: b.Subject, Title: b.Title, Answers: plain(b.Answers)})
+	if err != nil {
+		return nil, d.problem(ctx, err)
+	}
+	return &answer[AskAnswer]{http.StatusAccepted, AskAnswer{r.ProviderID}}, nil
+}
+
+type grantIn struct {
+	Idempotent
+	Body GrantBody
+}
+
+// GrantBody is one granted token from elsewhere.
+type GrantBody struct {
+	Channel   string          `json:"channel" minLength:"1"`
+	Recipient string          `json:"recipient" minLength:"1" maxLength:"128"`
+	Topic     string          `json:"topic" minLength:"1"`
+	Subject   string          `json:"subject,omitempty"`
+	Token     string          `json:"token" minLength:"1" writeOnly:"true"`
+	GrantedAt time.Time       `json:"granted_at,omitzero" doc:"Left out: now. The token lives for a year from here."`
+	Answers   map[string]Text `json:"answers,omitempty"`
+}
+
+// GrantAnswer names the consent. Added is false when its token was known.
+type GrantAnswer struct {
+	ID    string `json:"id"`
+	Added bool   `json:"added"`
+}
+
+func (d *door) grant(ctx context.Context, in *grantIn) (*answer[GrantAnswer], error) {
+	b := in.Body
+	account, err := d.account(ctx, b.Channel)
+	if err != nil {
+		return nil, d.problem(ctx, err)
+	}
+	got, err := d.host.Grant(ctx, otn.Consent{
+		Token: otn.NewToken(account, b.Token), Channel: b.Channel, Subscriber: otn.Subscriber{ID: b.Recipient},
+		Topic: b.Topic, Subject: b.Subject, Answers: named(b.Answers), GrantedAt: b.GrantedAt,
+	})
+	if err != nil {
+		return nil, d.problem(ctx, err)
+	}
+	status := http.StatusOK
+	if got[0].Added {
+		status = http.StatusCreated
+	}
+	return &answer[GrantAnswer]{status, GrantAnswer{got[0].ID, got[0].Added}}, nil
+}
+
+// account is what a channel's tokens are bound to. A channel that is not up yet cannot say.
+func (d *door) account(ctx context.Context, channel string) (string, error) {
+	channels, _ := d.host.Instances(ctx)
+	for _, c := range channels {
+		if c.Name == channel && c.Account == "" && c.State != "ready" {
+			return "", fmt.Errorf("channel %s is %s: %w", channel, c.State, otn.ErrUnavailable)
+		}
+		if c.Name == channel {
+			return c.Account, nil
+		}
+	}
+	return "", fmt.Errorf("channel %q: %w", channel, otn.ErrNotFound)
+}
+
+type sendIn struct {
+	Idempotent
+	Body core.SendRequest
+}
+
+// SendAnswer says what a send does: the run it made (the first of several), and how many it reaches.
+type SendAnswer struct {
+	Run string `json:"run,omitempty"`
+	core.SendAnswer
+}
+
+func (d *door) send(ctx context.Context, in *sendIn) (*answer[SendAnswer], error) {
+	r := in.Body
+	r.Key = in.Key
+	a, err := d.host.Send(ctx, r)
+	if err != nil {
+		return nil, d.problem(ctx, err)
+	}
+	out := SendAnswer{SendAnswer: a}
+	if len(a.Runs) > 0 {
+		out.Run = a.Runs[0]
+	}
+	return &answer[SendAnswer]{http.StatusAccepted, out}, nil
+}
+
+type resolveIn struct {
+	Idempotent
+	ID   string `path:"id" maxLength:"128"`
+	Body struct {
+		Outcome string `json:"outcome" enum:"sent,lost"`
+	}
+}
+
+func (d *door) resolve(ctx context.Context, in *resolveIn) (*answer[core.DeliveryView], error) {
+	v, err := d.host.Resolve(ctx, in.ID, in.Body.Outcome == "sent")
+	if err != nil {
+		return nil, d.problem(ctx, err)
+	}
+	return &answer[core.DeliveryView]{http.StatusOK, v}, nil
+}
+
+// Text is a text, a number or true and false, kept as the text it was written as: the rules give it its type.
+type Text string
+
+// UnmarshalJSON reads any JSON scalar.
+func (t *Text) UnmarshalJSON(b []byte) error {
+	var s string
+	if json.Unmarshal(b, &s) != nil {
+		s = string(b)
+	}
+	*t = Text(s)
+	return nil
+}
+
+// Schema says what a Text may be.
+func (Text) Schema(huma.Registry) *huma.Schema {
+	return &huma.Schema{OneOf: []*huma.Schema{{Type: huma.TypeString, MaxLength: ptr(4096)}, {Type: huma.TypeNumber}, {Type: huma.TypeBoolean}}}
+}
+
+func ptr[T any](v T) *T { return &v }
+
+func named(m map[string]Text) []otn.Named {
+	list := make([]otn.Named, 0, len(m))
+	for name, v := range m {
+		list = append(list, otn.Named{Name: name, Value: otn.StringValue(string(v))})
+	}
+	sort.Slice(list, func(i, j int) bool { return list[i].Name < list[j].Name })
+	return list
+}
+
+func plain(m map[string]Text) map[string]string {
+	if m == nil {
+		return nil
+	}
+	out := make(map[string]string, len(m))
+	for name, v := range m {
+		out[name] = string(v)
+	}
+	return out
+}
