@@ -155,10 +155,9 @@ func (f *folder) has(name string) bool    { return slices.Contains(f.names, name
 func (f *folder) enter() error {
 	names, err := f.List(f.dir)
 	if errors.Is(err, os.ErrNotExist) {
-		if err := f.MkdirAll(f.dir, 0o700); err != nil {
-			return err
+		if err = f.create(f.dir); err == nil {
+			names, err = f.List(f.dir)
 		}
-		names, err = f.List(f.dir)
 	}
 	if err != nil {
 		return err
@@ -171,6 +170,20 @@ func (f *folder) enter() error {
 		return checkPrivate(f.dir)
 	}
 	return nil
+}
+
+// create makes a folder and those above it, each durable in the one that holds it.
+func (f *folder) create(dir string) error {
+	parent := f.PathDir(dir)
+	if _, err := f.Stat(parent); errors.Is(err, os.ErrNotExist) && parent != dir {
+		if err := f.create(parent); err != nil {
+			return err
+		}
+	}
+	if err := f.MkdirAll(dir, 0o700); err != nil {
+		return err
+	}
+	return f.syncDir(parent)
 }
 
 func (f *folder) readMarker() error {
@@ -241,8 +254,10 @@ func (f *folder) mark() error {
 	return f.sync()
 }
 
-func (f *folder) sync() error {
-	d, err := f.OpenDir(f.dir)
+func (f *folder) sync() error { return f.syncDir(f.dir) }
+
+func (f *folder) syncDir(dir string) error {
+	d, err := f.OpenDir(dir)
 	if err != nil {
 		return err
 	}
