@@ -289,6 +289,23 @@ func TestKeys(t *testing.T) {
 	}
 }
 
+// An event without a message id is known by what it says: not by its envelope, the order of its keys or its escapes.
+func TestKeysOfEventsWithoutID(t *testing.T) {
+	m := open(t, testConfig(""))
+	keys := map[string]bool{}
+	for _, body := range []string{
+		`{"object":"page","entry":[{"id":"` + testPage + `","time":1795345200120,"messaging":[{"sender":{"id":"1"},"referral":{"ref":"caf\u00e9","source":"SHORTLINK"}}]}]}`,
+		`{"object":"page","entry":[{"id":"` + testPage + `","time":1795345999999,"standby":[{"referral":{"source":"SHORTLINK","ref":"café"},"sender":{"id":"1"}}]}]}`,
+	} {
+		for _, r := range deliverBody(t, m, []byte(body)) {
+			keys[r.Key] = true
+		}
+	}
+	if len(keys) != 2 { // its window and its referral
+		t.Errorf("%d keys, want 2", len(keys))
+	}
+}
+
 func TestWindowsAndReferrals(t *testing.T) {
 	m := open(t, testConfig(""))
 	for name, c := range map[string]struct {

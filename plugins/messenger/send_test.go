@@ -4,7 +4,9 @@ package messenger
 import (
 	"context"
 	"errors"
+	"io"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -242,6 +244,31 @@ func TestUsedUpLimitClosesTheGate(t *testing.T) {
 	}
 }
 
+// A limit without a header closes the gate too, for a wait that grows.
+func TestCallLimitClosesTheGate(t *testing.T) {
+	m, g := pair(t, graphtest.Options{})
+	clock := fixtureTime
+	m.now = func() time.Time { return clock }
+	d := delivery(1, g.Grant(anna, "").Token)
+	g.Fail(graphtest.Refuse(613, 0).Repeat(2))
+	for i, least := range []time.Duration{time.Minute, 2 * time.Minute} {
+		after := wants(t, second(m.Send(t.Context(), d)), otn.Deferred, otn.ChannelScope, "613")
+		if after < least || after > least+least/10 {
+			t.Fatalf("waits %s, want about %s", after, least)
+		}
+		if again := wants(t, second(m.Send(t.Context(), d)), otn.Deferred, otn.ChannelScope, "page_limit"); again != after {
+			t.Fatalf("waits %s, want %s", again, after)
+		}
+		if n := len(g.Calls()); n != i+1 {
+			t.Fatalf("%d calls", n)
+		}
+		clock = clock.Add(after)
+	}
+	if err := second(m.Send(t.Context(), d)); err != nil {
+		t.Fatal(err)
+	}
+}
+
 func TestDeadline(t *testing.T) {
 	m, g := pair(t, graphtest.Options{})
 	d := delivery(1, g.Grant(anna, "").Token)
@@ -263,6 +290,30 @@ func TestCredentials(t *testing.T) {
 
 	wrong, g := pair(t, graphtest.Options{}, func(c *Config) { c.PageToken = otn.NewSecret("nobody's") })
 	wants(t, second(wrong.Send(t.Context(), delivery(1, g.Grant(anna, "").Token))), otn.Invalid, otn.ChannelScope, "190")
+}
+
+// Whoever logs addresses must not come to know the access token.
+func TestAccessTokenIsInNoURL(t *testing.T) {
+	var urls, bearers []string
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		urls, bearers = append(urls, r.URL.String()), append(bearers, r.Header.Get("Authorization"))
+		_, _ = io.WriteString(w, `{"message_id":"m1"}`)
+	}))
+	m := open(t, testConfig(s.URL+"/v25.0"))
+	if err := second(m.Send(t.Context(), delivery(1, "8100000000000000001"))); err != nil {
+		t.Fatal(err)
+	}
+	m.identity(t.Context())
+	s.Close()
+	_ = m.Close() // so that the next call connects anew
+	if want := "/v25.0/" + testPage + "/messages"; urls[0] != want || urls[1] != "/v25.0/me?fields=id" || bearers[0] != "Bearer "+testToken || bearers[1] != bearers[0] {
+		t.Errorf("called %q, want %q first", urls, want)
+	}
+	err := second(m.Send(t.Context(), delivery(1, "8100000000000000001")))
+	wants(t, err, otn.Deferred, otn.ChannelScope, "not_sent")
+	if strings.Contains(err.Error(), "/messages") {
+		t.Errorf("the error quotes the URL: %v", err)
+	}
 }
 
 // The platform's text is shown to operators; a secret that it quotes is not.

@@ -20,7 +20,8 @@ func dialer(timeout time.Duration) dial {
 }
 
 // newClient makes a client of its own: no proxy from the environment, no redirect, no cookie, one request at a time on a
-// connection, and enough idle connections for twice the sends in flight.
+// connection, and enough idle connections for twice the sends in flight. A connection is not kept idle for long: a call
+// over one that the other side is just closing is lost without anybody knowing.
 func newClient(open dial, handshake time.Duration) *http.Client {
 	counted := func(ctx context.Context, network, address string) (net.Conn, error) {
 		c, err := open(ctx, network, address)
@@ -39,7 +40,7 @@ func newClient(open dial, handshake time.Duration) *http.Client {
 			Protocols:              oneAtATime,
 			MaxIdleConns:           2 * inFlight,
 			MaxIdleConnsPerHost:    2 * inFlight,
-			IdleConnTimeout:        50 * time.Second,
+			IdleConnTimeout:        30 * time.Second,
 			MaxResponseHeaderBytes: 64 << 10,
 			DisableCompression:     true,
 		},
