@@ -106,6 +106,21 @@ func TestVersionFromTheFutureShutsNothingOut(t *testing.T) {
 	}
 }
 
+// Two clocks differ: what a source tells without a date comes after what it dated, though that lies ahead of otn's clock.
+func TestObservationWithoutADateIsTheNewest(t *testing.T) {
+	s := newShelf(t)
+	s.observe(at(0), priced("SKU-1", "149", at(5)))
+	s.observe(at(1), otn.Observation{Source: "store", Gone: true, Item: &otn.Item{ID: "SKU-1", Known: otn.FactPrice, Price: usd("99")}})
+	if i := s.item("SKU-1"); i.IsSellable() || i.Price != usd("99") {
+		t.Errorf("got %+v", i)
+	}
+	s.observe(at(2), otn.Observation{Source: "store", Item: &otn.Item{ID: "SKU-1"}, Parts: map[string]*int64{"front": pieces(2)}})
+	s.observe(at(1), otn.Observation{Source: "store", Item: &otn.Item{ID: "SKU-1"}, Parts: map[string]*int64{"front": pieces(3)}})
+	if i := s.item("SKU-1"); i.Stock != 3 {
+		t.Errorf("stock %d", i.Stock)
+	}
+}
+
 func TestChainInOneBatch(t *testing.T) {
 	s := newShelf(t)
 	b := &ledger.Batch{}
@@ -281,6 +296,27 @@ func TestEntryReadsAsAnEvent(t *testing.T) {
 	}
 	if got.Subject != want.Subject || !reflect.DeepEqual(got.Was, want.Was) || got.Now.Item.Price != usd("100") {
 		t.Errorf("got %+v", got)
+	}
+}
+
+// As the door does it: observation after observation, each into the same batch.
+func BenchmarkObserveThousand(b *testing.B) {
+	s := newShelf(b)
+	for n := 0; b.Loop(); n++ {
+		batch := &ledger.Batch{}
+		for i := range 1000 {
+			o := stocked(fmt.Sprintf("SKU-%04d", i), int64(n), at(n))
+			o.Item.Known |= otn.FactGroup
+			o.Item.Group = "coats"
+			o.Refs = []string{fmt.Sprint("inv-", i)}
+			if _, err := s.catalog.Observe(batch, at(n), o); err != nil {
+				b.Fatal(err)
+			}
+		}
+		if err := s.commit(batch); err != nil {
+			b.Fatal(err)
+		}
+		s.journal = s.journal[:0]
 	}
 }
 

@@ -30,16 +30,27 @@ type held struct {
 }
 
 func newDraft(l Ledger, b *ledger.Batch, now time.Time) *draft {
-	d := &draft{ledger: l, batch: b, now: now, held: make(map[string]*held)}
-	for _, doc := range b.Docs {
-		d.held[doc.Key] = &held{Doc: *doc, placed: doc}
+	return &draft{ledger: l, batch: b, now: now, held: make(map[string]*held)}
+}
+
+// known gives a document that this draft has read already, or that the batch holds.
+func (d *draft) known(key string) (*held, bool) {
+	if h, ok := d.held[key]; ok {
+		return h, true
 	}
-	return d
+	for _, doc := range slices.Backward(d.batch.Docs) {
+		if doc.Key == key {
+			h := &held{Doc: *doc, placed: doc}
+			d.held[key] = h
+			return h, true
+		}
+	}
+	return nil, false
 }
 
 // load gives a document, one without a value when there is none.
 func (d *draft) load(key string) (*held, error) {
-	if h, ok := d.held[key]; ok {
+	if h, ok := d.known(key); ok {
 		return h, nil
 	}
 	doc, ok, err := d.ledger.Doc(key)
@@ -101,7 +112,7 @@ func (d *draft) observe(o *otn.Observation) (news bool, err error) {
 		told = append(pending, c)
 	}
 	for _, s := range subjects {
-		event, err := d.step(s, told, !o.AsOf.IsZero() || len(told) > 1)
+		event, err := d.step(s, told)
 		if err != nil {
 			return false, err
 		}
@@ -112,7 +123,7 @@ func (d *draft) observe(o *otn.Observation) (news bool, err error) {
 
 // step applies observations to one subject as one change. Without a fact that differs there is no event, and the document
 // is written only when it notes a version that its source gave a date.
-func (d *draft) step(s otn.Subject, told []otn.Observation, dated bool) (event bool, err error) {
+func (d *draft) step(s otn.Subject, told []otn.Observation) (event bool, err error) {
 	h, err := d.load(subjectKey(s))
 	if err != nil {
 		return false, err
@@ -131,12 +142,16 @@ func (d *draft) step(s otn.Subject, told []otn.Observation, dated bool) (event b
 		return false, fmt.Errorf("stock at %d places, at most %d: %w", len(now.Parts), maxList, otn.ErrInvalid)
 	}
 	if !first && !now.changed(was) {
-		if dated && now.noted(was) {
+		if dated(told) && now.noted(was) {
 			return false, d.put(h, now)
 		}
 		return false, nil
 	}
 	return true, d.record(s, h, now, was, first)
+}
+
+func dated(told []otn.Observation) bool {
+	return slices.ContainsFunc(told, func(o otn.Observation) bool { return !o.AsOf.IsZero() })
 }
 
 // record puts a changed row and its event into the draft.
@@ -150,9 +165,7 @@ func (d *draft) record(s otn.Subject, h *held, now, was *row, first bool) error 
 		before = &snap
 	}
 	now.At = d.now
-	if err := d.index(now, was); err != nil {
-		return err
-	}
+	d.index(now, was)
 	if err := d.put(h, now); err != nil {
 		return err
 	}
@@ -179,6 +192,11 @@ func (d *draft) keys(prefix string) ([]string, error) {
 			break
 		}
 		after = docs[len(docs)-1].Key
+	}
+	for _, doc := range d.batch.Docs {
+		if strings.HasPrefix(doc.Key, prefix) {
+			d.known(doc.Key)
+		}
 	}
 	for key, h := range d.held {
 		if strings.HasPrefix(key, prefix) {

@@ -10,26 +10,30 @@ import (
 	"github.com/onetimenotify/otn/core/otn"
 )
 
-// merge applies a clean observation.
+// merge applies a clean observation. One without a date is newer than all that its source has told, whatever the clocks say.
 func (r *row) merge(o *otn.Observation, now time.Time) {
+	asOf := o.AsOf
+	if asOf.IsZero() {
+		asOf = r.newest(o.Source, now)
+	}
 	if o.Collection != nil {
-		r.mergeCollection(o)
+		r.mergeCollection(o, asOf)
 		return
 	}
-	r.mergeItem(o, now)
+	r.mergeItem(o, asOf, now)
 }
 
-func (r *row) mergeCollection(o *otn.Observation) {
-	fresh, _ := r.admit(o.Source, o.AsOf, o.Collection.Known|o.Forget, nil)
+func (r *row) mergeCollection(o *otn.Observation, asOf time.Time) {
+	fresh, _ := r.admit(o.Source, asOf, o.Collection.Known|o.Forget, nil)
 	told := fresh & o.Collection.Known
 	setCollection(r.Collection, o.Collection, told)
 	setCollection(r.Collection, &otn.Collection{}, fresh&^told)
 	r.Collection.Known = r.Collection.Known&^fresh | told
 }
 
-func (r *row) mergeItem(o *otn.Observation, now time.Time) {
-	fresh, names := r.admit(o.Source, o.AsOf, o.Item.Known|o.Forget, attrNames(o.Item.Attrs))
-	if fresh.Has(otn.FactStock) && r.dropParts(o.Source, o.AsOf) {
+func (r *row) mergeItem(o *otn.Observation, asOf, now time.Time) {
+	fresh, names := r.admit(o.Source, asOf, o.Item.Known|o.Forget, attrNames(o.Item.Attrs))
+	if fresh.Has(otn.FactStock) && r.dropParts(o.Source, asOf) {
 		fresh &^= otn.FactStock // the parts that are left are newer than this
 		r.sumParts()
 	}
@@ -38,7 +42,7 @@ func (r *row) mergeItem(o *otn.Observation, now time.Time) {
 	setItem(r.Item, &otn.Item{}, fresh&^told)
 	r.Item.Known = r.Item.Known&^fresh | told
 	r.Item.Attrs = mergeAttrs(r.Item.Attrs, o.Item.Attrs, names)
-	if r.takeParts(o) {
+	if r.takeParts(o, asOf) {
 		r.sumParts()
 	}
 	r.Item.Lows = lows(r.Item.Lows, was, r.Item.Price, now)

@@ -46,6 +46,9 @@ func (d *draft) byRef(o *otn.Observation) ([]otn.Subject, error) {
 	if r.Item != "" {
 		return []otn.Subject{{Kind: otn.ItemKind, ID: r.Item}}, nil
 	}
+	if o.AsOf.IsZero() {
+		o.AsOf = d.now
+	}
 	r.Pending = keep(r.Pending, *o)
 	return nil, d.put(h, r)
 }
@@ -111,22 +114,17 @@ func sameTold(a, b *otn.Observation) bool {
 }
 
 // index keeps the lists by which items are found: those of a group, and those that name a collection.
-func (d *draft) index(now, was *row) error {
+func (d *draft) index(now, was *row) {
 	if now.Item == nil {
-		return nil
+		return
 	}
 	before, after := lists(was.Item), lists(now.Item)
 	for _, key := range without(before, after) {
-		if err := d.mark(key, nil); err != nil {
-			return err
-		}
+		d.mark(key, nil)
 	}
 	for _, key := range without(after, before) {
-		if err := d.mark(key, []byte("1")); err != nil {
-			return err
-		}
+		d.mark(key, []byte("1"))
 	}
-	return nil
 }
 
 func lists(i *otn.Item) (keys []string) {
@@ -140,15 +138,14 @@ func lists(i *otn.Item) (keys []string) {
 }
 
 // mark writes or deletes an entry of a list. The item's own document guards it against another's change.
-func (d *draft) mark(key string, value []byte) error {
-	h, ok := d.held[key]
+func (d *draft) mark(key string, value []byte) {
+	h, ok := d.known(key)
 	if !ok {
 		h = &held{Doc: ledger.Doc{Key: key, Expect: ledger.Any}}
 		d.held[key] = h
 	}
 	h.Value = value
 	d.touch(h)
-	return nil
 }
 
 // top gives the first published items of a collection as they are now: of those it lists, or else of those that name it.

@@ -28,14 +28,13 @@ const itemFacts = otn.FactGroup | otn.FactTitle | otn.FactVariant | otn.FactURL 
 const collectionFacts = otn.FactTitle | otn.FactURL | otn.FactImage | otn.FactItems | otn.FactPublished |
 	otn.FactPublishedAt | otn.FactLaunchAt
 
-// clean gives an observation in its normal form: only told fields, texts trimmed, sets sorted, times in UTC, AsOf set.
-// A version from the future is taken as of now: it would shut out everything that comes after it.
+// clean gives an observation in its normal form: only told fields, texts trimmed, sets sorted, times in UTC.
+// A version from the future is taken for one without a date: it would shut out everything that comes after it.
 func clean(o *otn.Observation, now time.Time) (otn.Observation, error) {
 	c := *o
-	if c.AsOf.IsZero() || c.AsOf.After(now.Add(maxAhead)) {
-		c.AsOf = now
+	if c.AsOf.After(now.Add(maxAhead)) {
+		c.AsOf = time.Time{}
 	}
-	c.AsOf = c.AsOf.UTC().Round(0)
 	if c.Item == nil && c.Collection == nil && c.Ref != "" {
 		c.Item = &otn.Item{}
 	}

@@ -26,18 +26,18 @@ func (r *row) dropParts(source string, asOf time.Time) (newer bool) {
 
 // takeParts notes the places of an observation that are not older than what is known of them, and reports whether there
 // were any.
-func (r *row) takeParts(o *otn.Observation) (taken bool) {
+func (r *row) takeParts(o *otn.Observation, asOf time.Time) (taken bool) {
 	whole := r.toldAt(o.Source, otn.FactStock)
 	for place, stock := range o.Parts {
 		at := slices.IndexFunc(r.Parts, func(p part) bool { return p.Source == o.Source && p.Place == place })
-		if o.AsOf.Before(whole) || at >= 0 && r.Parts[at].AsOf.After(o.AsOf) {
+		if asOf.Before(whole) || at >= 0 && r.Parts[at].AsOf.After(asOf) {
 			continue
 		}
 		next := slices.Clone(r.Parts)
 		if at >= 0 {
 			next = slices.Delete(next, at, at+1)
 		}
-		r.Parts = append(next, part{o.Source, place, o.AsOf, stock})
+		r.Parts = append(next, part{o.Source, place, asOf, stock})
 		taken = true
 	}
 	if taken {

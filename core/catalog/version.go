@@ -53,6 +53,21 @@ func (r *row) toldAt(source string, f otn.Fact) time.Time {
 	return time.Time{}
 }
 
+// newest is the latest moment as of which source has told anything, or at if that is later.
+func (r *row) newest(source string, at time.Time) time.Time {
+	for _, v := range r.Told {
+		if v.Source == source && v.AsOf.After(at) {
+			at = v.AsOf
+		}
+	}
+	for _, p := range r.Parts {
+		if p.Source == source && p.AsOf.After(at) {
+			at = p.AsOf
+		}
+	}
+	return at
+}
+
 // without gives the names of a that are not in b; union gives the names of both, sorted.
 func without(a, b []string) []string {
 	var left []string
