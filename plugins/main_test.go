@@ -27,6 +27,7 @@ func TestMain(m *testing.M) {
 	case os.Getenv(shortHost) != "":
 		hostUntilKilled()
 	default:
+		_ = os.Setenv("GORACE", "atexit_sleep_ms=0") // a plugin of the race detector's would linger for a second
 		goleak.VerifyTestMain(m)
 	}
 }
@@ -51,6 +52,7 @@ func run(t testing.TB, s plugins.Spec) (p *plugins.Process, stop func()) {
 	if s.Log == nil {
 		s.Log = newLog(t).slog()
 	}
+	s.Env = append(s.Env, "GORACE")
 	p = plugins.New(s)
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)

@@ -19,7 +19,7 @@ func FromDelivery(d *otn.Delivery) *Delivery {
 		Subscriber: fromSubscriber(d.Subscriber),
 		Message:    fromMessage(&d.Message),
 		Attempt:    int64(d.Attempt),
-		Deadline:   fromTime(d.Deadline),
+		Deadline:   FromTime(d.Deadline),
 	}
 }
 
@@ -40,7 +40,7 @@ func ToDelivery(p *Delivery) (otn.Delivery, error) {
 func FromAsk(a *otn.Ask) *AskRequest {
 	return &AskRequest{
 		Id: a.ID, Instance: a.Channel, Subscriber: fromSubscriber(a.Subscriber), Topic: a.Topic, Subject: a.Subject,
-		Title: a.Title, Ref: a.Ref, Deadline: fromTime(a.Deadline),
+		Title: a.Title, Ref: a.Ref, Deadline: FromTime(a.Deadline),
 	}
 }
 
@@ -123,8 +123,8 @@ func toCard(p *Card) otn.Card {
 	}
 }
 
-// fromTime leaves out the zero time.
-func fromTime(t time.Time) *timestamppb.Timestamp {
+// FromTime leaves out the zero time.
+func FromTime(t time.Time) *timestamppb.Timestamp {
 	if t.IsZero() {
 		return nil
 	}

@@ -4,7 +4,7 @@ package wire
 import "github.com/onetimenotify/otn/core/otn"
 
 func fromObservation(o *otn.Observation) *Observation {
-	p := &Observation{Source: o.Source, AsOf: fromTime(o.AsOf), Forget: uint32(o.Forget), Gone: o.Gone, Refs: o.Refs, Ref: o.Ref}
+	p := &Observation{Source: o.Source, AsOf: FromTime(o.AsOf), Forget: uint32(o.Forget), Gone: o.Gone, Refs: o.Refs, Ref: o.Ref}
 	if o.Item != nil {
 		p.Item = fromItem(*o.Item)
 	}
@@ -42,9 +42,9 @@ func fromItem(i otn.Item) *Item {
 	return &Item{
 		Id: i.ID, Known: uint32(i.Known), Group: i.Group, Title: i.Title, Variant: i.Variant, Url: i.URL, Image: i.Image,
 		Price: fromMoney(i.Price), ListPrice: fromMoney(i.ListPrice), Stock: i.Stock, Sellable: i.Sellable, Availability: string(i.Availability),
-		Tags: i.Tags, Collections: i.Collections, Published: i.Published, PublishedAt: fromTime(i.PublishedAt), StartsAt: fromTime(i.StartsAt),
+		Tags: i.Tags, Collections: i.Collections, Published: i.Published, PublishedAt: FromTime(i.PublishedAt), StartsAt: FromTime(i.StartsAt),
 		Attrs: each(i.Attrs, fromNamed),
-		Lows:  each(i.Lows, func(l otn.Low) *Low { return &Low{At: fromTime(l.At), Price: fromMoney(l.Price)} }),
+		Lows:  each(i.Lows, func(l otn.Low) *Low { return &Low{At: FromTime(l.At), Price: fromMoney(l.Price)} }),
 	}
 }
 
@@ -61,7 +61,7 @@ func toItem(p *Item) otn.Item {
 func fromCollection(c *otn.Collection) *Collection {
 	return &Collection{
 		Id: c.ID, Known: uint32(c.Known), Title: c.Title, Url: c.URL, Image: c.Image, Items: c.Items, Published: c.Published,
-		PublishedAt: fromTime(c.PublishedAt), LaunchAt: fromTime(c.LaunchAt), Top: each(c.Top, fromItem),
+		PublishedAt: FromTime(c.PublishedAt), LaunchAt: FromTime(c.LaunchAt), Top: each(c.Top, fromItem),
 	}
 }
 

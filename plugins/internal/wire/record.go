@@ -9,13 +9,13 @@ import (
 
 // FromRecord writes a record. Errors: otn.ErrInvalid for one that is none of the kinds.
 func FromRecord(r otn.Record) (*Record, error) {
-	p := &Record{Key: r.Key, At: fromTime(r.At)}
+	p := &Record{Key: r.Key, At: FromTime(r.At)}
 	switch {
 	case r.Consent != nil:
 		p.What = &Record_Consent{fromConsent(r.Consent)}
 	case r.Window != nil:
 		w := r.Window
-		p.What = &Record_Window{&Window{Channel: w.Channel, Subscriber: fromSubscriber(w.Subscriber), Until: fromTime(w.Until), Cause: w.Cause}}
+		p.What = &Record_Window{&Window{Channel: w.Channel, Subscriber: fromSubscriber(w.Subscriber), Until: FromTime(w.Until), Cause: w.Cause}}
 	case r.Referral != nil:
 		p.What = &Record_Referral{&Referral{Channel: r.Referral.Channel, Subscriber: fromSubscriber(r.Referral.Subscriber), Ref: r.Referral.Ref}}
 	case r.Echo != nil:
@@ -69,7 +69,7 @@ func ToRecord(p *Record) (otn.Record, error) {
 func fromConsent(c *otn.Consent) *Consent {
 	return &Consent{
 		Token: fromToken(c.Token), Channel: c.Channel, Subscriber: fromSubscriber(c.Subscriber), Topic: c.Topic, Subject: c.Subject,
-		Answers: each(c.Answers, fromNamed), Ask: c.Ask, Ref: c.Ref, GrantedAt: fromTime(c.GrantedAt), ExpiresAt: fromTime(c.ExpiresAt),
+		Answers: each(c.Answers, fromNamed), Ask: c.Ask, Ref: c.Ref, GrantedAt: FromTime(c.GrantedAt), ExpiresAt: FromTime(c.ExpiresAt),
 		PriceThen: fromMoney(c.PriceThen), Tz: c.TZ, Locale: c.Locale, Seq: c.Seq,
 	}
 }
@@ -114,7 +114,7 @@ func fromValue(v otn.Value) *Value {
 		m := v.Money()
 		return &Value{Of: &Value_Money{&Money{Minor: m.Minor, Currency: m.Currency}}}
 	case otn.Time:
-		return &Value{Of: &Value_Time{fromTime(v.Time())}}
+		return &Value{Of: &Value_Time{FromTime(v.Time())}}
 	}
 	return nil
 }

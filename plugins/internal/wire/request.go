@@ -12,7 +12,7 @@ import (
 func FromRequest(instance string, r *otn.Request) *ReceiveRequest {
 	return &ReceiveRequest{
 		Instance: instance, Method: r.Method, Path: []byte(r.Path), Query: fromValues(r.Query), Header: fromValues(r.Header), Body: r.Body,
-		Remote: r.Remote, At: fromTime(r.At),
+		Remote: r.Remote, At: FromTime(r.At),
 	}
 }
 
