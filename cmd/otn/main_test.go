@@ -18,11 +18,16 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/onetimenotify/otn/core/api"
+	"github.com/onetimenotify/otn/plugins/channel"
 )
 
 func TestMain(m *testing.M) {
 	if len(os.Args) > 2 && os.Args[1] == "plugin" { // a daemon within this binary launches its plugins from it
 		main()
+		return
+	}
+	if p := servedAs(filepath.Base(os.Args[0])); p != nil {
+		channel.Serve(p)
 		return
 	}
 	testscript.Main(m, map[string]func(){"otn": main})
