@@ -12,6 +12,7 @@ import (
 type code struct {
 	shape
 	run   func(*frame) value
+	base  func(*frame) any // of an object: what its fields read from
 	uses  uses
 	cost  int    // the most steps it can take
 	size  int    // of a list: the most elements it can have
@@ -186,8 +187,11 @@ func (c *checker) identifier(n *ast.IdentifierNode) code {
 		return c.noName(n)
 	}
 	path := n.Value
-	return code{shape: f.shape, uses: f.uses, cost: 1, size: maxList, path: path,
-		run: func(fr *frame) value { return f.read(fr, nil, path) }}
+	out := code{shape: f.shape, uses: f.uses, cost: 1, size: maxList, path: path, base: f.base}
+	if out.run = objectRun; f.k != object {
+		out.run = func(fr *frame) value { return f.read(fr, nil, path) }
+	}
+	return out
 }
 
 func (c *checker) noName(n *ast.IdentifierNode) code {
@@ -241,13 +245,15 @@ func (c *checker) member(n *ast.MemberNode) code {
 		out.path = path
 		return out
 	}
-	out := code{shape: f.shape, uses: base.uses | f.uses, cost: base.cost + 1, size: maxList, path: path}
-	out.run = func(fr *frame) value {
-		b := base.run(fr)
-		if b.k != object {
-			return b
-		}
-		return f.read(fr, b.ref, path)
+	out := code{shape: f.shape, uses: base.uses | f.uses, cost: base.cost + 1, size: maxList, path: path, base: base.base}
+	read, from := f.read, base.base
+	switch {
+	case f.k == object:
+		out.run = objectRun
+	case from == nil:
+		out.run = func(fr *frame) value { return read(fr, nil, path) }
+	default:
+		out.run = func(fr *frame) value { return read(fr, from(fr), path) }
 	}
 	return out
 }
@@ -294,7 +300,8 @@ func (c *checker) pointer(n *ast.PointerNode) code {
 		return c.wrong(n, codeForbidden, fmt.Sprintf("#%s is not used in rules", n.Name), "# is the element")
 	}
 	depth := len(c.loops) - 1
-	return code{shape: c.loops[depth], uses: usesFacts, cost: 1, size: maxList, path: "#", run: func(f *frame) value { return f.elem[depth] }}
+	return code{shape: c.loops[depth], uses: usesFacts, cost: 1, size: maxList, path: "#",
+		run: func(f *frame) value { return f.elem[depth] }, base: func(f *frame) any { return f.elem[depth].ref }}
 }
 
 // array is a list written out: texts, numbers, money or times, for in.
@@ -355,6 +362,9 @@ func (c *checker) conditional(n *ast.ConditionalNode) code {
 	}
 	return out
 }
+
+// objectRun stands for an object itself, which has no value: only its fields do.
+func objectRun(*frame) value { return value{k: object} }
 
 func numeric(k kind) bool { return k == integer || k == decimal }
 

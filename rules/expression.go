@@ -69,7 +69,7 @@ func (in *declared) scopes() *scopes {
 	return &scopes{
 		item:       item,
 		collection: &fields{"collection", collectionFields(item)},
-		params:     field{shape: shape{object, &fields{"params", paramFields(in.params)}}, read: func(*frame, any, string) value { return value{k: object} }},
+		params:     field{shape: shape{object, &fields{"params", paramFields(in.params)}}},
 	}
 }
 
@@ -89,7 +89,7 @@ func (s *scopes) rule(t *topicDecl, fired *trigger, before bool, why string) *sc
 	sc := s.ask(t)
 	clear(sc.elsewhere)
 	s.subject(sc, t.Subject)
-	sc.add("sub", field{shape: shape{object, &fields{"sub", subFields(t.Answers)}}, read: func(*frame, any, string) value { return value{k: object} }})
+	sc.add("sub", field{shape: shape{object, &fields{"sub", subFields(t.Answers)}}})
 	sc.add("at", field{shape: shape{k: moment}, uses: usesAt, read: func(f *frame, _ any, _ string) value { return timeValue(f.at) }})
 	switch {
 	case t.Subject == otn.NoSubject:
@@ -101,7 +101,7 @@ func (s *scopes) rule(t *topicDecl, fired *trigger, before bool, why string) *sc
 	}
 	if fired != nil {
 		obj := &fields{"trigger." + fired.name, triggerFields(fired.fields)}
-		sc.add("trigger", field{shape: shape{object, obj}, uses: usesTrigger, read: func(*frame, any, string) value { return value{k: object} }})
+		sc.add("trigger", field{shape: shape{object, obj}, uses: usesTrigger})
 	} else {
 		sc.elsewhere["trigger"] = "the rule is not on a trigger"
 	}
@@ -112,10 +112,10 @@ func (s *scopes) rule(t *topicDecl, fired *trigger, before bool, why string) *sc
 func (s *scopes) subject(sc *scope, k otn.Kind) {
 	switch k {
 	case otn.ItemKind:
-		sc.add("item", field{shape: shape{object, s.item}, read: func(f *frame, _ any, _ string) value { return value{k: object, ref: f.now.Item} }})
+		sc.add("item", field{shape: shape{object, s.item}, base: func(f *frame) any { return f.now.Item }})
 		sc.elsewhere["collection"] = "the topic is about an item"
 	case otn.CollectionKind:
-		sc.add("collection", field{shape: shape{object, s.collection}, read: func(f *frame, _ any, _ string) value { return value{k: object, ref: f.now.Collection} }})
+		sc.add("collection", field{shape: shape{object, s.collection}, base: func(f *frame) any { return f.now.Collection }})
 		sc.elsewhere["item"] = "the topic is about a collection"
 	default:
 		sc.elsewhere["item"] = "the topic has no subject"
@@ -125,13 +125,13 @@ func (s *scopes) subject(sc *scope, k otn.Kind) {
 
 // was is the subject before the event, with first_seen.
 func (s *scopes) was(k otn.Kind) field {
-	from, read := s.item, func(f *frame, _ any, _ string) value { return value{k: object, ref: f.was.Item} }
+	from, base := s.item, func(f *frame) any { return f.was.Item }
 	if k == otn.CollectionKind {
-		from, read = s.collection, func(f *frame, _ any, _ string) value { return value{k: object, ref: f.was.Collection} }
+		from, base = s.collection, func(f *frame) any { return f.was.Collection }
 	}
 	by := map[string]field{"first_seen": {shape: shape{k: boolean}, read: func(f *frame, _ any, _ string) value { return boolValue(f.firstSeen) }}}
 	for name, f := range from.by {
 		by[name] = f
 	}
-	return field{shape: shape{object, &fields{"was", by}}, uses: usesWas, read: read}
+	return field{shape: shape{object, &fields{"was", by}}, uses: usesWas, base: base}
 }

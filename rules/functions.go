@@ -98,10 +98,10 @@ func (c *checker) noFunction(n ast.Node, name string) code {
 		names = append(names, known)
 	}
 	hint := ""
-	if near := nearest(name, names); near != "" {
-		hint = fmt.Sprintf("did you mean %q?", near)
-	} else if name == "now" {
+	if near := nearest(name, names); name == "now" {
 		hint = "the moment of the decision is at"
+	} else if near != "" {
+		hint = fmt.Sprintf("did you mean %q?", near)
 	}
 	return c.wrong(n, codeFunction, fmt.Sprintf("there is no function %q", name), hint)
 }

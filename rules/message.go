@@ -62,7 +62,7 @@ func (s *source) letter(n *node, sc *scope, item *fields) *letter {
 		if forms > 1 {
 			at = n.pairs[1].key.at
 		}
-		s.fault(at, codeForm, fmt.Sprintf("a message is exactly one of text, card, gallery and image, and here are %d", forms), "")
+		s.fault(at, codeForm, "a message is exactly one of text, card, gallery and image, and here "+[]string{"is none", "", "are two", "are three", "are four"}[forms], "")
 	}
 	return l
 }
@@ -130,7 +130,7 @@ func (s *source) card(n *node, what string, sc *scope, k keys) *cardText {
 		}
 	}
 	if c.title != nil && len(n.pairs) == 1 {
-		s.fault(n.at, codeForm, what+" has more than a title", "add a subtitle, an image, a url or buttons, or send a text")
+		s.fault(n.at, codeForm, what+" needs more than a title", "add a subtitle, an image, a url or buttons, or send a text")
 	}
 	return c
 }
@@ -169,7 +169,7 @@ func (s *source) gallery(n *node, l *letter, sc *scope, item *fields) {
 	if each != nil && each.kind != nullNode {
 		l.each = s.expression(each, "each", sc, items)
 	}
-	el := field{shape: shape{object, item}, read: func(f *frame, _ any, _ string) value { return f.el }}
+	el := field{shape: shape{object, item}, base: func(f *frame) any { return f.el.ref }}
 	l.gallery = s.card(n, "a gallery", sc.with("el", el), keys{must: []string{"each", "title"}, may: cardKeys})
 }
 

@@ -21,11 +21,12 @@ func (t shape) String() string {
 	return t.k.String()
 }
 
-// field is one name inside an object. read gives its value; path is how the rule wrote it.
+// field is one name. read gives its value from the object it stands in; path is how the rule wrote it.
 type field struct {
 	shape
 	uses uses
-	read func(f *frame, base any, path string) value
+	read func(f *frame, from any, path string) value
+	base func(*frame) any // of an object at the beginning of a path: what its fields read from; nil: the frame alone
 }
 
 // fields are the names of an object.
@@ -87,8 +88,8 @@ func (s *scope) with(name string, f field) *scope {
 
 // itemField reads a fact of an item, known by its bit.
 func itemField(k kind, bit otn.Fact, read func(*otn.Item) value) field {
-	return field{shape: shape{k: k}, read: func(_ *frame, base any, path string) value {
-		if it, _ := base.(*otn.Item); it != nil && it.Known.Has(bit) {
+	return field{shape: shape{k: k}, read: func(_ *frame, from any, path string) value {
+		if it, _ := from.(*otn.Item); it != nil && it.Known.Has(bit) {
 			return read(it)
 		}
 		return notKnown(path)
@@ -100,8 +101,8 @@ func always(k kind, read func(*otn.Item) value) field { return itemField(k, 0, r
 
 // hasField reports whether a fact is known.
 func hasField(bit otn.Fact) field {
-	return field{shape: shape{k: boolean}, read: func(_ *frame, base any, _ string) value {
-		switch s := base.(type) {
+	return field{shape: shape{k: boolean}, read: func(_ *frame, from any, _ string) value {
+		switch s := from.(type) {
 		case *otn.Item:
 			return boolValue(s != nil && s.Known.Has(bit))
 		case *otn.Collection:
@@ -113,9 +114,7 @@ func hasField(bit otn.Fact) field {
 
 // inner is an object within an object that reads from the same place: attrs, has.
 func inner(name string, by map[string]field) field {
-	return field{shape: shape{object, &fields{name, by}}, read: func(_ *frame, base any, _ string) value {
-		return value{k: object, ref: base}
-	}}
+	return field{shape: shape{object, &fields{name, by}}}
 }
 
 // itemFields are the names of an item of this shop.
@@ -158,8 +157,8 @@ func itemFields(attrs []otn.Field) map[string]field {
 }
 
 func attrField(a otn.Field) field {
-	return field{shape: shape{k: kindOf(a.Type)}, read: func(_ *frame, base any, path string) value {
-		if it, _ := base.(*otn.Item); it != nil {
+	return field{shape: shape{k: kindOf(a.Type)}, read: func(_ *frame, from any, path string) value {
+		if it, _ := from.(*otn.Item); it != nil {
 			if v, ok := it.Attr(a.Name); ok && v.Type() == a.Type {
 				return valueOf(v, path)
 			}
@@ -170,8 +169,8 @@ func attrField(a otn.Field) field {
 }
 
 func hasAttr(a otn.Field) field {
-	return field{shape: shape{k: boolean}, read: func(_ *frame, base any, _ string) value {
-		it, _ := base.(*otn.Item)
+	return field{shape: shape{k: boolean}, read: func(_ *frame, from any, _ string) value {
+		it, _ := from.(*otn.Item)
 		if it == nil {
 			return boolValue(false)
 		}
@@ -182,8 +181,8 @@ func hasAttr(a otn.Field) field {
 
 // collectionField reads a fact of a collection, known by its bit.
 func collectionField(k kind, bit otn.Fact, read func(*otn.Collection) value) field {
-	return field{shape: shape{k: k}, read: func(_ *frame, base any, path string) value {
-		if c, _ := base.(*otn.Collection); c != nil && c.Known.Has(bit) {
+	return field{shape: shape{k: k}, read: func(_ *frame, from any, path string) value {
+		if c, _ := from.(*otn.Collection); c != nil && c.Known.Has(bit) {
 			return read(c)
 		}
 		return notKnown(path)

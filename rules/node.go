@@ -120,6 +120,9 @@ func scalar(tk *token.Token, text string, at place) *node {
 		n.style = folded
 	}
 	n.at.width = max(utf8.RuneCountInString(text), 1)
+	if n.style == single || n.style == double {
+		n.at.width += 2
+	}
 	if next := tk.Next; n.style == plain && next != nil && next.Type == token.CommentType && next.Position.Line == tk.Position.Line {
 		n.cut = tokenPlace(next, at)
 	}

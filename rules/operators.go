@@ -82,11 +82,7 @@ func (c *checker) binary(n *ast.BinaryNode) code {
 }
 
 func (c *checker) mismatch(n *ast.BinaryNode, a, b code) code {
-	verb := "joins"
-	if strings.ContainsAny(n.Operator, "=<>") {
-		verb = "compares"
-	}
-	return c.wrong(n, codeMismatch, fmt.Sprintf("%s %s neither %s with %s nor the other way round", n.Operator, verb, article(a.shape), article(b.shape)), "")
+	return c.wrong(n, codeMismatch, fmt.Sprintf("%s cannot stand between %s and %s", n.Operator, article(a.shape), article(b.shape)), "")
 }
 
 func (c *checker) logic(n *ast.BinaryNode, a, b, out code) code {

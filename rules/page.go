@@ -34,7 +34,7 @@ func (s *Set) Open(facts otn.Facts) (otn.Page, error) {
 	p.last = p.now
 	p.last.at, p.last.now = facts.Last.At, facts.Last.Now
 	p.shared = r.shared.eval(&p.now)
-	first := facts.First || r.State && none(facts.Last)
+	first := facts.First && !r.fired || r.State && none(facts.Last)
 	switch {
 	case first && r.FirstFires:
 		p.fresh = true

@@ -19,6 +19,7 @@ type rule struct {
 	personal half // decided for each consent
 	letter   *letter
 	zone     *time.Location
+	fired    bool // it is on a trigger
 	sent     bool // an operator's send: it matches nothing but its own event
 }
 
@@ -44,6 +45,7 @@ func (in *declared) rule(d *ruleDecl, sc *scopes, used map[string]bool) *rule {
 	}
 	r := &rule{zone: d.zone, sent: s.sent, Rule: otn.Rule{ID: d.id, Topic: t.ID, Kind: t.Subject, File: s.name, Line: d.at.line, TZ: d.zone.String(), FirstFires: d.first == "fire"}}
 	fired := in.on(d, t, r)
+	r.fired = fired != nil
 	before, why := len(d.on) > 0 && d.cron == nil && fired == nil, "a trigger tells of no change: there is no before"
 	switch {
 	case s.sent:

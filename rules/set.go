@@ -90,6 +90,9 @@ func build(files []File) (*Set, []*Error) {
 	for _, s := range sources {
 		found = append(found, s.faults...)
 	}
+	if bad := only(found, Fault); len(bad) > 0 { // what is never used, or always true, shows only once the rest is right
+		found = bad
+	}
 	return set, inOrder(found, files)
 }
 

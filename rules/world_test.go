@@ -107,3 +107,14 @@ func decide(t testing.TB, s otn.Rules, ruleID string, e otn.Event, last func(str
 	t.Fatalf("no match for %s", ruleID)
 	return 0, ""
 }
+
+func readShop(t testing.TB) string {
+	t.Helper()
+	text, err := os.ReadFile("testdata/shop.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+func unsellable(it *otn.Item) { it.Sellable = false }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/goccy/go-yaml"
 	"github.com/goccy/go-yaml/ast"
@@ -82,6 +83,9 @@ func (s *source) plainYAML(tokens token.Tokens) bool {
 		case token.DocumentEndType, token.DirectiveType:
 			ok = s.refuse(at, codeDocuments, "a rule file is one plain YAML document", "delete this line")
 		case token.AnchorType, token.AliasType, token.MergeKeyType:
+			if n := len(s.faults); n > 0 && s.faults[n-1].Line == at.line {
+				continue // "*/5 * * * *" without quotes: once is enough
+			}
 			ok = s.refuse(at, codeAnchor, "anchors, aliases and merge keys are not used in rule files",
 				"write the value out; a text that begins with & or * stands in quotes")
 		case token.TagType:
@@ -131,6 +135,13 @@ func (s *source) syntaxFault(err error, tokens token.Tokens) {
 	if errors.As(err, &ye) {
 		at, message = tokenPlace(ye.GetToken(), at), yamlWords(ye.GetMessage())
 	}
+	if line := s.line(at.line); strings.Contains(line, "${") {
+		col := utf8.RuneCountInString(line[:strings.Index(line, "${")]) + 1
+		if at.col == col+1 { // the { of ${ was taken for a mapping
+			s.fault(place{at.line, col, 2}, codeComma, "inside { } YAML takes this brace for its own", "quote the whole text: \"…\"")
+			return
+		}
+	}
 	if trap := flowTrap(tokens, at.line); trap != nil {
 		quoted := "quote the whole expression: '…'; or use a | block"
 		if trap.Type == token.CommentType {
@@ -179,6 +190,9 @@ func yamlWords(message string) string {
 	}
 	if w, ok := words[message]; ok {
 		return w
+	}
+	if strings.Contains(message, "'\t'") || strings.Contains(message, "tab") {
+		return "a tab cannot indent a line: use spaces"
 	}
 	if message == "" {
 		return "this cannot be read as YAML"
