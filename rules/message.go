@@ -189,7 +189,7 @@ func cut(s string, limit int) string {
 		return s
 	}
 	runes := []rune(s)[:limit-1]
-	for i := len(runes) - 1; i > limit/2; i-- {
+	for i := len(runes) - 1; i >= limit/2; i-- {
 		if unicode.IsSpace(runes[i]) {
 			runes = runes[:i]
 			break

@@ -1,0 +1,170 @@
+// A Set under many goroutines, and every input there is.
+package rules
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/onetimenotify/otn/core/otn"
+)
+
+func TestManyGoroutinesShareASet(t *testing.T) {
+	set := compileFile(t, "shop.yaml")
+	e := changed(coat(price(usd(12000)), stock(0)), rev(coat(), 2))
+	var wg sync.WaitGroup
+	for range 8 {
+		wg.Go(func() {
+			for range 200 {
+				for _, m := range set.Match(e, nil) {
+					p, err := set.Open(otn.Facts{Rule: m.Rule.ID, At: noon, Now: e.Now, Was: e.Was, Last: m.Last})
+					if err != nil {
+						t.Error(err)
+						return
+					}
+					if p.Select(ann()) != otn.Yes {
+						t.Errorf("%s: %s", m.Rule.ID, p.Because())
+					}
+					if _, err := p.Render(ann(), nil); err != nil {
+						t.Error(err)
+					}
+					p.Explain(ann())
+				}
+			}
+		})
+	}
+	wg.Wait()
+}
+
+func TestSetGivesNothingAwayToChange(t *testing.T) {
+	source := []byte(readShop(t))
+	set, err := Compile(File{"shop.yaml", source})
+	if err != nil {
+		t.Fatal(err)
+	}
+	clear(source)
+	if _, err := set.Restore(set.Source()); err != nil {
+		t.Error("the Set kept the caller's bytes")
+	}
+	set.Topics()[0].ID = "changed"
+	set.List()[0].ID = "changed"
+	if set.Topics()[0].ID != "price-drop" || set.List()[0].ID != "price-drop" {
+		t.Error("the Set gave its own slices away")
+	}
+}
+
+func TestExplainShowsEveryPart(t *testing.T) {
+	set := mustCompile(t, oneRule("item.stock > 0 && item.price <= sub.target && (item.sellable || item.stock > 5)"))
+	p, _ := set.Open(otn.Facts{Rule: "r", At: noon, Now: coat(), Was: coat(), Last: otn.Last{At: noon, Now: coat(stock(0))}})
+	got := strings.Join(p.Explain(ann()), "\n")
+	for _, want := range []string{"undecided: sub.target is not known", "item.stock = 3", "sub.target = not known: sub.target", "item.stock > 5 = not evaluated"} {
+		if !strings.Contains(got, want) {
+			t.Errorf("%q is missing in\n%s", want, got)
+		}
+	}
+	if got := p.Explain(ann(answer("target", otn.MoneyValue(usd(10000))))); !slices.Contains(got, "at the last decision, 2026-11-27T12:00:00Z: false") {
+		t.Errorf("%q", got)
+	}
+}
+
+func TestEveryCodeHasAMeaning(t *testing.T) {
+	codes := Codes()
+	if len(codes) < 40 {
+		t.Errorf("%d codes", len(codes))
+	}
+	seen := map[string]string{}
+	for code, meaning := range codes {
+		if len(code) != 4 || meaning == "" || seen[meaning] != "" {
+			t.Errorf("%s: %q", code, meaning)
+		}
+		seen[meaning] = code
+	}
+}
+
+func TestCronShapes(t *testing.T) {
+	for _, line := range []string{"*/5 * * * *", "0 9 * * 1-5", "0,30 8-18/2 1 JAN SUN", "@every 5m", "30 2 * * mon,wed"} {
+		if why := cronFault(line); why != "" {
+			t.Errorf("%s: %s", line, why)
+		}
+	}
+	for _, line := range []string{"", "* * * *", "* * * * * *", "*/70 * * * *", "*/0 * * * *", "60 * * * *", "0 24 * * *", "0 0 0 * *", "0 0 * * 7", "1,,2 * * * *", "5-1 * * * *", "TZ=UTC 0 9 * * *",
+		"TZ=", "CRON_TZ=UTC", "@every 10s", "@every -1m", "@every", "@daily", "a * * * *", "+1 * * * *"} {
+		if cronFault(line) == "" {
+			t.Errorf("%q is taken", line)
+		}
+	}
+}
+
+// Whatever the file, Compile ends, does not panic, and every fault points into the file.
+func FuzzCompile(f *testing.F) {
+	f.Add(readShop(f))
+	f.Add(oneRule("item.stock > 0 && any(item.tags, {# == \"x\"})"))
+	f.Add("version: 1\nrules:\n  - {id: a, when: 'x', message: {text: \"${\"}}\n")
+	f.Add("a: >\n b\n c\nd: \"x\\u0041\\\n y\"\n")
+	f.Fuzz(func(t *testing.T, text string) {
+		lines := strings.Count(text, "\n") + 1
+		for _, e := range Check(File{Name: "f", Source: []byte(text)}) {
+			if e.Line < 0 || e.Line > lines+1 || e.Col < 0 || e.Error() == "" {
+				t.Errorf("%+v", e)
+			}
+			if e.Code == codeInternal {
+				t.Errorf("internal: %v", e)
+			}
+		}
+	})
+}
+
+// Whatever the expression, the checker ends, and what it takes runs.
+func FuzzExpression(f *testing.F) {
+	for _, src := range []string{"item.stock > 1", `any(item.tags, {# == "x"})`, "!(-1 > 0) ? item.sellable : was.sellable", `money("1 USD") < item.price`, "take(collection.top, 3)", "((", `"\u00"`, "1 .. 2"} {
+		f.Add(src)
+	}
+	sc := oracleScope(f)
+	s := coat()
+	s.Collection = &otn.Collection{ID: "c", Known: 1<<31 - 1, Top: []otn.Item{*s.Item}}
+	f.Fuzz(func(t *testing.T, src string) {
+		c, mistakes := compile(src, sc, unknown)
+		for _, m := range mistakes {
+			if m.code == codeInternal || m.off < 0 || m.message == "" {
+				t.Errorf("%+v", m)
+			}
+		}
+		if c == nil {
+			return
+		}
+		fr := &frame{at: noon, now: s, was: s, consent: ann(), zones: zones{}}
+		v := fr.eval(c.run)
+		if again := fr.eval(c.run); fmt.Sprint(again) != fmt.Sprint(v) {
+			t.Errorf("%s gave %v, then %v", src, v, again)
+		}
+		if v.ok() && v.k != c.k && !(numeric(v.k) && numeric(c.k)) {
+			t.Errorf("%s gave %v, checked as %v", src, v.k, c.k)
+		}
+	})
+}
+
+// Whatever the text, its pieces put together are the text again.
+func FuzzTemplate(f *testing.F) {
+	for _, s := range []string{"${a}", "$${", "${ {} }", `${"}"}`, "${", "${'\\'}'}"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		pieces, wrong := splitTemplate(s)
+		if wrong != nil {
+			return
+		}
+		var b strings.Builder
+		for _, p := range pieces {
+			if p.expr {
+				b.WriteString("${" + p.text + "}")
+			} else {
+				b.WriteString(strings.ReplaceAll(p.text, "${", "$${"))
+			}
+		}
+		if got := b.String(); got != s {
+			t.Errorf("%q became %q", s, got)
+		}
+	})
+}
