@@ -226,7 +226,7 @@ func TestGone(t *testing.T) {
 func TestCurrencyChangeIsAnEvent(t *testing.T) {
 	s := newShelf(t)
 	s.observe(at(0), priced("SKU-1", "120", at(0)))
-	euro := otn.Observation{Source: "store", AsOf: at(1), Item: &otn.Item{ID: "SKU-1", Known: otn.FactPrice, Price: otn.Money{Minor: 9900, Currency: "EUR"}}}
+	euro := otn.Observation{Source: "store", AsOf: at(1), Item: &otn.Item{ID: "SKU-1", Known: otn.FactPrice, Price: otn.Money{Minor: 12900, Currency: "EUR"}}}
 	e := s.observe(at(1), euro)[0]
 	if e.Was.Item.Price != usd("120") || e.Now.Item.Price.Currency != "EUR" || len(e.Now.Item.Lows) != 1 {
 		t.Errorf("now %+v", e.Now.Item)

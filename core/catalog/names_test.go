@@ -2,6 +2,7 @@
 package catalog_test
 
 import (
+	"errors"
 	"fmt"
 	"testing"
 
@@ -58,6 +59,19 @@ func TestWholeStockReplacesOlderParts(t *testing.T) {
 	s.observe(at(5), stocked("SKU-1", 40, at(5)))
 	if i := s.item("SKU-1"); i.Stock != 40 {
 		t.Errorf("stock %d", i.Stock)
+	}
+}
+
+func TestPlacesAreBounded(t *testing.T) {
+	s := newShelf(t)
+	s.observe(at(0), withRefs(priced("SKU-1", "120", at(0)), "inv"))
+	for n := range 256 {
+		s.observe(at(1), level("inv", fmt.Sprint("place ", n), pieces(1), 1))
+	}
+	b := &ledger.Batch{}
+	_, err := s.catalog.Observe(b, at(2), level("inv", "one more", pieces(1), 2))
+	if !errors.Is(err, otn.ErrInvalid) || len(b.Docs) != 0 || s.item("SKU-1").Stock != 256 {
+		t.Errorf("%v, %d documents, stock %d", err, len(b.Docs), s.item("SKU-1").Stock)
 	}
 }
 

@@ -95,7 +95,7 @@ func TestP35BoundaryIsFiveMinutes(t *testing.T) {
 	source := open(t, `{"secret":"whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3",`+zapierMap+`}`)
 	for seconds, want := range map[int64]int{-301: 401, -300: 200, 300: 200, 301: 401} {
 		r := otn.Request{Method: http.MethodPost, Body: fixture(t, "zapier_flat.json"), At: time.Unix(1795345200+seconds, 0), Header: http.Header{
-			"Webhook-Id": {"msg_fixture_1"}, "Webhook-Timestamp": {"1795345200"}, "Webhook-Signature": {"v1,dtV7W+AOjO4atU2t7gb78yS/kjn0Teqcs3fSsRBFujQ="}}}
+			"Webhook-Id": {"msg_fixture_1"}, "Webhook-Timestamp": {"1795345200"}, "Webhook-Signature": {"v1,dtV7W+AOjO4atU2t7gb78yS/kjn0Teqcs3fSsRBFujQ= v1,AAAA v1a,AAAA"}}}
 		if resp, _, err := source.Receive(t.Context(), r); err != nil || resp.Status != want {
 			t.Errorf("%d s: %d", seconds, resp.Status)
 		}

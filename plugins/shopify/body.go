@@ -36,7 +36,6 @@ type variant struct {
 	Quantity      told[int64]     `json:"inventory_quantity"`
 	ImageID       id              `json:"image_id"`
 	UpdatedAt     told[time.Time] `json:"updated_at"`
-	Variants      json.RawMessage `json:"variants"` // a variant has none: a product in a variant's place is seen by it
 }
 
 type image struct {

@@ -47,7 +47,7 @@ func (s *Shopify) variant(c call) ([]otn.Record, error) {
 	if err := read(c.Body, &v); err != nil {
 		return nil, malformed{err}
 	}
-	if v.ID == "" || v.ProductID == "" || v.Variants != nil {
+	if v.ID == "" || v.ProductID == "" {
 		return nil, malformed{errors.New("no variant: want id and product_id")}
 	}
 	o, ok, err := s.told(&v)

@@ -98,6 +98,16 @@ func TestP10NotYetPublished(t *testing.T) {
 	}
 }
 
+func TestP10HiddenWhateverIsPublished(t *testing.T) {
+	for _, state := range []string{"draft", "archived", "unlisted"} {
+		s := newShop(t, plain)
+		s.send("products/update", bytes.Replace(fixture(t, "products_update.1_base"), []byte(`"status":"active"`), []byte(`"status":"`+state+`"`), 1))
+		if i := s.item(medium); i.IsSellable() || i.IsPublished() {
+			t.Errorf("%s: %+v", state, i)
+		}
+	}
+}
+
 func TestP4PriceThatIsNothing(t *testing.T) {
 	for _, price := range []string{`""`, `null`, `"0.00"`, `"0"`, `"-1.00"`} {
 		s := newShop(t, plain)
