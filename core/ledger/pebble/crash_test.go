@@ -166,12 +166,12 @@ func play(t *testing.T, key otn.Secret, k, percent int, marked bool) (*left, int
 	w.at = k
 	w.crash = func(w *world) {
 		found = &left{marks: pebble.NewMemory(), world: w.clone()}
-		found.fs = mem.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: percent, RNG: rand.New(rand.NewPCG(uint64(k), 7))})
+		found.fs = mem.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: percent, RNG: rngFor(k)})
 		if marked {
 			found.marks = marks.Clone()
 		}
 	}
-	e, err := pebble.Open("otn", pebble.Options{FS: errorfs.Wrap(mem, w), Marks: marks, Still: true})
+	e, err := pebble.Open("otn", pebble.Options{FS: wrap(mem, w), Marks: marks, Still: true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -253,7 +253,7 @@ func TestCrashAtEveryWrite(t *testing.T) {
 	key := ledger.NewKey()
 	_, writes := play(t, key, 0, 0, false)
 	stride := 1
-	if testing.Short() {
+	if testing.Short() || raced {
 		stride = 7
 	}
 	runs := 0
@@ -275,3 +275,7 @@ func TestCrashAtEveryWrite(t *testing.T) {
 	}
 	t.Logf("%d writes, %d crashes", writes, runs)
 }
+
+func wrap(mem *vfs.MemFS, w *world) vfs.FS { return errorfs.Wrap(mem, w) }
+
+func rngFor(k int) *rand.Rand { return rand.New(rand.NewPCG(uint64(k), 7)) }

@@ -24,7 +24,7 @@ import (
 
 // Options are what a caller may choose. The zero Options are a daemon's.
 type Options struct {
-	// FS holds the store instead of the disk: for tests. The folder's owner, modes and lock are then not looked at.
+	// FS holds the store instead of the disk: for tests. The folder's owner and modes are then not looked at, and little memory is used.
 	FS vfs.FS
 	// Marks holds the marks of claims beside FS. Nil: a new Memory.
 	Marks *Memory
@@ -52,6 +52,7 @@ type engine struct {
 	options Options
 
 	dead   atomic.Pointer[error]
+	stuck  atomic.Bool // a goroutine of Pebble's own died
 	closed sync.Once
 }
 
@@ -73,6 +74,11 @@ func (e *engine) settings(fs vfs.FS, cache *pebble.Cache) *pebble.Options {
 		o.Levels[i].FilterPolicy = bloom.FilterPolicy(10)
 	}
 	o.Levels[len(o.Levels)-1].Compression = func() *sstable.CompressionProfile { return sstable.BalancedCompression }
+	if e.options.FS != nil {
+		o.MemTableSize = memTable / 64
+	} else {
+		o.WithFSDefaults() // measures how slow the disk is
+	}
 	if e.options.Still {
 		o.Experimental.CompactionScheduler = pebble.NewConcurrencyLimitSchedulerWithNoPeriodicGrantingForTest()
 	}
@@ -188,7 +194,7 @@ func fill(b *pebble.Batch, changes []ledger.Change) error {
 	return nil
 }
 
-// Close implements ledger.Engine. A dead engine leaves Pebble as it is: its locks may be held for ever.
+// Close implements ledger.Engine.
 func (e *engine) Close() error {
 	var err error
 	e.closed.Do(func() {
@@ -196,6 +202,8 @@ func (e *engine) Close() error {
 			err = e.guard(e.db.Close)
 			closed := fmt.Errorf("the store is closed: %w", otn.ErrStore)
 			e.dead.CompareAndSwap(nil, &closed)
+		} else {
+			e.bury()
 		}
 		e.shelf.close()
 		err = errors.Join(err, e.release())

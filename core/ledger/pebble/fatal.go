@@ -24,20 +24,40 @@ func (logger) Errorf(string, ...any) {}
 // Fatalf ends the engine and does not return, as Pebble demands. Under a call of ours it unwinds to guard, which
 // answers with the error; in a goroutine of Pebble's own it ends that goroutine.
 func (l logger) Fatalf(format string, args ...any) {
-	err := l.e.die(fmt.Errorf(format, args...))
+	err := l.e.die(lastWord(format, args))
 	if guarded() {
 		panic(fatal{err})
 	}
+	l.e.stuck.Store(true)
 	runtime.Goexit()
 }
 
-// guarded reports whether guard is among the callers.
+// lastWord is what Fatalf says as an error that still knows its cause.
+func lastWord(format string, args []any) error {
+	text := fmt.Sprintf(format, args...)
+	for _, a := range args {
+		if cause, ok := a.(error); ok {
+			return &death{text, cause}
+		}
+	}
+	return errors.New(text)
+}
+
+type death struct {
+	text  string
+	cause error
+}
+
+func (d *death) Error() string { return d.text }
+func (d *death) Unwrap() error { return d.cause }
+
+// guarded reports whether guard or bury is among the callers.
 func guarded() bool {
 	pcs := make([]uintptr, 128)
 	frames := runtime.CallersFrames(pcs[:runtime.Callers(2, pcs)])
 	for {
 		f, more := frames.Next()
-		if strings.HasSuffix(f.Function, "core/ledger/pebble.(*engine).guard") {
+		if strings.HasSuffix(f.Function, "core/ledger/pebble.(*engine).guard") || strings.HasSuffix(f.Function, "core/ledger/pebble.(*engine).bury") {
 			return true
 		}
 		if !more {
@@ -64,6 +84,21 @@ func (e *engine) guard(call func() error) (err error) {
 		err = fmt.Errorf("%w: %w", otn.ErrStore, err)
 	}
 	return err
+}
+
+// bury closes what is left of a dead store, so that its goroutines end. When a goroutine of Pebble's own died, it holds
+// what Close would wait for, and the rest of them stays until the process ends.
+func (e *engine) bury() {
+	defer func() {
+		if thrown := recover(); thrown != nil {
+			if _, ours := thrown.(fatal); !ours {
+				panic(thrown)
+			}
+		}
+	}()
+	if !e.stuck.Load() {
+		_ = e.db.Close()
+	}
 }
 
 // die makes every later call fail, and tells OnFatal the first time.

@@ -41,9 +41,9 @@ func Open(dir string, o Options) (ledger.Engine, error) {
 }
 
 func (e *engine) open(dir string) error {
-	f := folder{FS: e.options.FS, dir: dir}
-	if f.FS == nil {
-		f.FS, f.real = private{vfs.Default}, true
+	f := folder{FS: careful{e.options.FS}, dir: dir}
+	if e.options.FS == nil {
+		f.FS, f.real = careful{private{vfs.Default}}, true
 	}
 	if err := f.enter(); err != nil {
 		return err
@@ -83,7 +83,11 @@ func (e *engine) openIn(f *folder) error {
 
 func (e *engine) openStore(fs vfs.FS, path string, create bool) (db *pebble.DB, err error) {
 	err = e.guard(func() error {
-		cache := pebble.NewCache(cacheSize)
+		size := int64(cacheSize)
+		if e.options.FS != nil {
+			size /= 64
+		}
+		cache := pebble.NewCache(size)
 		defer cache.Unref()
 		o := e.settings(fs, cache)
 		o.ErrorIfNotExists, o.ErrorIfExists = !create, create
@@ -183,7 +187,7 @@ func (f *folder) create(dir string) error {
 	if err := f.MkdirAll(dir, 0o700); err != nil {
 		return err
 	}
-	return f.syncDir(parent)
+	return syncDir(f.FS, parent)
 }
 
 func (f *folder) readMarker() error {
@@ -254,12 +258,4 @@ func (f *folder) mark() error {
 	return f.sync()
 }
 
-func (f *folder) sync() error { return f.syncDir(f.dir) }
-
-func (f *folder) syncDir(dir string) error {
-	d, err := f.OpenDir(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
-}
+func (f *folder) sync() error { return syncDir(f.FS, f.dir) }

@@ -6,6 +6,7 @@ package pebble
 import (
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"syscall"
 
@@ -37,6 +38,17 @@ func (p private) OpenReadWrite(name string, c vfs.DiskWriteCategory, opts ...vfs
 		}
 	}
 	return f, err
+}
+
+// Lock implements vfs.FS.
+func (p private) Lock(name string) (io.Closer, error) {
+	c, err := p.FS.Lock(name)
+	if err == nil {
+		if err = os.Chmod(name, 0o600); err != nil {
+			return nil, errors.Join(err, c.Close())
+		}
+	}
+	return c, err
 }
 
 // MkdirAll implements vfs.FS.
