@@ -57,7 +57,7 @@ func (c *child) prepare(env []string, dir string) {
 }
 
 // Start launches the process. The lines it prints go to the log, but for the first of stdout: the handshake.
-func (c *child) Start(context.Context) error {
+func (c *child) Start(ctx context.Context) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.over {
@@ -77,7 +77,7 @@ func (c *child) Start(context.Context) error {
 		closeAll(stdin, lifeline, stdout, outW)
 		return err
 	}
-	c.cmd = exec.Command(c.path, c.args...)
+	c.cmd = exec.CommandContext(context.WithoutCancel(ctx), c.path, c.args...) //nolint:gosec // the operator names the program, and find has looked at its file
 	c.cmd.Env, c.cmd.Stdin, c.cmd.Stdout, c.cmd.Stderr = c.env, stdin, outW, errW
 	c.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	err = c.cmd.Start()

@@ -55,8 +55,8 @@ func isSelf(file os.FileInfo) bool {
 
 // onlyOurs refuses what others than root and ourselves can write.
 func onlyOurs(path string, info os.FileInfo) error {
-	open := info.Mode()&0o022 != 0 && !(info.IsDir() && info.Mode()&os.ModeSticky != 0)
-	if open {
+	sticky := info.IsDir() && info.Mode()&os.ModeSticky != 0
+	if info.Mode()&0o022 != 0 && !sticky {
 		return fmt.Errorf("others can write %s (%s), so it is not run; chmod go-w mends it: %w", path, info.Mode(), otn.ErrInvalid)
 	}
 	if st, ok := info.Sys().(*syscall.Stat_t); ok && st.Uid != 0 && int(st.Uid) != os.Geteuid() {

@@ -64,6 +64,9 @@ func (p *Process) Ask(ctx context.Context, a otn.Ask) (otn.Receipt, error) {
 	if _, err := fits(m, 0); err != nil {
 		return otn.Receipt{}, p.wrap("ask", err)
 	}
+	if ctx.Err() != nil {
+		return otn.Receipt{}, p.wrap("ask", gaveUp(context.Cause(ctx)))
+	}
 	result, err := l.calls.Ask(ctx, m)
 	if err != nil {
 		return otn.Receipt{}, p.wrap("ask", &otn.SendError{Outcome: otn.Unknown, Code: "lost", Err: err})

@@ -4,7 +4,6 @@ package plugins
 import (
 	"bufio"
 	"bytes"
-	"context"
 	"encoding/json"
 	"errors"
 	"io"
@@ -95,7 +94,21 @@ func (s *sink) line(line []byte, now time.Time) {
 		s.last = head(msg)
 	}
 	s.mu.Unlock()
-	s.log.LogAttrs(context.Background(), level, msg, fields...)
+	s.print(level, msg, fields)
+}
+
+// print logs at one of the four levels that everybody knows.
+func (s *sink) print(level slog.Level, msg string, fields []any) {
+	print := s.log.Debug
+	switch {
+	case level >= slog.LevelError:
+		print = s.log.Error
+	case level >= slog.LevelWarn:
+		print = s.log.Warn
+	case level >= slog.LevelInfo:
+		print = s.log.Info
+	}
+	print(msg, fields...)
 }
 
 // allow takes one of the lines that may still be logged. It says when it begins to drop lines, and how many they were when it ends.
@@ -139,7 +152,7 @@ func (s *sink) lastWords() string {
 }
 
 // parse reads a structured line, as log/slog and go-hclog write them.
-func parse(line []byte) (slog.Level, string, []slog.Attr, bool) {
+func parse(line []byte) (slog.Level, string, []any, bool) {
 	var m map[string]any
 	if len(line) == 0 || line[0] != '{' || json.Unmarshal(line, &m) != nil {
 		return 0, "", nil, false
@@ -161,7 +174,7 @@ func parse(line []byte) (slog.Level, string, []slog.Attr, bool) {
 		names = append(names, name)
 	}
 	sort.Strings(names)
-	fields := make([]slog.Attr, 0, min(len(names), maxFields))
+	fields := make([]any, 0, min(len(names), maxFields))
 	for _, name := range names[:min(len(names), maxFields)] {
 		fields = append(fields, slog.Any(name, m[name]))
 	}

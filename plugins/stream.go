@@ -8,8 +8,6 @@ import (
 	"sync"
 	"time"
 
-	"google.golang.org/protobuf/types/known/timestamppb"
-
 	"github.com/onetimenotify/otn/core/otn"
 	"github.com/onetimenotify/otn/plugins/internal/wire"
 )
@@ -18,6 +16,7 @@ import (
 type call struct {
 	delivery *wire.Delivery
 	size     int
+	giveUp   time.Time   // its caller waits no longer; zero: no such time
 	answer   chan answer // has room for the one answer
 	left     time.Time   // when its caller gave up, after it was written
 }
@@ -69,7 +68,7 @@ func (s *stream) open(ctx context.Context, calls wire.PluginClient) (err error) 
 	if err != nil {
 		return err
 	}
-	if c := first.GetCredits(); c == 0 || c > wire.MaxCredits || len(first.GetResults()) > 0 {
+	if c := first.GetCredits(); c <= 0 || c > wire.MaxCredits || len(first.GetResults()) > 0 {
 		return fmt.Errorf("%w: its first frame grants %d credits", errProtocol, c)
 	}
 	s.credits = int(first.GetCredits())
@@ -78,14 +77,16 @@ func (s *stream) open(ctx context.Context, calls wire.PluginClient) (err error) 
 
 // send hands a delivery over and waits for its one answer. limit is the plugin's own for the size of a delivery; 0: none.
 func (s *stream) send(ctx context.Context, d *wire.Delivery, limit int) (otn.Receipt, error) {
-	if at, ok := ctx.Deadline(); ok {
-		d.GiveUp = timestamppb.New(at)
+	if ctx.Err() != nil {
+		return otn.Receipt{}, gaveUp(context.Cause(ctx))
 	}
+	giveUp, _ := ctx.Deadline()
+	d.GiveUp = wire.FromTime(giveUp)
 	size, err := fits(d, limit)
 	if err != nil {
 		return otn.Receipt{}, err
 	}
-	c := &call{delivery: d, size: size, answer: make(chan answer, 1)}
+	c := &call{delivery: d, size: size, giveUp: giveUp, answer: make(chan answer, 1)}
 	if err := s.enqueue(c); err != nil {
 		return otn.Receipt{}, err
 	}
@@ -120,7 +121,7 @@ func (s *stream) abandon(c *call, cause error) {
 	for i, queued := range s.queue {
 		if queued == c {
 			s.queue = append(s.queue[:i:i], s.queue[i+1:]...)
-			c.answer <- answer{err: &otn.SendError{Outcome: otn.Deferred, Code: "not_sent", Err: cause}}
+			c.answer <- answer{err: gaveUp(cause)}
 			return
 		}
 	}
@@ -173,6 +174,7 @@ func (s *stream) take() *wire.SendFrame {
 	defer s.mu.Unlock()
 	frame := &wire.SendFrame{Cancels: s.cancels}
 	s.cancels = nil
+	s.dropLate(time.Now())
 	n, size := 0, 0
 	for ; n < min(len(s.queue), s.credits, wire.MaxBatch); n++ {
 		c := s.queue[n]
@@ -187,6 +189,14 @@ func (s *stream) take() *wire.SendFrame {
 		return nil
 	}
 	return frame
+}
+
+// dropLate answers the first in the queue as long as nobody waits for them any more: they are not written. The lock is held.
+func (s *stream) dropLate(now time.Time) {
+	for len(s.queue) > 0 && !s.queue[0].giveUp.IsZero() && !now.Before(s.queue[0].giveUp) {
+		s.queue[0].answer <- answer{err: gaveUp(context.DeadlineExceeded)}
+		s.queue = s.queue[1:]
+	}
 }
 
 // read takes the answers until the stream breaks, and answers what is left then.
@@ -294,6 +304,11 @@ func (s *stream) signal() {
 
 func notSent(err error) error {
 	return &otn.SendError{Outcome: otn.Deferred, Scope: otn.ChannelScope, Code: "not_sent", Err: fmt.Errorf("%w: %w", otn.ErrUnavailable, err)}
+}
+
+// gaveUp is the end of a delivery whose caller gave up while it was queued.
+func gaveUp(cause error) error {
+	return &otn.SendError{Outcome: otn.Deferred, Code: "not_sent", Err: cause}
 }
 
 func unknown(code string, err error) error {

@@ -38,7 +38,7 @@ type far struct {
 
 func newFar(credits int) *far {
 	f := &far{results: make(chan *wire.ResultFrame, 1000), broken: make(chan struct{}), arrived: make(chan struct{}, 1), at: map[uint64]string{}, credits: credits}
-	f.results <- &wire.ResultFrame{Credits: uint32(credits)}
+	f.results <- &wire.ResultFrame{Credits: int64(credits)}
 	return f
 }
 
@@ -222,6 +222,7 @@ func TestPluginsThatBreakTheRules(t *testing.T) {
 	for name, frame := range map[string]*wire.ResultFrame{
 		"no credits":          {},
 		"credits without end": {Credits: 1 << 31},
+		"credits below zero":  {Credits: -1},
 		"results at once":     {Credits: 1, Results: []*wire.Result{{}}},
 	} {
 		f := newFar(1)

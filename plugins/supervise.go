@@ -119,4 +119,6 @@ func (c *crashes) add(now time.Time, lived time.Duration) (Phase, time.Duration)
 }
 
 // jitter is d or up to a fifth less: many plugins that died together do not start together.
-func jitter(d time.Duration) time.Duration { return d - time.Duration(rand.Int64N(int64(d)/5+1)) }
+func jitter(d time.Duration) time.Duration {
+	return d - time.Duration(rand.Int64N(int64(d)/5+1)) //nolint:gosec // nobody gains by guessing it
+}

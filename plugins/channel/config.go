@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"encoding"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"reflect"
 	"slices"
@@ -40,7 +41,7 @@ func decode[C any](config []byte) (c C, err error) {
 
 // typeOnly keeps what json says of a mismatch without the value it found.
 func typeOnly(err error) string {
-	if te, ok := err.(*json.UnmarshalTypeError); ok {
+	if te := (*json.UnmarshalTypeError)(nil); errors.As(err, &te) {
 		return fmt.Sprintf("%s wants a %s", te.Field, te.Type)
 	}
 	return "a value is out of range or malformed"

@@ -53,6 +53,9 @@ func (i *Instance) Send(ctx context.Context, d otn.Delivery) (r otn.Receipt, err
 	if late(d.Deadline) {
 		return r, expired()
 	}
+	if ctx.Err() != nil {
+		return r, NotSent(context.Cause(ctx))
+	}
 	defer i.recovered("Send", &err)
 	return impl.Send(ctx, d)
 }
@@ -111,7 +114,7 @@ func (i *Instance) Close() (err error) {
 // recovered turns a panic of the author's into an error. Send's reader takes it for Unknown.
 func (i *Instance) recovered(method string, err *error) {
 	if r := recover(); r != nil {
-		i.at.Log.Error(method+" panicked", "panic", fmt.Sprint(r), "stack", stack())
+		i.at.Log.Error("the plugin panicked", "in", method, "panic", fmt.Sprint(r), "stack", stack())
 		*err = &otn.SendError{Outcome: otn.Unknown, Code: "panic", Err: errPanic}
 	}
 }

@@ -113,7 +113,7 @@ func (p Plugin[C]) Open(ctx context.Context, config []byte, at Setup) (*Instance
 func (p Plugin[C]) open(ctx context.Context, c C, at Setup) (impl any, err error) {
 	defer func() {
 		if r := recover(); r != nil {
-			at.Log.Error("New panicked", "panic", fmt.Sprint(r), "stack", stack())
+			at.Log.Error("the plugin panicked", "in", "New", "panic", fmt.Sprint(r), "stack", stack())
 			err = errors.New("the plugin panicked while it opened")
 		}
 	}()

@@ -73,6 +73,7 @@ func (s *shape) fromKind(t reflect.Type) {
 		s.typ, s.elem = "object", shapeOf(t.Elem())
 	case reflect.Struct:
 		s.typ, s.fields = "object", fieldsOf(t)
+	default:
 	}
 }
 

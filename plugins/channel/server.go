@@ -165,7 +165,7 @@ func (s *server) Receive(ctx context.Context, r *wire.ReceiveRequest) (*wire.Rec
 func (s *server) Health(context.Context, *wire.HealthRequest) (*wire.HealthResponse, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return &wire.HealthResponse{InFlight: uint32(s.inFlight)}, nil
+	return &wire.HealthResponse{InFlight: int64(s.inFlight)}, nil
 }
 
 // Drain starts nothing new and waits for what was started.
@@ -183,7 +183,7 @@ func (s *server) Drain(ctx context.Context, r *wire.DrainRequest) (*wire.DrainRe
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return &wire.DrainResponse{Finished: uint32(max(before-s.inFlight, 0)), Abandoned: uint32(s.inFlight)}, nil
+	return &wire.DrainResponse{Finished: int64(max(before-s.inFlight, 0)), Abandoned: int64(s.inFlight)}, nil
 }
 
 // credits is how many deliveries the process takes at once: as many as its most capable instance.

@@ -77,7 +77,9 @@ func serveGates(t *testing.T, gates map[string]*gate) wire.PluginClient {
 	t.Cleanup(func() {
 		_ = conn.Close()
 		server.Stop()
-		<-served
+		if err := <-served; err != nil {
+			t.Error(err)
+		}
 	})
 	return wire.NewPluginClient(conn)
 }

@@ -30,7 +30,7 @@ type stream struct {
 // Send serves the deliveries of the process.
 func (s *server) Send(call wire.Plugin_SendServer) error {
 	st := &stream{server: s, rpc: call, credits: s.credits(call.Context()), cancels: map[uint64]context.CancelFunc{}, wake: make(chan struct{}, 1)}
-	if err := call.Send(&wire.ResultFrame{Credits: uint32(st.credits)}); err != nil {
+	if err := call.Send(&wire.ResultFrame{Credits: int64(st.credits)}); err != nil {
 		return err
 	}
 	ctx, cancel := context.WithCancel(call.Context())
@@ -39,8 +39,7 @@ func (s *server) Send(call wire.Plugin_SendServer) error {
 	go func() { written <- st.write(ctx) }()
 	if err := st.read(ctx); err != nil {
 		cancel()
-		<-written
-		return err
+		return errors.Join(err, <-written)
 	}
 	return <-written
 }

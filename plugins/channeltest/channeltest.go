@@ -162,7 +162,10 @@ func (s *suite) heedsContext(t *testing.T) {
 	c := s.open(t)
 	ctx, cancel := context.WithCancelCause(t.Context())
 	cancel(errors.New("nobody waits"))
-	_, _ = answered(t, c, ctx, s.delivery(1))
+	_, err := answered(t, c, ctx, s.delivery(1))
+	if outcome, _ := otn.OutcomeOf(err); outcome == otn.Unknown {
+		t.Errorf("a delivery that nobody waited for from the beginning is unknown: %v", err)
+	}
 	if _, err := answered(t, c, t.Context(), s.delivery(2)); err != nil {
 		t.Errorf("the next delivery: %v", err)
 	}

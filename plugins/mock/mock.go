@@ -110,6 +110,7 @@ func (m *Mock) Describe(context.Context) (otn.Description, error) {
 func (m *Mock) Send(ctx context.Context, d otn.Delivery) (otn.Receipt, error) {
 	step := m.step(&d)
 	switch step.Do {
+	case Accept, AcceptHang, AcceptCrash:
 	case Forget:
 		return otn.Receipt{}, nil
 	case Refuse:

@@ -598,7 +598,7 @@ func (x *SendFrame) GetCancels() []uint64 {
 
 type ResultFrame struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	Credits       uint32                 `protobuf:"varint,1,opt,name=credits,proto3" json:"credits,omitempty"` // in the first frame
+	Credits       int64                  `protobuf:"varint,1,opt,name=credits,proto3" json:"credits,omitempty"` // in the first frame
 	Results       []*Result              `protobuf:"bytes,2,rep,name=results,proto3" json:"results,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -634,7 +634,7 @@ func (*ResultFrame) Descriptor() ([]byte, []int) {
 	return file_otn_proto_rawDescGZIP(), []int{7}
 }
 
-func (x *ResultFrame) GetCredits() uint32 {
+func (x *ResultFrame) GetCredits() int64 {
 	if x != nil {
 		return x.Credits
 	}
@@ -3159,7 +3159,7 @@ func (x *HealthRequest) GetInstance() string {
 
 type HealthResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	InFlight      uint32                 `protobuf:"varint,1,opt,name=in_flight,json=inFlight,proto3" json:"in_flight,omitempty"`
+	InFlight      int64                  `protobuf:"varint,1,opt,name=in_flight,json=inFlight,proto3" json:"in_flight,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -3194,7 +3194,7 @@ func (*HealthResponse) Descriptor() ([]byte, []int) {
 	return file_otn_proto_rawDescGZIP(), []int{38}
 }
 
-func (x *HealthResponse) GetInFlight() uint32 {
+func (x *HealthResponse) GetInFlight() int64 {
 	if x != nil {
 		return x.InFlight
 	}
@@ -3247,8 +3247,8 @@ func (x *DrainRequest) GetGraceNs() int64 {
 
 type DrainResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	Finished      uint32                 `protobuf:"varint,1,opt,name=finished,proto3" json:"finished,omitempty"`
-	Abandoned     uint32                 `protobuf:"varint,2,opt,name=abandoned,proto3" json:"abandoned,omitempty"`
+	Finished      int64                  `protobuf:"varint,1,opt,name=finished,proto3" json:"finished,omitempty"`
+	Abandoned     int64                  `protobuf:"varint,2,opt,name=abandoned,proto3" json:"abandoned,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -3283,14 +3283,14 @@ func (*DrainResponse) Descriptor() ([]byte, []int) {
 	return file_otn_proto_rawDescGZIP(), []int{40}
 }
 
-func (x *DrainResponse) GetFinished() uint32 {
+func (x *DrainResponse) GetFinished() int64 {
 	if x != nil {
 		return x.Finished
 	}
 	return 0
 }
 
-func (x *DrainResponse) GetAbandoned() uint32 {
+func (x *DrainResponse) GetAbandoned() int64 {
 	if x != nil {
 		return x.Abandoned
 	}
@@ -3343,7 +3343,7 @@ const file_otn_proto_rawDesc = "" +
 	"deliveries\x12\x18\n" +
 	"\acancels\x18\x02 \x03(\x04R\acancels\"X\n" +
 	"\vResultFrame\x12\x18\n" +
-	"\acredits\x18\x01 \x01(\rR\acredits\x12/\n" +
+	"\acredits\x18\x01 \x01(\x03R\acredits\x12/\n" +
 	"\aresults\x18\x02 \x03(\v2\x15.otn.plugin.v1.ResultR\aresults\"\xee\x02\n" +
 	"\bDelivery\x12\x10\n" +
 	"\x03seq\x18\x01 \x01(\x04R\x03seq\x12\x1a\n" +
@@ -3576,12 +3576,12 @@ const file_otn_proto_rawDesc = "" +
 	"\rHealthRequest\x12\x1a\n" +
 	"\binstance\x18\x01 \x01(\tR\binstanceJ\x04\b\x02\x10\x03\"-\n" +
 	"\x0eHealthResponse\x12\x1b\n" +
-	"\tin_flight\x18\x01 \x01(\rR\binFlight\")\n" +
+	"\tin_flight\x18\x01 \x01(\x03R\binFlight\")\n" +
 	"\fDrainRequest\x12\x19\n" +
 	"\bgrace_ns\x18\x01 \x01(\x03R\agraceNs\"I\n" +
 	"\rDrainResponse\x12\x1a\n" +
-	"\bfinished\x18\x01 \x01(\rR\bfinished\x12\x1c\n" +
-	"\tabandoned\x18\x02 \x01(\rR\tabandoned*p\n" +
+	"\bfinished\x18\x01 \x01(\x03R\bfinished\x12\x1c\n" +
+	"\tabandoned\x18\x02 \x01(\x03R\tabandoned*p\n" +
 	"\aOutcome\x12\x13\n" +
 	"\x0fOUTCOME_UNKNOWN\x10\x00\x12\x10\n" +
 	"\fOUTCOME_SENT\x10\x01\x12\x13\n" +

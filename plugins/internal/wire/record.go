@@ -115,6 +115,7 @@ func fromValue(v otn.Value) *Value {
 		return &Value{Of: &Value_Money{&Money{Minor: m.Minor, Currency: m.Currency}}}
 	case otn.Time:
 		return &Value{Of: &Value_Time{FromTime(v.Time())}}
+	case otn.NoType:
 	}
 	return nil
 }
