@@ -111,6 +111,7 @@ func (d *daemon) processes() map[string]*plugins.Process {
 		}
 		all[i.Name] = plugins.New(plugins.Spec{
 			Name: i.Name, Plugin: i.Plugin, Command: command, Config: json.RawMessage(i.Settings.Reveal()), PublicURL: public, Log: d.log,
+			Grace: time.Second, // a process is stopped when the host has settled everything, or in a hurry
 		})
 	}
 	return all

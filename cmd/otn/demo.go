@@ -62,7 +62,7 @@ func (k *call) runDemo(ctx, hurry context.Context, dir string, exit bool) error 
 	if err != nil {
 		return err
 	}
-	graph, err := graphtest.Start(graphtest.Options{Webhook: "http://" + hooks + "/hooks/shop", Echo: graphtest.EchoBefore})
+	graph, err := graphtest.Start(graphtest.Options{Webhook: "http://" + hooks + "/hooks/shop", Echo: graphtest.EchoBefore}) //nolint:contextcheck // it listens until it is closed
 	if err != nil {
 		return err
 	}

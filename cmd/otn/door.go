@@ -12,6 +12,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -105,9 +106,9 @@ func pages[P, V any](ctx context.Context, k *call, c *api.Client, path string, q
 // query makes the parameters of a call from pairs; empty values are left out.
 func query(pairs ...string) url.Values {
 	q := url.Values{}
-	for i := 0; i < len(pairs); i += 2 {
-		if pairs[i+1] != "" {
-			q.Set(pairs[i], pairs[i+1])
+	for pair := range slices.Chunk(pairs, 2) {
+		if name, v := pair[0], pair[1]; v != "" {
+			q.Set(name, v)
 		}
 	}
 	return q

@@ -146,7 +146,7 @@ func hook(ts *testscript.TestScript, _ bool, args []string) {
 	defer body.Close() //nolint:errcheck // only read
 	c := &http.Client{Timeout: 10 * time.Second}
 	defer c.CloseIdleConnections()
-	answer, err := c.Post("http://"+at.Hooks+args[2], "application/json", body) //nolint:forbidigo // this client has a timeout
+	answer, err := c.Post("http://"+at.Hooks+args[2], "application/json", body)
 	ts.Check(err)
 	_ = answer.Body.Close()
 	if fmt.Sprint(answer.StatusCode) != args[0] {

@@ -51,8 +51,7 @@ func run(c console) (code int) {
 		k.say("otn: %s\n     see `%s --help`", err, cmd.CommandPath())
 		return exitUsage
 	}
-	var quiet *coded
-	if !errors.As(err, &quiet) || quiet.err != errSaid {
+	if !errors.Is(err, errSaid) {
 		k.say("%s", complain(err))
 	}
 	return exitCode(err)
@@ -87,7 +86,7 @@ func (k *call) root() *cobra.Command {
 		k.initShop(), k.check(), k.configuration(), k.version(),
 		k.plugin(), exitCodes(),
 	)
-	root.SetHelpCommandGroupID("set")
+	root.SetHelpCommand(k.help())
 	root.SetCompletionCommandGroupID("set")
 	return root
 }

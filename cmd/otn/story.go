@@ -28,7 +28,6 @@ type person struct {
 	taps       int
 	wants      string // in words
 	gets       bool   // whether one message is expected
-	told       string // in words, why not
 	tokens     []string
 }
 

@@ -92,7 +92,9 @@ func (f *fake) Why(channel, subscriber, rule string) (core.Why, error) {
 	f.got = channel + "/" + subscriber + "/" + rule
 	return core.Why{Channel: channel, Subscriber: subscriber}, f.err
 }
-func (f *fake) Instances(context.Context) (channels, sources []core.InstanceView) { return f.channels, nil }
+func (f *fake) Instances(context.Context) (channels, sources []core.InstanceView) {
+	return f.channels, nil
+}
 
 func open(t *testing.T, f *fake) *httptest.Server {
 	t.Helper()
@@ -331,7 +333,7 @@ func TestKeyFile(t *testing.T) {
 	if st, err := os.Stat(path); err != nil || st.Mode().Perm() != 0o600 {
 		t.Errorf("mode %v, %v", st.Mode(), err)
 	}
-	if err := os.Chmod(path, 0o644); err != nil { //nolint:gosec // the fault under test
+	if err := os.Chmod(path, 0o644); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := api.ReadKey(dir); !errors.Is(err, otn.ErrRefused) {
