@@ -14,11 +14,12 @@ type code struct {
 	run   func(*frame) value
 	base  func(*frame) any // of an object: what its fields read from
 	uses  uses
-	cost  int    // the most steps it can take
-	size  int    // of a list: the most elements it can have
-	path  string // of a name: how it is written
-	fixed bool   // the same for ever: run gives it without facts
-	bad   bool   // a mistake was found here; nothing more is said about it
+	cost  int      // the most steps it can take
+	size  int      // of a list: the most elements it can have
+	path  string   // of a name: how it is written
+	words []string // all that a text can be, where that is known
+	fixed bool     // the same for ever: run gives it without facts
+	bad   bool     // a mistake was found here; nothing more is said about it
 }
 
 const (
@@ -65,7 +66,15 @@ func compile(src string, sc *scope, want kind) (*compiled, []mistake) {
 			return nil, c.mistakes
 		}
 	}
+	if out.bad {
+		return nil, c.mistakes
+	}
 	return &compiled{out, src, root, sc, c.params}, c.mistakes
+}
+
+// part runs one part of the expression by itself.
+func (c *compiled) part(n ast.Node) code {
+	return (&checker{src: c.src, scope: c.scope, params: map[string]bool{}}).node(n)
 }
 
 func article(t shape) string {
@@ -246,6 +255,7 @@ func (c *checker) member(n *ast.MemberNode) code {
 		return out
 	}
 	out := code{shape: f.shape, uses: base.uses | f.uses, cost: base.cost + 1, size: maxList, path: path, base: base.base}
+	out.words = f.words
 	read, from := f.read, base.base
 	switch {
 	case f.k == object:
@@ -259,6 +269,9 @@ func (c *checker) member(n *ast.MemberNode) code {
 }
 
 func (c *checker) noField(n *ast.MemberNode, base code, name string) code {
+	if c.scope.suspect[name] {
+		return broken
+	}
 	names := base.obj.names()
 	if name == "tags" && base.obj.name == "sub" || name == "consents" && base.obj.name == "sub" {
 		return c.wrong(n, codeField, fmt.Sprintf("sub.%s is not supported by this version", name), "")

@@ -160,7 +160,7 @@ func TestPageDecidesWithTheFactsNow(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if v := p.Select(ann()); v != otn.No || p.Because() != "the condition is false" {
+	if v := p.Select(ann()); v != otn.No || p.Because() != "item.price < was.price is false" {
 		t.Errorf("%v (%s), want no", v, p.Because())
 	}
 	if _, err := set.Open(otn.Facts{Rule: "gone"}); !errors.Is(err, otn.ErrNotFound) {

@@ -16,6 +16,7 @@ type declared struct {
 	triggers []trigger
 	topics   []*topicDecl
 	rules    []*ruleDecl
+	suspect  map[string]bool   // names whose declaration is at fault: nothing more is said about their use
 	places   map[string]string // of each declaration by kind and name, for "first declared at"
 }
 
@@ -141,6 +142,7 @@ func (d *decoder) params(n *node) {
 			return
 		}
 		if p.value.kind != mapNode {
+			d.into.suspect[f.Name] = true
 			d.fault(p.value.at, codeMissing, what+" has no default", fmt.Sprintf("write {type: %s, default: …}", f.Type))
 			return
 		}

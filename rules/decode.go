@@ -132,6 +132,12 @@ func (d *decoder) id(n *node, what string) bool {
 // typed reads the declaration of a typed value: a type alone, or a mapping with type and more.
 func (d *decoder) typed(p pair, what string, k keys) (otn.Field, bool) {
 	f := otn.Field{Name: p.key.text}
+	before := len(d.faults)
+	defer func() {
+		if len(d.faults) > before {
+			d.into.suspect[f.Name] = true
+		}
+	}()
 	typeNode := p.value
 	if p.value.kind == mapNode {
 		if d.mapping(p.value, what, k) == nil || p.value.get("type") == nil {

@@ -4,6 +4,7 @@ package rules
 import (
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/expr-lang/expr/ast"
 
@@ -14,46 +15,61 @@ import (
 // for a state rule also what the condition was at the last decision.
 func (p *page) Explain(c *otn.Consent) []string {
 	verdict := p.Select(c)
-	why := p.Because()
-	lines := []string{strings.TrimSuffix(fmt.Sprintf("%s: %s", verdict, why), ": ")}
+	lines := []string{strings.TrimSuffix(fmt.Sprintf("%s: %s", verdict, p.Because()), ": ")}
 	if p.rule.when == nil {
 		return append(lines, "when is left out: always true")
 	}
 	p.now.consent = c
 	e := explainer{when: p.rule.when, f: &p.now}
-	e.node(p.rule.when.root, 0)
+	e.explain(p.rule.when.root, 0)
 	p.now.consent = nil
 	lines = append(lines, e.lines...)
 	if p.rule.State && !p.fresh && p.blocked == "" {
 		p.rose(c)
-		lines = append(lines, fmt.Sprintf("at the last decision, %s: %s", inWords(p.last.at), p.prior))
+		lines = append(lines, fmt.Sprintf("at the last decision, %s: %s", p.last.at.UTC().Format(time.RFC3339), p.prior))
 	}
 	return lines
 }
 
+// explainer writes the lines of one condition.
 type explainer struct {
 	when  *compiled
 	f     *frame
 	lines []string
 }
 
-// node writes a line for a part and for the parts below it that were looked at.
-func (e *explainer) node(n ast.Node, depth int) value {
-	c := checker{src: e.when.src, scope: e.when.scope, params: map[string]bool{}}
-	v := e.f.eval(c.node(n).run)
-	e.line(n, depth, v.String())
-	for i, child := range below(n) {
-		if i == 1 && settled(n, e.lines, e.f, e.when) {
-			e.line(child, depth+1, "not evaluated")
+// explain writes a line for a part, and below it for its own parts that were looked at.
+func (e *explainer) explain(n ast.Node, depth int) {
+	e.line(n, depth, e.value(n).String())
+	settled := e.settled(n)
+	for i, part := range below(n) {
+		if i > 0 && settled {
+			e.line(part, depth+1, "not evaluated")
 			continue
 		}
-		e.node(child, depth+1)
+		e.explain(part, depth+1)
 	}
-	return v
 }
+
+func (e *explainer) value(n ast.Node) value { return e.f.eval(e.when.part(n).run) }
 
 func (e *explainer) line(n ast.Node, depth int, v string) {
 	e.lines = append(e.lines, fmt.Sprintf("%s%s = %s", strings.Repeat("  ", depth), n.String(), v))
+}
+
+// settled reports that the left side of && or || decides by itself.
+func (e *explainer) settled(n ast.Node) bool {
+	b, ok := n.(*ast.BinaryNode)
+	if !ok {
+		return false
+	}
+	switch b.Operator {
+	case "&&", "and":
+		return e.value(b.Left).isFalse()
+	case "||", "or":
+		return e.value(b.Left).isTrue()
+	}
+	return false
 }
 
 // below are the parts of a node worth a line of their own: no literals, and not what is inside a loop.
@@ -79,20 +95,4 @@ func below(n ast.Node) (out []ast.Node) {
 		out = append(out, p)
 	}
 	return out
-}
-
-// settled reports that the first side of && or || decides by itself.
-func settled(n ast.Node, _ []string, f *frame, when *compiled) bool {
-	b, ok := n.(*ast.BinaryNode)
-	if !ok {
-		return false
-	}
-	c := checker{src: when.src, scope: when.scope, params: map[string]bool{}}
-	switch b.Operator {
-	case "&&", "and":
-		return f.eval(c.node(b.Left).run).isFalse()
-	case "||", "or":
-		return f.eval(c.node(b.Left).run).isTrue()
-	}
-	return false
 }

@@ -62,12 +62,14 @@ func (s *source) report(n *node, off int, src string, mistakes []mistake) {
 type scopes struct {
 	item, collection *fields
 	params           field
+	suspect          map[string]bool
 }
 
 func (in *declared) scopes() *scopes {
 	item := &fields{"item", itemFields(in.attrs)}
 	return &scopes{
 		item:       item,
+		suspect:    in.suspect,
 		collection: &fields{"collection", collectionFields(item)},
 		params:     field{shape: shape{object, &fields{"params", paramFields(in.params)}}},
 	}
@@ -76,6 +78,7 @@ func (in *declared) scopes() *scopes {
 // ask is what the title of a request may name: the subject and the params.
 func (s *scopes) ask(t *topicDecl) *scope {
 	sc := newScope(t.zone)
+	sc.suspect = s.suspect
 	sc.add("params", s.params)
 	s.subject(sc, t.Subject)
 	for _, name := range []string{"was", "sub", "trigger", "at"} {
@@ -99,6 +102,7 @@ func (s *scopes) rule(t *topicDecl, fired *trigger, before bool, why string) *sc
 	default:
 		sc.elsewhere["was"] = why
 	}
+	sc.elsewhere["el"] = "el is the item of a gallery's card"
 	if fired != nil {
 		obj := &fields{"trigger." + fired.name, triggerFields(fired.fields)}
 		sc.add("trigger", field{shape: shape{object, obj}, uses: usesTrigger})

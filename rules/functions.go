@@ -152,6 +152,9 @@ func (c *checker) apply(n *ast.CallNode, name string, fn function, args []code) 
 			out.size = min(out.size, count.Value)
 		}
 	}
+	if name == "weekday" {
+		out.words = []string{"monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"}
+	}
 	if fn.gives == texts {
 		out.cost += out.size
 	}

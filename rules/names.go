@@ -24,9 +24,10 @@ func (t shape) String() string {
 // field is one name. read gives its value from the object it stands in; path is how the rule wrote it.
 type field struct {
 	shape
-	uses uses
-	read func(f *frame, from any, path string) value
-	base func(*frame) any // of an object at the beginning of a path: what its fields read from; nil: the frame alone
+	uses  uses
+	read  func(f *frame, from any, path string) value
+	words []string         // all that a text can be, where that is known
+	base  func(*frame) any // of an object at the beginning of a path: what its fields read from; nil: the frame alone
 }
 
 // fields are the names of an object.
@@ -60,6 +61,7 @@ type scope struct {
 	roots fields
 	// elsewhere are names that exist, with the reason why not here.
 	elsewhere map[string]string
+	suspect   map[string]bool
 	zone      *time.Location // in which dates without one are read
 }
 
@@ -81,6 +83,7 @@ func (s *scope) with(name string, f field) *scope {
 	for n, why := range s.elsewhere {
 		out.elsewhere[n] = why
 	}
+	out.suspect = s.suspect
 	delete(out.elsewhere, name)
 	out.add(name, f)
 	return out
@@ -137,6 +140,9 @@ func itemFields(attrs []otn.Field) map[string]field {
 		"published_at": itemField(moment, otn.FactPublishedAt, func(it *otn.Item) value { return timeValue(it.PublishedAt) }),
 		"starts_at":    itemField(moment, otn.FactStartsAt, func(it *otn.Item) value { return timeValue(it.StartsAt) }),
 	}
+	availability := by["availability"]
+	availability.words = []string{string(otn.InStock), string(otn.OutOfStock), string(otn.Preorder), string(otn.Backorder)}
+	by["availability"] = availability
 	has := map[string]field{}
 	for name, bit := range map[string]otn.Fact{
 		"group": otn.FactGroup, "title": otn.FactTitle, "variant": otn.FactVariant, "url": otn.FactURL, "image": otn.FactImage,

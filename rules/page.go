@@ -3,7 +3,6 @@ package rules
 
 import (
 	"fmt"
-	"time"
 
 	"github.com/onetimenotify/otn/core/otn"
 )
@@ -83,19 +82,14 @@ func (p *page) rose(c *otn.Consent) otn.Verdict {
 
 // Because says in words why the last Select gave what it gave.
 func (p *page) Because() string {
-	switch p.said {
-	case otn.Undecided, otn.Failed:
+	switch {
+	case p.said != otn.Holds:
 		return p.value.because()
-	case otn.Holds:
-		if p.blocked != "" {
-			return p.blocked
-		}
-		_, why := risen(p.prior)
-		return why
-	case otn.No:
-		return "the condition is false"
+	case p.blocked != "":
+		return p.blocked
 	}
-	return ""
+	_, why := risen(p.prior)
+	return why
 }
 
 // Render gives the message as this subscriber gets it. Errors: ErrInvalid when a fact that the text needs is not known, or a link is none.
@@ -125,6 +119,3 @@ func (p *page) printer(c *otn.Consent) *printer {
 	}
 	return pr
 }
-
-// moment in words, for explain.
-func inWords(t time.Time) string { return t.UTC().Format(time.RFC3339) }

@@ -43,6 +43,9 @@ func (in *declared) rule(d *ruleDecl, sc *scopes, used map[string]bool) *rule {
 		}
 		return nil
 	}
+	if t.Subject == "" {
+		return nil // the topic is at fault
+	}
 	r := &rule{zone: d.zone, sent: s.sent, Rule: otn.Rule{ID: d.id, Topic: t.ID, Kind: t.Subject, File: s.name, Line: d.at.line, TZ: d.zone.String(), FirstFires: d.first == "fire"}}
 	fired := in.on(d, t, r)
 	r.fired = fired != nil
@@ -147,17 +150,23 @@ func (in *declared) condition(d *ruleDecl, r *rule, names *scope) bool {
 
 // halves splits a condition at its top-level &&: what does not look at the consent, and the rest.
 func halves(when *compiled) (shared, personal half) {
-	var once, each []func(*frame) value
+	var once, each []conjunct
 	for _, n := range conjuncts(when.root) {
-		c := &checker{src: when.src, scope: when.scope, params: map[string]bool{}}
-		part := c.node(n)
+		part := when.part(n)
+		c := conjunct{cut(strings.Join(strings.Fields(n.String()), " "), 120), part.run}
 		if part.uses&usesSub == 0 {
-			once = append(once, part.run)
+			once = append(once, c)
 		} else {
-			each = append(each, part.run)
+			each = append(each, c)
 		}
 	}
 	return all(once), all(each)
+}
+
+// conjunct is one side of a top-level &&.
+type conjunct struct {
+	src string
+	run func(*frame) value
 }
 
 func conjuncts(n ast.Node) []ast.Node {
@@ -167,18 +176,16 @@ func conjuncts(n ast.Node) []ast.Node {
 	return []ast.Node{n}
 }
 
-// all is && of its parts.
-func all(parts []func(*frame) value) half {
-	switch len(parts) {
-	case 0:
+// all is && of its parts; false comes with the part that is.
+func all(parts []conjunct) half {
+	if len(parts) == 0 {
 		return nil
-	case 1:
-		return parts[0]
 	}
 	return func(f *frame) value {
 		v := boolValue(true)
-		for _, p := range parts {
-			if v = both(v, p(f)); v.isFalse() {
+		for i := range parts {
+			if v = both(v, parts[i].run(f)); v.isFalse() {
+				v.s = parts[i].src
 				return v
 			}
 		}

@@ -70,7 +70,7 @@ func only(found []*Error, sev Severity) (out []*Error) {
 
 // build reads, declares and compiles. The Set is whole only when no fault was found.
 func build(files []File) (*Set, []*Error) {
-	in := &declared{places: map[string]string{}}
+	in := &declared{places: map[string]string{}, suspect: map[string]bool{}}
 	sources := make([]*source, len(files))
 	readable := true
 	for i, f := range files {
@@ -111,6 +111,9 @@ func (s *Set) link(in *declared) {
 	used := map[string]bool{}
 	for _, t := range in.topics {
 		s.topics = append(s.topics, t.Topic)
+		if t.Subject == "" {
+			continue // its declaration is at fault
+		}
 		a := &ask{t.src.limited(t.ask, "ask", s.scopes.ask(t), otn.MaxAskTitle), t}
 		s.asks[t.ID] = a
 		if a.title != nil {

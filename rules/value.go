@@ -129,9 +129,13 @@ func (v value) String() string {
 	return "…"
 }
 
-// because is a verdict's reason in words.
+// because is a verdict's reason in words. A condition that is false carries in s its part that is.
 func (v value) because() string {
 	switch v.k {
+	case boolean:
+		if v.n == 0 && v.s != "" {
+			return v.s + " is false"
+		}
 	case unknown:
 		return v.s + " is not known"
 	case failed:

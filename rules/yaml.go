@@ -151,7 +151,11 @@ func (s *source) syntaxFault(err error, tokens token.Tokens) {
 		s.fault(tokenPlace(trap, at), codeComma, "inside { } YAML splits the value at this comma", quoted)
 		return
 	}
-	s.fault(at, codeYAML, message, "")
+	hint := ""
+	if strings.Contains(message, "quote") {
+		hint = `for example 'item.title == "a: b"', or a | block`
+	}
+	s.fault(at, codeYAML, message, hint)
 }
 
 // flowTrap finds the comma or comment inside brackets, on the line of a fault, that cut a value with an open parenthesis.
@@ -190,6 +194,15 @@ func yamlWords(message string) string {
 	}
 	if w, ok := words[message]; ok {
 		return w
+	}
+	for part, w := range map[string]string{
+		"map key-value is pre-defined": "text behind a quoted value: quote the whole value",
+		"is a reserved character":      "a value cannot begin with this character: quote it",
+		"invalid header option":        "a value that begins with > or | is a block: quote it",
+	} {
+		if strings.Contains(message, part) {
+			return w
+		}
 	}
 	if strings.Contains(message, "'\t'") || strings.Contains(message, "tab") {
 		return "a tab cannot indent a line: use spaces"
