@@ -83,7 +83,7 @@ func never(err error) bool {
 // write builds the batch, anew when somebody else was faster. bad says whether a record's error stops it.
 func (in *Intake) write(ctx context.Context, instance string, records []otn.Record, bad func(error) error) (Result, error) {
 	for range tries {
-		w := &writer{in: in, instance: instance, now: in.Now(), docs: map[string]*ledger.Doc{}}
+		w := &writer{in: in, instance: instance, now: in.Now(), docs: map[string]*ledger.Doc{}, prices: map[string]otn.Money{}}
 		for _, r := range records {
 			err := w.record(r)
 			if err == nil {
@@ -113,6 +113,7 @@ type writer struct {
 	now      time.Time
 	batch    ledger.Batch
 	docs     map[string]*ledger.Doc
+	prices   map[string]otn.Money
 	notices  []otn.ChannelNotice
 	echoes   []otn.Echo
 	stops    []otn.TokenID

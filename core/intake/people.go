@@ -36,16 +36,31 @@ func (w *writer) consent(c otn.Consent, at time.Time) error {
 	}
 	c.Answers = typed(topic, c.Answers)
 	if topic.Subject == otn.ItemKind && c.Subject != "" && c.PriceThen.IsZero() {
-		snap, known, err := w.in.Catalog.Snapshot(otn.Subject{Kind: otn.ItemKind, ID: c.Subject})
+		price, err := w.priceNow(c.Subject)
 		if err != nil {
 			return err
 		}
-		if known && snap.Item.Known.Has(otn.FactPrice) {
-			c.PriceThen = snap.Item.Price
-		}
+		c.PriceThen = price
 	}
 	w.batch.Grants = append(w.batch.Grants, &ledger.Grant{Consent: c})
 	return nil
+}
+
+// priceNow is what an item costs now, no amount when it is not known. It is read once a call.
+func (w *writer) priceNow(item string) (otn.Money, error) {
+	if price, ok := w.prices[item]; ok {
+		return price, nil
+	}
+	snap, known, err := w.in.Catalog.Snapshot(otn.Subject{Kind: otn.ItemKind, ID: item})
+	if err != nil {
+		return otn.Money{}, err
+	}
+	var price otn.Money
+	if known && snap.Item.Known.Has(otn.FactPrice) {
+		price = snap.Item.Price
+	}
+	w.prices[item] = price
+	return price, nil
 }
 
 // maxSubscriber is the longest id of a subscriber, in bytes.

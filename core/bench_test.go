@@ -1,0 +1,113 @@
+// How fast the whole path is, in process: match, claim, render, send to nothing, settle.
+package core_test
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/onetimenotify/otn/core"
+	"github.com/onetimenotify/otn/core/otn"
+)
+
+// nothing is a channel that takes everything at once.
+type nothing struct{ sent atomic.Int64 }
+
+func (n *nothing) Describe(context.Context) (otn.Description, error) {
+	return otn.Description{Capabilities: otn.Capabilities{Sends: true, MaxInFlight: 64}}, nil
+}
+
+func (n *nothing) Send(context.Context, otn.Delivery) (otn.Receipt, error) {
+	n.sent.Add(1)
+	return otn.Receipt{ProviderID: "m"}, nil
+}
+
+// BenchmarkPath carries one price drop to 100,000 people who wait for it.
+func BenchmarkPath(b *testing.B) {
+	const people = 100_000
+	for b.Loop() {
+		b.StopTimer()
+		ch := new(nothing)
+		host, stop := benchHost(b, ch)
+		observe(b, host, 12000)
+		grantMany(b, host, people)
+		b.StartTimer()
+		begin := time.Now()
+		observe(b, host, 9900)
+		for ch.sent.Load() < people {
+			time.Sleep(time.Millisecond)
+		}
+		b.ReportMetric(people/time.Since(begin).Seconds(), "messages/s")
+		b.StopTimer()
+		stop()
+		b.StartTimer()
+	}
+}
+
+// BenchmarkFirstMessage is the time from an event's arrival to the first message handed over.
+func BenchmarkFirstMessage(b *testing.B) {
+	ch := new(nothing)
+	host, stop := benchHost(b, ch)
+	defer stop()
+	observe(b, host, 1_000_000)
+	price, told := int64(1_000_000), int64(0)
+	for b.Loop() {
+		b.StopTimer()
+		grantMany(b, host, 1)
+		price--
+		told++
+		b.StartTimer()
+		observe(b, host, price)
+		for ch.sent.Load() < told {
+			time.Sleep(20 * time.Microsecond)
+		}
+	}
+}
+
+func benchHost(b *testing.B, ch otn.Channel) (*core.Host, func()) {
+	b.Helper()
+	host, err := core.New(core.Config{Dir: filepath.Join(b.TempDir(), "data"), Rules: shopRules{text: "now"}, Channels: map[string]otn.Channel{"shop": ch}})
+	if err != nil {
+		b.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- host.Run(ctx) }()
+	return host, func() {
+		cancel()
+		if err := <-ended; err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+func observe(b *testing.B, host *core.Host, minor int64) {
+	b.Helper()
+	o := otn.Observation{Item: &otn.Item{ID: "coat", Known: otn.FactPrice, Price: otn.Money{Minor: minor, Currency: "USD"}}}
+	if _, err := host.Observe(context.Background(), o); err != nil {
+		b.Fatal(err)
+	}
+}
+
+var granted atomic.Int64
+
+func grantMany(b *testing.B, host *core.Host, n int) {
+	b.Helper()
+	for n > 0 {
+		page := make([]otn.Consent, min(n, 1000))
+		for i := range page {
+			k := granted.Add(1)
+			page[i] = otn.Consent{
+				Token: otn.NewToken("", fmt.Sprint(8100000000000000000+k)), Channel: "shop", Subscriber: otn.Subscriber{ID: fmt.Sprint(5400000000000000 + k)},
+				Topic: "price-drop", Subject: "coat",
+			}
+		}
+		if _, err := host.Grant(context.Background(), page...); err != nil {
+			b.Fatal(err)
+		}
+		n -= len(page)
+	}
+}
