@@ -208,7 +208,7 @@ func TestGone(t *testing.T) {
 	o.Item.Known |= otn.FactSellable
 	o.Item.Sellable = true
 	s.observe(at(0), o)
-	gone := otn.Observation{Source: "store", AsOf: at(1), Gone: true, Item: &otn.Item{ID: "SKU-1"}}
+	gone := otn.Observation{Source: "store", AsOf: at(1), Gone: true, Item: &otn.Item{ID: "SKU-1", Known: otn.FactSellable, Sellable: true}}
 	e := s.observe(at(1), gone)[0]
 	if e.Now.Item.IsSellable() || e.Now.Item.IsPublished() || e.Now.Item.Price != usd("120") {
 		t.Errorf("now %+v", e.Now.Item)

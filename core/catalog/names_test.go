@@ -132,6 +132,10 @@ func TestGroupIsGoneWithAllItsItems(t *testing.T) {
 			t.Errorf("%s: sellable %v", id, i.IsSellable())
 		}
 	}
+	gone.Item.Group, gone.AsOf = "coat", at(3)
+	if events := s.observe(at(3), gone); len(events) != 2 {
+		t.Errorf("the group coat has two items, and %d went with it", len(events))
+	}
 }
 
 func TestCollectionShowsItsFirstItems(t *testing.T) {

@@ -102,6 +102,17 @@ func TestP35BoundaryIsFiveMinutes(t *testing.T) {
 	}
 }
 
+func TestP35OtherVersionsAreNoSignature(t *testing.T) {
+	source := open(t, `{"secret":"whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3",`+zapierMap+`}`)
+	for _, list := range []string{"v2,dtV7W+AOjO4atU2t7gb78yS/kjn0Teqcs3fSsRBFujQ=", "dtV7W+AOjO4atU2t7gb78yS/kjn0Teqcs3fSsRBFujQ=", "v1,", "v1"} {
+		r := otn.Request{Method: http.MethodPost, Body: fixture(t, "zapier_flat.json"), At: clock, Header: http.Header{
+			"Webhook-Id": {"msg_fixture_1"}, "Webhook-Timestamp": {"1795345200"}, "Webhook-Signature": {list}}}
+		if resp, _, err := source.Receive(t.Context(), r); err != nil || resp.Status != http.StatusUnauthorized {
+			t.Errorf("%s: %d", list, resp.Status)
+		}
+	}
+}
+
 func TestShownSecrets(t *testing.T) {
 	source := open(t, `{"secret":"open sesame","secrets":["old sesame"]}`)
 	body := `{"id":"SKU-1","stock":3}`
