@@ -28,6 +28,7 @@ type person struct {
 	taps       int
 	wants      string // in words
 	gets       bool   // whether one message is expected
+	cut        bool   // the platform's answer about it is lost
 	tokens     []string
 }
 
@@ -35,7 +36,7 @@ type person struct {
 func cast() []*person {
 	return []*person{
 		{name: "Ann", psid: "5400000000000011", ref: "notify.price-drop.DJ-M?target=120.00+USD", taps: 1, wants: "price-drop, at or below 120.00 USD", gets: true},
-		{name: "Ben", psid: "5400000000000012", ref: "notify.price-drop.DJ-M", taps: 1, wants: "price-drop, any", gets: true},
+		{name: "Ben", psid: "5400000000000012", ref: "notify.price-drop.DJ-M", taps: 1, wants: "price-drop, any", gets: true, cut: true},
 		{name: "Cleo", psid: "5400000000000013", ref: "notify.price-drop.DJ-M?target=99.00+USD", taps: 1, wants: "price-drop, at or below 99.00 USD"},
 		{name: "Dan", psid: "5400000000000014", ref: "notify.back-in-stock.DJ-S", taps: 1, wants: "back-in-stock, size S", gets: true},
 		{name: "Eve", psid: "5400000000000015", ref: "notify.back-in-stock.DJ-S?quantity=5", taps: 1, wants: "back-in-stock, size S, 5 pieces"},
@@ -81,6 +82,11 @@ func (s *stage) play(ctx context.Context) error {
 	if err := s.consents(ctx); err != nil {
 		return err
 	}
+	for _, p := range s.people {
+		if p.cut {
+			s.graph.Fail(graphtest.AcceptThenCut().For(p.tokens[0]))
+		}
+	}
 	if err := s.product(ctx, "119.00", 3, "2026-11-27T09:00:00-05:00"); err != nil {
 		return err
 	}
@@ -94,7 +100,7 @@ func (s *stage) play(ctx context.Context) error {
 	if err := s.arrived(ctx); err != nil {
 		return err
 	}
-	s.step("the platform accepted %s", s.bold(count(len(s.graph.Messages()), "message", "messages")))
+	s.step("the platform accepted %s; one of its answers was lost on the way", s.bold(count(len(s.graph.Messages()), "message", "messages")))
 	return s.again(ctx)
 }
 
@@ -321,7 +327,10 @@ func (s *stage) because(ctx context.Context, p *person) (string, error) {
 	if len(w.Reasons) > 0 {
 		last = w.Reasons[len(w.Reasons)-1]
 	}
-	why := last.Because
+	why, _, _ := strings.Cut(last.Because, ": ")
+	if p.cut {
+		why = "the answer was lost, an echo proved that it was accepted"
+	}
 	for _, v := range last.Values { // the smallest part of the condition that was not so
 		if text, ok := strings.CutSuffix(v, " = false"); ok {
 			why = strings.TrimSpace(text) + " is false"

@@ -1,0 +1,83 @@
+// The README says what is so: its rules are valid, its channel is the example, its faults are what check prints.
+package main
+
+import (
+	"os"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/onetimenotify/otn/rules"
+)
+
+func readme(t *testing.T) string {
+	t.Helper()
+	text, err := os.ReadFile("../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+// blocks are the fenced blocks of a language, "" for those without.
+func blocks(text, language string) (list []string) {
+	for _, m := range regexp.MustCompile("(?ms)^```([a-z]*)\n(.*?)^```$").FindAllStringSubmatch(text, -1) {
+		if m[1] == language {
+			list = append(list, m[2])
+		}
+	}
+	return list
+}
+
+func TestReadmeRules(t *testing.T) {
+	list := blocks(readme(t), "yaml")
+	if len(list) == 0 {
+		t.Fatal("no rules in the README")
+	}
+	for _, source := range list {
+		if found := rules.Check(rules.File{Name: "README.md", Source: []byte(source)}); len(found) > 0 {
+			t.Errorf("%v", found)
+		}
+	}
+}
+
+func TestReadmeChannel(t *testing.T) {
+	source, err := os.ReadFile("../../examples/plugin-go/main.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if list := blocks(readme(t), "go"); len(list) == 0 || list[0] != string(source) {
+		t.Error("the channel in the README is not examples/plugin-go/main.go")
+	}
+}
+
+// The faults in the README are those of its rule with the two mistakes in it.
+func TestReadmeFaults(t *testing.T) {
+	source := `version: 1
+topics:
+  price-drop: {use: price_drop, subject: item, ask: "${item.title} gets cheaper"}
+rules:
+  - id: price-drop
+    topic: price-drop
+    on: [item.changed]
+    when: itm.price < was.price && item.price <= 99
+    message: {text: "${item.title} is now ${item.price}"}
+`
+	var texts []string
+	for _, f := range rules.Check(rules.File{Name: "shop.yaml", Source: []byte(source)}) {
+		texts = append(texts, f.Error())
+	}
+	if want := strings.Join(texts, "\n\n"); !strings.Contains(readme(t), want) {
+		t.Errorf("not in the README:\n%s", want)
+	}
+}
+
+// Every command that the README names exists.
+func TestReadmeCommands(t *testing.T) {
+	root := (&call{flags: map[string]string{}}).root()
+	for _, m := range regexp.MustCompile(`(?m)(?:^|[|\x60]) ?otn ([a-z]+(?: [a-z-]+)?)`).FindAllStringSubmatch(readme(t), -1) {
+		if cmd, _, err := root.Find(strings.Fields(m[1])); err != nil || cmd == root {
+			t.Errorf("otn %s is no command", m[1])
+		}
+	}
+}
