@@ -181,11 +181,17 @@ func TestP4PriceThatIsNothing(t *testing.T) {
 		if i := s.item("SKU-1"); i.Known != 0 || !i.Price.IsZero() || len(i.Lows) != 0 {
 			t.Errorf("%+v became known: %+v", m, i)
 		}
-		s.observe(at(2), priced("SKU-1", "120", at(2)))
+		full := priced("SKU-1", "120", at(2))
+		full.Item.Known |= otn.FactListPrice
+		full.Item.ListPrice = usd("149")
+		s.observe(at(2), full)
 		o.AsOf = at(3)
 		s.observe(at(3), o)
-		if i := s.item("SKU-1"); i.Known.Has(otn.FactPrice) || !i.Price.IsZero() {
+		if i := s.item("SKU-1"); i.Price != usd("120") || i.Known.Has(otn.FactListPrice) || !i.ListPrice.IsZero() {
 			t.Errorf("%+v after 120: %+v", m, i)
+		}
+		if events := s.observe(at(4), priced("SKU-1", "120", at(4))); len(events) != 0 {
+			t.Errorf("the price that came back made an event: from %s to %s", events[0].Was.Item.Price, events[0].Now.Item.Price)
 		}
 	}
 }

@@ -87,8 +87,10 @@ func (f *faults) item(c *otn.Observation) {
 		c.Forget &^= otn.FactSellable | otn.FactPublished
 	}
 	f.texts(i)
-	f.price("price", &i.Price, otn.FactPrice, i, c)
-	f.price("list_price", &i.ListPrice, otn.FactListPrice, i, c)
+	f.price("price", &i.Price, otn.FactPrice, i)
+	if f.price("list_price", &i.ListPrice, otn.FactListPrice, i) {
+		c.Forget |= otn.FactListPrice
+	}
 	i.Stock = bound(i.Stock)
 	f.availability(i, c)
 	i.Tags = f.names("tags", i.Tags, maxText, true)
@@ -154,20 +156,21 @@ func (f *faults) text(name string, s *string, limit int) {
 	}
 }
 
-// price takes an amount that is nothing, zero or less as a price that is not known.
-func (f *faults) price(name string, m *otn.Money, fact otn.Fact, i *otn.Item, c *otn.Observation) {
+// price takes an amount that is nothing, zero or less as not told, and reports that: a shop whose price drops out for a
+// moment has no drop, now or when it comes back. Without a list price there is none any more.
+func (f *faults) price(name string, m *otn.Money, fact otn.Fact, i *otn.Item) (nothing bool) {
 	if !i.Known.Has(fact) {
-		return
+		return false
 	}
 	if m.Minor <= 0 {
 		*m = otn.Money{}
 		i.Known &^= fact
-		c.Forget |= fact
-		return
+		return true
 	}
 	if _, ok := otn.Exponent(m.Currency); !ok {
 		f.add("%s: %q: %v", name, clip(m.Currency), otn.ErrCurrency)
 	}
+	return false
 }
 
 func (f *faults) availability(i *otn.Item, c *otn.Observation) {

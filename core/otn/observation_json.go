@@ -15,7 +15,7 @@ import (
 //
 //	{"kind":"item","id":"SKU-1","title":"Wool coat","price":"99.00 USD","stock":3,"sellable":true,"url":"…"}
 //
-// kind is item when it is left out. A field left out is not told, null forgets what was known. Text may also be a whole
+// kind is item when it is left out. A field left out is not told, and so is an empty price; null forgets what was known. Text may also be a whole
 // number, which keeps every digit. Attrs are texts, whole numbers, numbers, true or false; {"money":"5.00 USD"} and
 // {"time":"2026-12-01T10:00:00Z"} give the other types. Source is not in the form: whoever takes the observation knows it.
 //
@@ -117,8 +117,10 @@ func (d *observationReader) facts(o *Observation, known *Fact) {
 		case isNull(text):
 			o.Forget |= f.fact
 		default:
-			*known |= f.fact
 			d.value(f.name, text, f.to)
+			if m, ok := f.to.(*Money); !ok || !m.IsZero() {
+				*known |= f.fact
+			}
 		}
 		delete(d.fields, f.name)
 	}
@@ -221,7 +223,7 @@ func readMoney(text json.RawMessage, to *Money) error {
 		return fmt.Errorf("%s: want an amount and a currency in one text, as in \"99.00 USD\"", shorten(string(text)))
 	}
 	if s = strings.TrimSpace(s); s == "" {
-		return nil // told, and no amount: not known
+		return nil // as good as left out
 	}
 	m, err := ParseMoney(s)
 	*to = m

@@ -39,6 +39,17 @@ func TestDecodeObservationOfACollection(t *testing.T) {
 	}
 }
 
+func TestEmptyPriceIsLeftOut(t *testing.T) {
+	o, err := DecodeObservation([]byte(`{"id":"a","price":" ","list_price":""}`))
+	if err != nil || o.Item.Known != 0 || o.Forget != 0 {
+		t.Errorf("%+v, %v", o, err)
+	}
+	o.Item.Known = FactPrice | FactStartsAt | FactAvailability
+	if text, err := EncodeObservation(o); err != nil || string(text) != `{"kind":"item","id":"a","availability":null,"starts_at":null}` {
+		t.Errorf("%s, %v", text, err)
+	}
+}
+
 func TestDecodeObservationSaysWhatIsWrong(t *testing.T) {
 	for text, want := range map[string]string{
 		`[]`:                      "not a JSON object",

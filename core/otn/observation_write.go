@@ -60,14 +60,16 @@ func known(o *Observation) Fact {
 	return o.Item.Known
 }
 
-// fact writes a known fact. One without a value (no amount, no time) is written as not known.
+// fact writes a known fact. A price without an amount is left out; no time and no availability are written as not known.
 func (w *observationWriter) fact(f wireFact) {
 	empty := false
 	switch to := f.to.(type) {
 	case *[]string:
 		f.to = append([]string{}, *to...)
 	case *Money:
-		empty = to.IsZero()
+		if to.IsZero() {
+			return
+		}
 	case *time.Time:
 		empty = to.IsZero()
 	case *Availability:

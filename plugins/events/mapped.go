@@ -30,7 +30,10 @@ func (e *Events) mapped(ev event) (otn.Record, error) {
 		}
 		name, isAttr := strings.CutPrefix(f.to, "attrs.")
 		v, err := ev.convert(f, value)
-		if err != nil {
+		switch {
+		case errors.Is(err, errEmpty):
+			continue
+		case err != nil:
 			return otn.Record{}, fmt.Errorf("%s from %q: %w", f.to, f.from, err)
 		}
 		if isAttr {
@@ -59,6 +62,9 @@ func (e *Events) mappedTrigger(ev event) (otn.Trigger, error) {
 			continue
 		}
 		v, err := ev.convert(f, value)
+		if errors.Is(err, errEmpty) {
+			continue
+		}
 		if err != nil {
 			return t, fmt.Errorf("%s from %q: %w", f.to, f.from, err)
 		}
@@ -140,8 +146,10 @@ func dig(value json.RawMessage, path string) (json.RawMessage, bool) {
 	}
 }
 
-// convert gives a value in otn's own form: as it is without a type, else as the type says. Null, and text that is empty
-// where something else is wanted, is nil: not known.
+// errEmpty is a text that is empty where something else is wanted: as good as left out.
+var errEmpty = errors.New("empty")
+
+// convert gives a value in otn's own form: as it is without a type, else as the type says. Null is nil.
 func (ev *event) convert(f field, value json.RawMessage) (any, error) {
 	if string(value) == "null" {
 		return nil, nil
@@ -161,7 +169,7 @@ func (ev *event) convert(f field, value json.RawMessage) (any, error) {
 		return string(s), nil
 	}
 	if word == "" {
-		return nil, nil
+		return nil, errEmpty
 	}
 	switch f.convert {
 	case "bool":

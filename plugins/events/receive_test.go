@@ -72,11 +72,11 @@ func TestP38FlatText(t *testing.T) {
 func TestConversions(t *testing.T) {
 	source := open(t, `{"secret":"open sesame","kind":"item","map":{"id":"variants.0.sku","price":{"from":"cents","type":"minor","currency":"JPY"},
 		"list_price":{"from":"was","type":"money","currency":"KWD"},"tags":{"from":"tags","type":"list"},"collections":"in","starts_at":{"from":"a.b","type":"time"},
-		"attrs.weight":{"from":"kg","type":"float"},"attrs.fee":{"from":"fee","type":"money","currency":"USD"},"attrs.n":{"from":"n","type":"int"},"attrs.raw":"raw","attrs.gone":"gone","stock":{"from":"left","type":"int"}}}`)
+		"attrs.weight":{"from":"kg","type":"float"},"attrs.fee":{"from":"fee","type":"money","currency":"USD"},"attrs.n":{"from":"n","type":"int"},"attrs.raw":"raw","attrs.gone":"gone","stock":{"from":"left","type":"int"},"variant":{"from":"nothing","type":"string"}}}`)
 	o := accepted(t, source, post(`{"variants":[{"sku":9007199254741001}],"cents":"11900","was":"1.500","tags":"a, b,","in":["x",7],"a.b":"2026-12-01T10:00:00+01:00",
-		"kg":"2","fee":"$1,005.50","n":" 9007199254740993 ","raw":"5","gone":null,"left":""}`))[0].Observation
+		"kg":"2","fee":"$1,005.50","n":" 9007199254740993 ","raw":"5","gone":null,"left":"","nothing":null}`))[0].Observation
 	i := o.Item
-	if i.ID != "9007199254741001" || i.Price != (otn.Money{Minor: 11900, Currency: "JPY"}) || i.ListPrice != (otn.Money{Minor: 1500, Currency: "KWD"}) || !o.Forget.Has(otn.FactStock) {
+	if i.ID != "9007199254741001" || i.Price != (otn.Money{Minor: 11900, Currency: "JPY"}) || i.ListPrice != (otn.Money{Minor: 1500, Currency: "KWD"}) || o.Forget != otn.FactVariant || i.Known.Has(otn.FactStock) {
 		t.Errorf("got %+v", i)
 	}
 	if !reflect.DeepEqual(i.Tags, []string{"a", "b"}) || !reflect.DeepEqual(i.Collections, []string{"x", "7"}) || !i.StartsAt.Equal(time.Date(2026, 12, 1, 9, 0, 0, 0, time.UTC)) {

@@ -85,6 +85,9 @@ func (s *Shopify) told(v *variant) (o otn.Observation, ok bool, err error) {
 	if err := s.money(&o, otn.FactListPrice, &item.ListPrice, v.CompareAt); err != nil {
 		return o, false, fmt.Errorf("compare_at_price: %w", err)
 	}
+	if v.CompareAt.is && !item.Known.Has(otn.FactListPrice) {
+		o.Forget |= otn.FactListPrice // there is none any more
+	}
 	if len(s.config.Locations) == 0 && v.Quantity.is {
 		s.stock(&o, v)
 	}
@@ -114,25 +117,19 @@ func (s *Shopify) stock(o *otn.Observation, v *variant) {
 	tell(o, otn.FactAvailability, &o.Item.Availability, available)
 }
 
-// money tells a price in the shop's currency. It is a text: a number could be of another unit, and is refused. A compared
-// price that is null is gone; a price that is zero or nothing is not known.
+// money tells a price in the shop's currency. It is a text: a number could be of another unit, and is refused. A price that
+// is nothing, zero or less is not told.
 func (s *Shopify) money(o *otn.Observation, f otn.Fact, to *otn.Money, price told[string]) error {
-	if !price.is {
-		return nil
-	}
 	if price.value == "" {
-		o.Forget |= f
 		return nil
 	}
 	m, err := otn.ParseAmount(price.value, s.config.Currency)
 	if err != nil {
 		return err
 	}
-	if m.Minor <= 0 {
-		o.Forget |= f
-		return nil
+	if m.Minor > 0 {
+		tell(o, f, to, m)
 	}
-	tell(o, f, to, m)
 	return nil
 }
 

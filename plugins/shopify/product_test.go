@@ -115,6 +115,11 @@ func TestP4PriceThatIsNothing(t *testing.T) {
 		if i := s.item(medium); i.Known.Has(otn.FactPrice) || !i.Price.IsZero() {
 			t.Errorf("%s became %s", price, i.Price)
 		}
+		s.send("products/update", fixture(t, "products_update.2_price_drop"))
+		s.send("products/update", bytes.ReplaceAll(fixture(t, "products_update.3_fake_drop_compare_at_only"), []byte(`"149.00"`), []byte(price)))
+		if i := s.item(medium); i.Price != usd(11900) || i.ListPrice != usd(18900) {
+			t.Errorf("%s after 119.00 became %s, list price %s", price, i.Price, i.ListPrice)
+		}
 	}
 }
 
