@@ -107,7 +107,7 @@ func (h *Host) work(ctx context.Context) error {
 	deciders, deciding := errgroup.WithContext(ctx)
 	deciders.Go(func() error { return h.watchClock(deciding) })
 	deciders.Go(func() error { return h.dispatch.Follow(deciding) })
-	failed := make(chan struct{})
+	failed := make(chan error, len(h.dispatch.Lanes()))
 	for _, lane := range h.dispatch.Lanes() {
 		for range dispatch.MaxCarriers {
 			carriers.Go(func() error { lane.Carry(sending); return nil })
@@ -115,18 +115,17 @@ func (h *Host) work(ctx context.Context) error {
 		lanes.Go(func() error {
 			err := lane.Run(sending)
 			if err != nil {
-				stopSending()
-				close(failed)
+				failed <- err
 			}
-			return err
+			return nil
 		})
 	}
 	deciders.Go(func() error {
 		select {
 		case <-deciding.Done():
 			return nil
-		case <-failed:
-			return otn.ErrStore
+		case err := <-failed:
+			return err
 		}
 	})
 	decided := deciders.Wait()

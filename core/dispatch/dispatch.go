@@ -49,6 +49,8 @@ type Dispatch struct {
 	lanes map[string]*Lane
 	wake  chan struct{} // something is in the journal or in due
 
+	closing sync.Mutex // a lane that closes its part of a run looks at the others' parts
+
 	mu       sync.Mutex
 	due      []ledger.Timer // handed over by the clock, not yet worked on
 	versions map[string]otn.Rules

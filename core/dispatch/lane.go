@@ -272,8 +272,8 @@ func (l *Lane) finish(store context.Context, t *task, state *Progress, pg *page)
 		state.Done = true
 	}
 	b.Docs = append(b.Docs, put(laneKey(t.run.ID, l.name), state))
-	l.d.mu.Lock()
-	defer l.d.mu.Unlock()
+	l.d.closing.Lock()
+	defer l.d.closing.Unlock()
 	if t.seqs == nil && l.d.lastLane(t.run.ID, l.name) {
 		b.Docs = append(b.Docs, drop(openPrefix+t.run.ID.String()))
 	}

@@ -66,10 +66,15 @@ func (l *Lane) fill(t *task, state *Progress) (*page, error) {
 		return nil, err
 	}
 	f := &filler{l: l, page: pg, now: now, size: l.size(), persons: map[otn.PersonID]bool{}}
-	if t.seqs != nil {
-		return pg, f.some(t.seqs)
+	switch {
+	case t.seqs != nil:
+		err = f.some(t.seqs)
+	case run.Person != nil:
+		err = f.person(*run.Person)
+	default:
+		err = f.scan()
 	}
-	return pg, f.scan()
+	return pg, err
 }
 
 // filler gathers the picks of one page.
@@ -93,6 +98,19 @@ func (f *filler) scan() error {
 	}
 	state.Cursor, f.page.end = last, done
 	return nil
+}
+
+// person looks at the consents of one person, whom the run's trigger named.
+func (f *filler) person(p otn.PersonID) error {
+	f.page.end = true
+	list, err := f.l.d.Ledger.Siblings(p, f.page.task.run.Line(), f.now)
+	for _, c := range list {
+		if c.Seq < f.page.task.run.Below && err == nil {
+			f.offer(c)
+			err = f.err
+		}
+	}
+	return err
 }
 
 // some looks at a few consents again.
@@ -141,8 +159,7 @@ func (f *filler) pick(c *ledger.Candidate) error {
 		f.page.counts.Because = "the consent was given to another account of this channel"
 		return nil
 	}
-	run := f.page.task.run
-	if f.persons[person] || run.Person != nil && *run.Person != person {
+	if f.persons[person] {
 		return nil
 	}
 	if until, held := f.l.d.heldUntil(person, f.now); held {
