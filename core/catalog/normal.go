@@ -77,7 +77,7 @@ func (f *faults) item(c *otn.Observation) {
 	if i.ID != "" && c.Ref != "" {
 		f.add("id and ref: want one of them")
 	}
-	if i.ID == "" && c.Ref == "" && !(i.Known.Has(otn.FactGroup) && i.Group != "") {
+	if i.ID == "" && c.Ref == "" && i.Group == "" {
 		f.add("no id")
 	}
 	f.facts(&i.Known, &c.Forget, itemFacts)
@@ -229,6 +229,7 @@ func (f *faults) attrs(list []otn.Named) []otn.Named {
 // value bounds an attr's value and refuses one that could not be read back.
 func (f *faults) value(a otn.Named) otn.Value {
 	switch v := a.Value; v.Type() {
+	case otn.NoType, otn.Bool, otn.Int, otn.Time:
 	case otn.String:
 		s := strings.ToValidUTF8(v.Text(), "\uFFFD")
 		if len(s) > maxText {
