@@ -5,12 +5,14 @@ import (
 	"context"
 	"fmt"
 	"path/filepath"
+	"runtime"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/onetimenotify/otn/core"
 	"github.com/onetimenotify/otn/core/otn"
+	"github.com/onetimenotify/otn/rules"
 )
 
 // nothing is a channel that takes everything at once.
@@ -69,13 +71,23 @@ func BenchmarkFirstMessage(b *testing.B) {
 
 func benchHost(b *testing.B, ch otn.Channel) (*core.Host, func()) {
 	b.Helper()
-	host, err := core.New(core.Config{Dir: filepath.Join(b.TempDir(), "data"), Rules: shopRules{text: "now"}, Channels: map[string]otn.Channel{"shop": ch}})
+	return benchHostIn(b, filepath.Join(b.TempDir(), "data"), shopRules{text: "now"}, ch)
+}
+
+func benchHostIn(b *testing.B, dir string, set otn.Rules, ch otn.Channel) (*core.Host, func()) {
+	b.Helper()
+	host, err := core.New(core.Config{Dir: dir, Rules: set, Channels: map[string]otn.Channel{"shop": ch}})
 	if err != nil {
 		b.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() { ended <- host.Run(ctx) }()
+	select {
+	case <-host.Ready():
+	case err := <-ended:
+		b.Fatal(err)
+	}
 	return host, func() {
 		cancel()
 		if err := <-ended; err != nil {
@@ -94,7 +106,7 @@ func observe(b *testing.B, host *core.Host, minor int64) {
 
 var granted atomic.Int64
 
-func grantMany(b *testing.B, host *core.Host, n int) {
+func grantMany(b *testing.B, host *core.Host, n int, answers ...otn.Named) {
 	b.Helper()
 	for n > 0 {
 		page := make([]otn.Consent, min(n, 1000))
@@ -102,7 +114,7 @@ func grantMany(b *testing.B, host *core.Host, n int) {
 			k := granted.Add(1)
 			page[i] = otn.Consent{
 				Token: otn.NewToken("", fmt.Sprint(8100000000000000000+k)), Channel: "shop", Subscriber: otn.Subscriber{ID: fmt.Sprint(5400000000000000 + k)},
-				Topic: "price-drop", Subject: "coat",
+				Topic: "price-drop", Subject: "coat", Answers: answers,
 			}
 		}
 		if _, err := host.Grant(context.Background(), page...); err != nil {
@@ -110,4 +122,59 @@ func grantMany(b *testing.B, host *core.Host, n int) {
 		}
 		n -= len(page)
 	}
+}
+
+const benchRules = `
+version: 1
+timezone: UTC
+topics:
+  price-drop: {use: price_drop, subject: item, ask: cheaper, answers: {target: {type: money, optional: true}}}
+rules:
+  - id: price-drop
+    topic: price-drop
+    on: [item.changed]
+    when: |
+      item.price < was.price && (!sub.has.target || item.price <= sub.target)
+    message: {text: "now ${item.price}"}
+`
+
+// BenchmarkDecide is one price change over a million people who wait for a lower one: match, scan and decide, nobody is told.
+func BenchmarkDecide(b *testing.B) {
+	const people = 1_000_000
+	set, err := rules.Compile(rules.File{Name: "bench.yaml", Source: []byte(benchRules)})
+	if err != nil {
+		b.Fatal(err)
+	}
+	dir := filepath.Join(b.TempDir(), "data")
+	host, stop := benchHostIn(b, dir, set, new(nothing))
+	observe(b, host, 1_000_000)
+	target := otn.Named{Name: "target", Value: otn.MoneyValue(otn.Money{Minor: 100, Currency: "USD"})}
+	grantMany(b, host, people, target)
+	price := int64(1_000_000)
+	for b.Loop() {
+		price--
+		begin := time.Now()
+		observe(b, host, price)
+		for {
+			runs, _, err := host.Runs(core.RunQuery{Limit: 1})
+			if err != nil {
+				b.Fatal(err)
+			}
+			if len(runs) > 0 && runs[0].State == "done" && runs[0].Seen == people && runs[0].At.After(begin) {
+				break
+			}
+			time.Sleep(time.Millisecond)
+		}
+		b.ReportMetric(people/time.Since(begin).Seconds(), "decisions/s")
+	}
+	b.StopTimer()
+	stop()
+	begin := time.Now()
+	_, stop = benchHostIn(b, dir, set, new(nothing))
+	b.ReportMetric(float64(time.Since(begin).Milliseconds()), "ms-to-start-with-1M")
+	var m runtime.MemStats
+	runtime.GC()
+	runtime.ReadMemStats(&m)
+	b.ReportMetric(float64(m.HeapAlloc)/1e6, "MB-heap-with-1M")
+	stop()
 }
