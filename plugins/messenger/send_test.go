@@ -267,6 +267,10 @@ func TestCallLimitClosesTheGate(t *testing.T) {
 	if err := second(m.Send(t.Context(), d)); err != nil {
 		t.Fatal(err)
 	}
+	g.Fail(graphtest.Refuse(613, 0))
+	if after := wants(t, second(m.Send(t.Context(), d)), otn.Deferred, otn.ChannelScope, "613"); after > 66*time.Second {
+		t.Errorf("waits %s after a success", after)
+	}
 }
 
 func TestDeadline(t *testing.T) {

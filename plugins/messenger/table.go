@@ -23,15 +23,6 @@ const (
 	garbled = -1
 )
 
-// need is what must be known of the page check before a row holds.
-type need uint8
-
-const (
-	anyPage   need = iota
-	foreign        // the check has not passed: the access token may be another page's
-	confirmed      // the access token is this page's
-)
-
 // row is one line of the table: what it matches, and what that means.
 type row struct {
 	code, to int64   // one code, or with to a range of codes
@@ -39,7 +30,7 @@ type row struct {
 	anywhere bool    // the code may also stand as the subcode of another code
 	kinds    kind    // the kinds of send it is for; 0: all
 	words    bool    // only when the text says that the token is dead
-	page     need
+	unsure   bool    // only while the page check has not passed: the access token may be another page's
 
 	outcome otn.Outcome
 	scope   otn.Scope
@@ -88,9 +79,9 @@ var table = []row{
 	{code: 17, outcome: otn.Deferred, scope: otn.ChannelScope, limit: true},
 	{code: 32, outcome: otn.Deferred, scope: otn.ChannelScope, limit: true},
 
-	{code: 100, subs: []int64{2018001}, page: foreign, outcome: otn.Invalid, scope: otn.ChannelScope, name: "100/2018001/page"},
-	{code: 100, subs: []int64{2018001}, page: confirmed, kinds: byToken | recurring, outcome: otn.Refused, cause: otn.ErrRefused},
-	{code: 100, subs: []int64{2018001}, page: confirmed, outcome: otn.Deferred, scope: otn.SubscriberScope},
+	{code: 100, subs: []int64{2018001}, unsure: true, outcome: otn.Invalid, scope: otn.ChannelScope, name: "100/2018001/page"},
+	{code: 100, subs: []int64{2018001}, kinds: byToken | recurring, outcome: otn.Refused, cause: otn.ErrRefused},
+	{code: 100, subs: []int64{2018001}, outcome: otn.Deferred, scope: otn.SubscriberScope},
 	{code: 100, subs: []int64{33, 2018164, 2534013, 2534029}, outcome: otn.Invalid, scope: otn.ChannelScope},
 	{code: 100, subs: []int64{2534037}, outcome: otn.Deferred, scope: otn.SubscriberScope},
 	{code: 100, subs: []int64{bare}, words: true, kinds: byToken | recurring, outcome: otn.Refused, name: tokenDead, cause: otn.ErrSpent},

@@ -21,7 +21,7 @@ func (v *verdict) showsLife() bool {
 	return v.outcome == otn.Sent || v.outcome == otn.Refused || v.outcome == otn.Deferred && v.scope != otn.ChannelScope
 }
 
-// judge reads one answer to a send of kind k. confirmed says whether the page check has passed.
+// judge reads one answer to a send of kind k. pageOK says whether the page check has passed.
 // Whatever it does not know is Unknown, never Sent, Refused or Deferred; a plain HTTP 4xx is Invalid.
 func judge(k kind, a answer, pageOK bool) verdict {
 	if a.err != nil {
@@ -100,7 +100,7 @@ func lookUp(k kind, e *graphError, pageOK bool) (row, bool) {
 }
 
 func (r *row) matches(k kind, e *graphError, pageOK bool) bool {
-	if r.kinds != 0 && r.kinds&k == 0 || r.page == foreign && pageOK || r.page == confirmed && !pageOK {
+	if r.kinds != 0 && r.kinds&k == 0 || r.unsure && pageOK {
 		return false
 	}
 	if r.anywhere && e.sub == r.code {

@@ -48,15 +48,17 @@ func newClient(open dial, handshake time.Duration) *http.Client {
 	}
 }
 
-// countedConn counts the bytes that were handed to the network.
+// countedConn counts the bytes that were handed to the network. A write under way counts as done: the caller may look
+// while the bytes are leaving.
 type countedConn struct {
 	net.Conn
 	written atomic.Int64
 }
 
 func (c *countedConn) Write(b []byte) (int, error) {
+	c.written.Add(int64(len(b)))
 	n, err := c.Conn.Write(b)
-	c.written.Add(int64(n))
+	c.written.Add(int64(n - len(b)))
 	return n, err
 }
 

@@ -11,6 +11,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"runtime"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -120,6 +121,70 @@ func TestAnythingAfterAByteIsUnknown(t *testing.T) {
 		_, err := m.Send(t.Context(), delivery(1, g.Grant(anna, "").Token))
 		wants(t, err, otn.Unknown, otn.MessageScope, "cut")
 		_ = m.Close()
+	}
+}
+
+// leavingConn lets bytes through and does not say so before it is closed.
+type leavingConn struct {
+	net.Conn
+	gone, closed chan struct{}
+}
+
+func (c *leavingConn) Write(b []byte) (int, error) {
+	n, err := c.Conn.Write(b)
+	close(c.gone)
+	<-c.closed
+	return n, err
+}
+
+func (c *leavingConn) Close() error {
+	close(c.closed)
+	return c.Conn.Close()
+}
+
+// A context that ends while the bytes are leaving does not take them back.
+func TestCancelledWhileItLeaves(t *testing.T) {
+	m, g := pair(t, graphtest.Options{})
+	release := make(chan struct{})
+	defer close(release)
+	g.Fail(graphtest.Held(release))
+	ctx, cancel := context.WithCancel(t.Context())
+	gone := make(chan struct{})
+	dialing(m, func(ctx context.Context, network, address string) (net.Conn, error) {
+		c, err := new(net.Dialer).DialContext(ctx, network, address)
+		return &leavingConn{Conn: c, gone: gone, closed: make(chan struct{})}, err
+	})
+	go func() {
+		<-gone
+		cancel()
+	}()
+	_, err := m.Send(ctx, delivery(1, g.Grant(anna, "").Token))
+	wants(t, err, otn.Unknown, otn.MessageScope, "cut")
+}
+
+// Whoever looks while a write is under way sees that bytes may have left; one that ended without a byte leaves no trace.
+func TestTrailWhileAWriteIsUnderWay(t *testing.T) {
+	near, far := net.Pipe() // whose writes wait for a reader
+	defer func() { _ = far.Close() }()
+	c := &countedConn{Conn: near}
+	way := trail{steps: []step{{conn: c}}}
+	if way.left() {
+		t.Fatal("left before anything was written")
+	}
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		_, _ = c.Write([]byte("POST"))
+	}()
+	for deadline := time.Now().Add(10 * time.Second); !way.left(); runtime.Gosched() {
+		if time.Now().After(deadline) {
+			t.Fatal("a write under way is not seen")
+		}
+	}
+	_ = near.Close()
+	<-ended
+	if way.left() {
+		t.Error("a write that ended without a byte counts as left")
 	}
 }
 
