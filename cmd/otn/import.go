@@ -33,7 +33,7 @@ func (k *call) importConsents() *cobra.Command {
 			"subject, token, granted_at, and answers (in CSV a column answers.NAME each). A token that is known changes nothing.",
 		Example: "  otn consents import tokens.csv",
 		RunE: k.does(func(ctx context.Context, args []string) error {
-			text, err := k.input(args[0])
+			text, err := k.input(ctx, args[0])
 			if err != nil {
 				return err
 			}
@@ -124,7 +124,7 @@ func (k *call) grantAll(ctx context.Context, c *api.Client, list []json.RawMessa
 	err := g.Wait()
 	done := imported{added.Load(), known.Load()}
 	if err != nil && done.Added+done.Known > 0 {
-		return &coded{exitPartly, fmt.Errorf("%d of %d consents were taken: %w", done.Added+done.Known, len(list), err), "run it again: a token that is known changes nothing"}
+		return &coded{partly(ctx), fmt.Errorf("%d of %d consents were taken: %w", done.Added+done.Known, len(list), err), "run it again: a token that is known changes nothing"}
 	}
 	if err != nil {
 		return err

@@ -42,7 +42,7 @@ func (k *call) observe() *cobra.Command {
 			"All of it is checked before anything is sent. Fields left out, and empty cells, keep their last value.",
 		Example: "  otn observe items.csv\n  echo '{\"id\":\"SKU-1\",\"price\":\"99.00 USD\",\"stock\":3}' | otn observe -",
 		RunE: k.does(func(ctx context.Context, args []string) error {
-			text, err := k.input(args[0])
+			text, err := k.input(ctx, args[0])
 			if err != nil {
 				return err
 			}
@@ -64,8 +64,32 @@ func (k *call) observe() *cobra.Command {
 	return cmd
 }
 
+// unless gives what f gives, or the end of ctx when that comes first: f is left alone then, and ends with the program.
+func unless[T any](ctx context.Context, f func() (T, error)) (T, error) {
+	type result struct {
+		v   T
+		err error
+	}
+	done := make(chan result, 1)
+	go func() {
+		v, err := f()
+		done <- result{v, err}
+	}()
+	select {
+	case r := <-done:
+		return r.v, r.err
+	case <-ctx.Done():
+		var none T
+		return none, ctx.Err()
+	}
+}
+
 // input reads a file, or standard input for "-".
-func (k *call) input(name string) ([]byte, error) {
+func (k *call) input(ctx context.Context, name string) ([]byte, error) {
+	return unless(ctx, func() ([]byte, error) { return k.readInput(name) })
+}
+
+func (k *call) readInput(name string) ([]byte, error) {
 	r := k.stdin
 	if name != "-" {
 		f, err := os.Open(name)
@@ -242,6 +266,14 @@ func checkRows(name string, rows []row) error {
 	return &coded{exitFailed, errors.New(text), "nothing was sent"}
 }
 
+// partly is the exit code of work that stopped half way.
+func partly(ctx context.Context) int {
+	if ctx.Err() != nil {
+		return exitInterrupted
+	}
+	return exitPartly
+}
+
 // submit sends the rows in batches. A failure in between is partly done, and says how far it came.
 func (k *call) submit(ctx context.Context, c *api.Client, rows []row) error {
 	var total api.ObserveAnswer
@@ -258,7 +290,7 @@ func (k *call) submit(ctx context.Context, c *api.Client, rows []row) error {
 		var a api.ObserveAnswer
 		err := c.Post(ctx, "/v1/observations", "", map[string]any{"observations": batch}, &a)
 		if err != nil && start > 0 {
-			return &coded{exitPartly, fmt.Errorf("%d of %d observations were taken: %w", start, len(rows), err), "run it again: what was taken changes nothing the second time"}
+			return &coded{partly(ctx), fmt.Errorf("%d of %d observations were taken: %w", start, len(rows), err), "run it again: what was taken changes nothing the second time"}
 		}
 		if err != nil {
 			return err

@@ -75,6 +75,7 @@ rules:
 // Every command that the README names exists.
 func TestReadmeCommands(t *testing.T) {
 	root := (&call{flags: map[string]string{}}).root()
+	root.InitDefaultHelpCmd()
 	for _, m := range regexp.MustCompile(`(?m)(?:^|[|\x60]) ?otn ([a-z]+(?: [a-z-]+)?)`).FindAllStringSubmatch(readme(t), -1) {
 		if cmd, _, err := root.Find(strings.Fields(m[1])); err != nil || cmd == root {
 			t.Errorf("otn %s is no command", m[1])

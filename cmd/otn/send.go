@@ -5,7 +5,9 @@ import (
 	"bufio"
 	"context"
 	"crypto/rand"
+	"errors"
 	"fmt"
+	"io"
 	"os"
 	"strings"
 	"time"
@@ -62,7 +64,7 @@ func (k *call) sendTo(ctx context.Context, s *sending) error {
 	if err != nil {
 		return err
 	}
-	if err := k.compose(s); err != nil {
+	if err := k.compose(ctx, s); err != nil {
 		return err
 	}
 	dry := s.request
@@ -75,7 +77,7 @@ func (k *call) sendTo(ctx context.Context, s *sending) error {
 		return k.sent(a)
 	}
 	if !s.yes {
-		if err := k.confirm(a.Reaches, s.request.Topic); err != nil {
+		if err := k.confirm(ctx, a.Reaches, s.request.Topic); err != nil {
 			return err
 		}
 	}
@@ -89,10 +91,10 @@ func (k *call) sendTo(ctx context.Context, s *sending) error {
 }
 
 // compose makes the message and the moment of what the flags say.
-func (k *call) compose(s *sending) error {
+func (k *call) compose(ctx context.Context, s *sending) error {
 	s.request.Message.Text = s.text
 	if s.card != "" {
-		text, err := k.input(s.card)
+		text, err := k.input(ctx, s.card)
 		if err != nil {
 			return err
 		}
@@ -124,13 +126,22 @@ func readMoment(text string, zone *time.Location) (time.Time, error) {
 }
 
 // confirm wants the number of people typed. Without a terminal nobody can be asked.
-func (k *call) confirm(reaches int64, topic string) error {
+func (k *call) confirm(ctx context.Context, reaches int64, topic string) error {
 	in, ok := k.stdin.(*os.File)
 	if !ok || !isatty.IsTerminal(in.Fd()) {
 		return &coded{exitUsage, fmt.Errorf("this would spend the tokens of %d people", reaches), "look with --dry-run, and add --yes to send without being asked"}
 	}
 	_, _ = fmt.Fprintf(k.stderr, "This spends a token of %d people who wait for %s. Type %d to send: ", reaches, topic, reaches)
-	line, _ := bufio.NewReader(in).ReadString('\n')
+	line, err := unless(ctx, func() (string, error) {
+		line, err := bufio.NewReader(in).ReadString('\n')
+		if errors.Is(err, io.EOF) {
+			err = nil
+		}
+		return line, err
+	})
+	if err != nil {
+		return err
+	}
 	if strings.TrimSpace(line) != number(reaches) {
 		return &coded{exitRefused, fmt.Errorf("nothing was sent"), ""}
 	}
