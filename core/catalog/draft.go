@@ -138,8 +138,8 @@ func (d *draft) step(s otn.Subject, told []otn.Observation) (event bool, err err
 	for i := range told {
 		now.merge(&told[i], d.now)
 	}
-	if len(now.Parts) > maxList {
-		return false, fmt.Errorf("stock at %d places, at most %d: %w", len(now.Parts), maxList, otn.ErrInvalid)
+	if err := now.fits(); err != nil {
+		return false, err
 	}
 	if !first && !now.changed(was) {
 		if dated(told) && now.noted(was) {

@@ -2,6 +2,7 @@
 package catalog
 
 import (
+	"fmt"
 	"reflect"
 	"slices"
 	"strings"
@@ -46,6 +47,23 @@ func (r *row) mergeItem(o *otn.Observation, asOf, now time.Time) {
 		r.sumParts()
 	}
 	r.Item.Lows = lows(r.Item.Lows, was, r.Item.Price, now)
+}
+
+// fits refuses a row that grows without end: a place or an attr of its own in each observation.
+func (r *row) fits() error {
+	names := 0
+	for _, v := range r.Told {
+		names += len(v.Attrs)
+	}
+	switch {
+	case len(r.Parts) > maxList:
+		return fmt.Errorf("stock at %d places, at most %d: %w", len(r.Parts), maxList, otn.ErrInvalid)
+	case r.Item != nil && len(r.Item.Attrs) > maxList:
+		return fmt.Errorf("%d attrs, at most %d: %w", len(r.Item.Attrs), maxList, otn.ErrInvalid)
+	case names > maxTold:
+		return fmt.Errorf("%d names of attrs, those forgotten and those of each source included, at most %d: %w", names, maxTold, otn.ErrInvalid)
+	}
+	return nil
 }
 
 // changed reports whether a fact differs from what it was.

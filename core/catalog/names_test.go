@@ -75,6 +75,28 @@ func TestPlacesAreBounded(t *testing.T) {
 	}
 }
 
+func TestAttrsAreBounded(t *testing.T) {
+	s := newShelf(t)
+	attrs := func(n int, v otn.Value) otn.Observation {
+		i := &otn.Item{ID: "SKU-1"}
+		for m := range 64 {
+			i.Attrs = append(i.Attrs, otn.Named{Name: fmt.Sprint(n, "-", m), Value: v})
+		}
+		return otn.Observation{Source: "store", AsOf: at(n), Item: i}
+	}
+	for _, c := range []struct {
+		value otn.Value
+		fit   int // observations
+	}{{otn.IntValue(1), 4}, {otn.Value{}, 16}} {
+		for n := range c.fit {
+			s.observe(at(n), attrs(n, c.value))
+		}
+		if _, err := s.catalog.Observe(&ledger.Batch{}, at(c.fit), attrs(c.fit, c.value)); !errors.Is(err, otn.ErrInvalid) {
+			t.Errorf("%d observations with 64 attrs of their own: %v", c.fit+1, err)
+		}
+	}
+}
+
 func TestP8UnknownRefIsKeptUntilItsItemIsKnown(t *testing.T) {
 	s := newShelf(t)
 	for n := range 3 {

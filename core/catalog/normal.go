@@ -17,6 +17,7 @@ const (
 	maxID    = 256            // bytes of an id, a source, a ref or a place
 	maxText  = 4 << 10        // bytes of any other text
 	maxList  = 256            // tags, collections, items, attrs, refs, parts
+	maxTold  = 4 * maxList    // names of attrs that are remembered for their versions
 	maxStock = int64(1) << 50 // pieces; beyond it a number only says "plenty" (or the opposite)
 	maxAhead = 10 * time.Minute
 )
