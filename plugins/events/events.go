@@ -2,7 +2,19 @@
 
 // Package events is a source: it takes JSON from anything that can call a web address. CloudEvents (structured, batch and
 // binary), Standard Webhooks and plain JSON become observations or triggers: as they are when they are in otn's own form,
-// or else by a map from fields to facts.
+// or else by a map from fields to facts. What a Zapier row needs:
+//
+//	zap:
+//	  plugin: events
+//	  config:
+//	    secret: "${env:ZAP_SECRET}"       # sent as Authorization: Bearer …, or as /hooks/zap/SECRET
+//	    kind: item
+//	    map:
+//	      id: sku
+//	      title: title
+//	      price: {from: price, type: money, currency: currency}   # "$119.00" and "usd", each a field of the row
+//	      stock: {from: quantity, type: int}                      # "3" is 3, "three" is an error that is shown
+//	      sellable: {from: in_stock, type: bool}
 //
 // Sources: CloudEvents 1.0 with its HTTP binding and web hooks, Standard Webhooks 1.0.
 package events

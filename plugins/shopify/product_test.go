@@ -166,6 +166,24 @@ func TestEdgesOfStock(t *testing.T) {
 	}
 }
 
+// P21: a restock is told by the edge, by the product and by the product once more: one event.
+func TestP21OneChangeThroughThreeTopics(t *testing.T) {
+	s := newShop(t, plain)
+	s.send("products/update", fixture(t, "products_update.2_price_drop"))
+	product := bytes.Replace(fixture(t, "products_update.2_price_drop"), []byte(`"inventory_quantity":0`), []byte(`"inventory_quantity":3`), 1)
+	seen := 0
+	for n, updated := range []string{"2026-11-22T06:00:00-05:00", "2026-11-22T06:00:01-05:00", "2026-11-22T06:00:02-05:00"} {
+		topic, body := "products/update", bytes.ReplaceAll(product, []byte("2026-11-21T08:00:00-05:00"), []byte(updated))
+		if n == 0 {
+			topic, body = "variants/in_stock", fixture(t, "variants_in_stock")
+		}
+		seen += len(s.send(topic, body))
+	}
+	if i := s.item(small); seen != 1 || i.Stock != 3 || !i.IsSellable() {
+		t.Errorf("%d events, stock %d", seen, i.Stock)
+	}
+}
+
 // P8: two of three locations count; one of them is not tracked; the levels come before and after the product.
 func TestP8StockByLocation(t *testing.T) {
 	s := newShop(t, plain[:len(plain)-1]+`,"locations":["24826418","24826420"]}`)
