@@ -80,15 +80,12 @@ func readError(raw json.RawMessage) *graphError {
 
 // number reads an integer that is written as a number or as text. It is false for anything else.
 func number(raw json.RawMessage) (int64, bool) {
-	s := string(raw)
-	if unquoted := ""; json.Unmarshal(raw, &unquoted) == nil && unquoted != "" {
-		s = unquoted
+	digits := bytes.TrimSpace(raw)
+	if inner, ok := bytes.CutPrefix(digits, []byte(`"`)); ok {
+		digits = bytes.TrimSuffix(inner, []byte(`"`))
 	}
-	n, err := strconv.ParseInt(s, 10, 64)
-	if err != nil {
-		return 0, false
-	}
-	return n, true
+	n, err := strconv.ParseInt(string(digits), 10, 64)
+	return n, err == nil
 }
 
 // tokenWords reports whether a text says that a notification token is dead: no code of its own is documented for that.

@@ -37,7 +37,7 @@ func TestSendSpendsTheTokenOnce(t *testing.T) {
 
 	_, err = m.Send(t.Context(), delivery(2, token))
 	wants(t, err, otn.Refused, otn.MessageScope, "token_used")
-	if !errors.Is(err, otn.ErrSpent) || len(g.Delivered(token)) != 1 {
+	if !errors.Is(err, otn.ErrRefused) || len(g.Delivered(token)) != 1 {
 		t.Errorf("second use: %v, delivered %d", err, len(g.Delivered(token)))
 	}
 }

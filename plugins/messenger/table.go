@@ -84,7 +84,7 @@ var table = []row{
 	{code: 100, subs: []int64{2018001}, outcome: otn.Deferred, scope: otn.SubscriberScope},
 	{code: 100, subs: []int64{33, 2018164, 2534013, 2534029}, outcome: otn.Invalid, scope: otn.ChannelScope},
 	{code: 100, subs: []int64{2534037}, outcome: otn.Deferred, scope: otn.SubscriberScope},
-	{code: 100, subs: []int64{bare}, words: true, kinds: byToken | recurring, outcome: otn.Refused, name: tokenDead, cause: otn.ErrSpent},
+	{code: 100, subs: []int64{bare}, words: true, kinds: byToken | recurring, outcome: otn.Refused, name: tokenDead, cause: otn.ErrRefused},
 	{code: 100, outcome: otn.Invalid, scope: otn.MessageScope},
 
 	{code: 102, outcome: otn.Invalid, scope: otn.ChannelScope},

@@ -2,9 +2,11 @@
 package messenger
 
 import (
+	"bytes"
 	"encoding/json"
 	"strings"
 	"time"
+	"unicode/utf8"
 )
 
 // text reads a JSON string as it is, a number as its digits, null as nothing, and anything else as its own JSON.
@@ -16,12 +18,19 @@ func (t *text) UnmarshalJSON(b []byte) error {
 	switch {
 	case string(b) == "null":
 		*t = ""
+	case plain(b):
+		*t = text(b[1 : len(b)-1])
 	case json.Unmarshal(b, &s) == nil:
 		*t = text(s)
 	default:
 		*t = text(b)
 	}
 	return nil
+}
+
+// plain reports whether a JSON value is a string that reads as it is written; most are.
+func plain(b []byte) bool {
+	return len(b) >= 2 && b[0] == '"' && bytes.IndexByte(b, '\\') < 0 && utf8.Valid(b)
 }
 
 // moment reads a Unix time in milliseconds or, below 10^12, in seconds. What cannot be read is the zero time.

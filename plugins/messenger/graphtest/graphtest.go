@@ -190,7 +190,7 @@ func (s *Server) track(c net.Conn, state http.ConnState) {
 	}
 }
 
-// first is the page that helpers without a page mean.
+// first is the page that is meant where none is named.
 func (s *Server) first() string { return s.options.Pages[0].ID }
 
 // mint numbers a new thing.
