@@ -106,8 +106,8 @@ func TestHurry(t *testing.T) {
 	})
 	stop()
 	select {
-	case <-ended:
-		t.Fatal("it did not wait for the message that is under way")
+	case err := <-ended:
+		t.Fatalf("it did not wait for the message that is under way: %v", err)
 	case <-time.After(300 * time.Millisecond):
 	}
 	began := time.Now()
