@@ -11,14 +11,14 @@ import (
 	"github.com/onetimenotify/otn/core/otn"
 )
 
-// within fails when fn takes longer than a generous second or allocates more than 64 MiB.
+// within fails when fn takes longer than two seconds, which is generous for a busy machine, or allocates more than 64 MiB.
 func within(t *testing.T, fn func()) {
 	t.Helper()
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
 	start := time.Now()
 	fn()
-	if took := time.Since(start); took > time.Second {
+	if took := time.Since(start); took > 2*time.Second {
 		t.Errorf("took %v", took)
 	}
 	runtime.ReadMemStats(&after)
@@ -40,6 +40,9 @@ func TestAttacksAreRefused(t *testing.T) {
 		"closed first":      strings.Repeat(")", 2000) + strings.Repeat("(", 2000),
 		"ternaries":         strings.Repeat("true ? ", 500) + "true",
 		"chain":             "item" + strings.Repeat(".attrs", 600) + " == 1",
+		"long":              strings.Repeat(" ", maxExpr) + "true",
+		"money by fact":     "money(item.title) > item.price",
+		"date by fact":      "date(item.title) > at",
 		"many parts":        strings.Repeat("true && ", 400) + "true",
 		"three loops":       "any(item.tags, any(item.tags, any(item.tags, # == \"x\")))",
 		"nested sum":        "sum(item.tags, sum(item.tags, sum(item.tags, len(#)))) > 0",
@@ -190,7 +193,7 @@ func TestYAMLAttacksAreRefused(t *testing.T) {
 			if found := Check(File{Name: name, Source: []byte(text)}); len(only(found, Fault)) == 0 {
 				t.Error("accepted")
 			}
-			if took := time.Since(start); took > 2*time.Second {
+			if took := time.Since(start); took > 5*time.Second {
 				t.Errorf("took %v", took)
 			}
 		})

@@ -106,8 +106,12 @@ func TestFirstSightFiresNothing(t *testing.T) {
 		set := mustCompile(t, oneRule(when, more))
 		e := changed(coat(), coat())
 		e.First = true
-		if v, _ := decide(t, set, "r", e, nil, ann()); v != otn.Holds {
-			t.Errorf("%q: %v at first sight, want holds", when, v)
+		if m := set.Match(e, nil)[0]; m.Verdict != otn.Holds || m.Because != "first sight: there is nothing to compare with" {
+			t.Errorf("%q: %v (%s) at first sight, want holds", when, m.Verdict, m.Because)
+		}
+		p, _ := set.Open(otn.Facts{Rule: "r", At: e.At, Now: e.Now, Was: e.Was, First: true})
+		if v := p.Select(ann()); v != otn.Holds {
+			t.Errorf("%q: the page says %v at first sight, want holds", when, v)
 		}
 		set = mustCompile(t, oneRule(when, more, "first: fire"))
 		if v, why := decide(t, set, "r", e, nil, ann()); v != otn.Yes {
@@ -181,6 +185,11 @@ func TestTriggerRules(t *testing.T) {
 	p, _ := set.Open(otn.Facts{Rule: "lookbook", At: noon, Trigger: &typed})
 	if m, err := p.Render(ann(), nil); err != nil || m.Text != "New: https://shop.example/p" {
 		t.Errorf("%+v, %v", m, err)
+	}
+	doors := mustCompile(t, readShop(t)+"  - {id: doors, topic: tickets, on: trigger.doors_open, when: 'item.sellable && trigger.note != \"\"', message: {text: '${trigger.note}'}}\n")
+	opened := otn.Event{Kind: otn.Triggered, At: noon, Now: coat(), Trigger: &otn.Trigger{Name: "doors_open", Subject: "SKU-1", Fields: []otn.Named{{Name: "note", Value: otn.StringValue("Gate 3")}}}}
+	if v, why := decide(t, doors, "doors", opened, nil, ann()); v != otn.Yes {
+		t.Errorf("doors: %v (%s)", v, why)
 	}
 	for name, bad := range map[string]otn.Trigger{
 		"not declared":  {Name: "nothing"},

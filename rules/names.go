@@ -14,13 +14,6 @@ type shape struct {
 	obj *fields
 }
 
-func (t shape) String() string {
-	if t.k == object {
-		return t.obj.name
-	}
-	return t.k.String()
-}
-
 // field is one name. read gives its value from the object it stands in; path is how the rule wrote it.
 type field struct {
 	shape

@@ -17,6 +17,7 @@ import (
 const (
 	maxFlow   = 32  // brackets inside brackets
 	maxIndent = 200 // columns, which bounds the depth of blocks
+	maxOpen   = 512 // brackets on one line, nested or not
 	maxDashes = 8   // "- - - …" on one line
 )
 
@@ -62,7 +63,8 @@ func (s *source) shallow() bool {
 			s.fault(place{i + 1, 1, 1}, codeDeep, "too many lists inside each other", "")
 			return false
 		}
-		if len(lead) > maxIndent && body != "" {
+		open := strings.Count(body, "[") + strings.Count(body, "{")
+		if len(lead) > maxIndent && body != "" || open > maxOpen {
 			s.fault(place{i + 1, 1, 1}, codeDeep, "this is nested too deeply", "")
 			return false
 		}
