@@ -2,6 +2,7 @@
 package main
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"io"
@@ -10,6 +11,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -36,6 +38,46 @@ func TestDemoLeavesNothing(t *testing.T) {
 	left, err := os.ReadDir(temp)
 	if err != nil || len(left) > 0 {
 		t.Errorf("left behind: %v, %v", left, err)
+	}
+}
+
+// The demo stays up until it is interrupted, and the commands that it proposes work as they stand.
+func TestDemoStaysUp(t *testing.T) {
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	bin := t.TempDir()
+	if err := os.Symlink(self, filepath.Join(bin, "otn")); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("PATH", bin+string(filepath.ListSeparator)+os.Getenv("PATH"))
+	demo := exec.Command("otn", "demo")
+	stderr, err := demo.StderrPipe()
+	if err == nil {
+		err = demo.Start()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer demo.Process.Kill() //nolint:errcheck // it has ended
+	proposed := 0
+	for s := bufio.NewScanner(stderr); proposed < 3 && s.Scan(); {
+		line := strings.TrimSpace(s.Text())
+		if !strings.HasPrefix(line, "otn -c ") {
+			continue
+		}
+		proposed++
+		if out, err := exec.Command("sh", "-c", line).CombinedOutput(); err != nil || len(out) == 0 {
+			t.Errorf("%s: %v\n%s", line, err, out)
+		}
+	}
+	if proposed != 3 {
+		t.Errorf("%d commands are proposed, want 3", proposed)
+	}
+	_ = demo.Process.Signal(os.Interrupt)
+	if err := demo.Wait(); err != nil {
+		t.Errorf("interrupted: %v", err)
 	}
 }
 

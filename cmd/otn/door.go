@@ -33,18 +33,17 @@ type doors struct {
 	Admin string `json:"admin"`
 }
 
-// client loads the configuration and goes to the door of the daemon that runs with it.
+// client loads the configuration and goes to the door of the daemon that runs with it. A running daemon says in its
+// store's folder where it listens, whatever flags it was given; the configuration is asked when none has said so.
 func (k *call) client() (*api.Client, error) {
 	if err := k.load(config.Door); err != nil {
 		return nil, err
 	}
 	address := k.config.Admin
-	if _, port, _ := net.SplitHostPort(address); port == "0" {
-		d, err := readDoors(k.config.Data)
-		if err != nil {
-			return nil, k.absent(err)
-		}
+	if d, err := readDoors(k.config.Data); err == nil {
 		address = d.Admin
+	} else if _, port, _ := net.SplitHostPort(address); port == "0" {
+		return nil, k.absent(err)
 	}
 	key, err := api.ReadKey(k.config.Data)
 	if err != nil {

@@ -5,9 +5,12 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"net/http"
 	"slices"
-	"sync/atomic"
+	"strings"
+	"sync"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
@@ -45,7 +48,7 @@ func (k *call) importConsents() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return k.grantAll(ctx, c, list)
+			return k.grantAll(ctx, c, args[0], list)
 		}),
 	}
 	cmd.Flags().Var(&choice{value: &format, known: []string{"json", "jsonl", "csv"}}, "format", "json, jsonl or csv; left out: by the file's name or its first character")
@@ -53,14 +56,13 @@ func (k *call) importConsents() *cobra.Command {
 }
 
 // grants checks that each row is an object with the fields of an import. It quotes no value: a token is among them.
-func grants(name string, text []byte, format string) ([]json.RawMessage, error) {
+func grants(name string, text []byte, format string) ([]row, error) {
 	rows, err := importRows(text, format)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
 	known := []string{"channel", "recipient", "topic", "subject", "token", "granted_at", "answers"}
-	list := make([]json.RawMessage, len(rows))
-	for i, r := range rows {
+	for _, r := range rows {
 		var fields map[string]json.RawMessage
 		if json.Unmarshal(r.text, &fields) != nil {
 			return nil, fmt.Errorf("%s:%d: not a JSON object", name, r.line)
@@ -75,9 +77,8 @@ func grants(name string, text []byte, format string) ([]json.RawMessage, error) 
 				return nil, fmt.Errorf("%s:%d: %w", name, r.line, err)
 			}
 		}
-		list[i] = r.text
 	}
-	return list, nil
+	return rows, nil
 }
 
 // importRows splits an input into its records.
@@ -99,9 +100,12 @@ func knownField(field string, known []string) error {
 	return fmt.Errorf("unknown field %q", field)
 }
 
-// grantAll imports one by one, several at once. It stops at the first failure and says how far it came.
-func (k *call) grantAll(ctx context.Context, c *api.Client, list []json.RawMessage) error {
-	var added, known atomic.Int64
+// grantAll imports one by one, several at once. A row that is refused is told and does not stop the others; a daemon that
+// does not answer does.
+func (k *call) grantAll(ctx context.Context, c *api.Client, name string, list []row) error {
+	var done imported
+	var refused []error
+	var mu sync.Mutex
 	g, inner := errgroup.WithContext(ctx)
 	g.SetLimit(importers)
 	for _, one := range list {
@@ -110,26 +114,49 @@ func (k *call) grantAll(ctx context.Context, c *api.Client, list []json.RawMessa
 		}
 		g.Go(func() error {
 			var a api.GrantAnswer
-			if err := c.Post(inner, "/v1/consents", "", one, &a); err != nil {
+			err := c.Post(inner, "/v1/consents", "", json.RawMessage(one.text), &a)
+			var p api.Problem
+			mu.Lock()
+			defer mu.Unlock()
+			switch {
+			case errors.As(err, &p) && p.Status < http.StatusInternalServerError && p.Status != http.StatusUnauthorized:
+				refused = append(refused, fmt.Errorf("%s:%d: %w", name, one.line, err))
+			case err != nil:
 				return err
-			}
-			if a.Added {
-				added.Add(1)
-			} else {
-				known.Add(1)
+			case a.Added:
+				done.Added++
+			default:
+				done.Known++
 			}
 			return nil
 		})
 	}
-	err := g.Wait()
-	done := imported{added.Load(), known.Load()}
-	if err != nil && done.Added+done.Known > 0 {
+	if err := g.Wait(); err != nil {
+		if done.Added+done.Known == 0 {
+			return err
+		}
 		return &coded{partly(ctx), fmt.Errorf("%d of %d consents were taken: %w", done.Added+done.Known, len(list), err), "run it again: a token that is known changes nothing"}
-	}
-	if err != nil {
-		return err
 	}
 	t := &table{head: []string{"ADDED", "KNOWN"}}
 	t.add(number(done.Added), number(done.Known))
-	return k.show(done, t)
+	if err := k.show(done, t); err != nil {
+		return err
+	}
+	return k.refusals(refused, len(list))
+}
+
+// refusals tells which rows were refused: partly done, or the fault itself when that is all of them.
+func (k *call) refusals(refused []error, of int) error {
+	if len(refused) == 0 {
+		return nil
+	}
+	slices.SortFunc(refused, func(a, b error) int { return strings.Compare(a.Error(), b.Error()) })
+	if len(refused) == of {
+		return refused[0]
+	}
+	for _, err := range refused[:min(len(refused), maxFaults)] {
+		k.say("%s", err)
+	}
+	k.say("otn: %d of %d consents were refused", len(refused), of)
+	return said(exitPartly)
 }
