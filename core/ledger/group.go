@@ -88,12 +88,6 @@ func (g *group) read(keys [][]byte, yield func(i int, v []byte)) {
 	}
 }
 
-func (g *group) scan(from, to []byte, yield func(k, v []byte) bool) {
-	if g.err == nil {
-		g.err = g.l.engine.Scan(from, to, yield)
-	}
-}
-
 // get reads a row as this group would leave it.
 func (g *group) get(key []byte) ([]byte, bool) {
 	if r, ok := g.known[string(key)]; ok {

@@ -51,7 +51,7 @@ func (l *Ledger) packRow(b []byte, c *otn.Consent, id otn.TokenID, p otn.PersonI
 	b = append(b, rowVersion, flags)
 	b = append(append(b, id[:]...), p[:]...)
 	plain := packPlain(nil, c)
-	b = binary.AppendUvarint(b, uint64(wrapSize+len(plain)+sealTag))
+	b = binary.AppendUvarint(b, uint64(len(plain)+sealExtra))
 	b, err := l.safe.seal(b, id, plain)
 	if err != nil {
 		return nil, err

@@ -1,4 +1,4 @@
-// What keeps secrets on disk: keys derived from the master key, a key of its own for each consent, and names for people.
+// What keeps secrets from the disk: keys derived from the master key, one for each consent, and names for people.
 package ledger
 
 import (
@@ -17,8 +17,9 @@ import (
 
 const (
 	masterSize = 32
-	wrapSize   = aes.BlockSize // a data key, wrapped
+	saltSize   = 4
 	sealTag    = 16
+	sealExtra  = saltSize + sealTag // what sealing adds to a text
 )
 
 // consentSeal is the additional data of a sealed consent: kind and schema version, so that no other kind of row can stand in.
@@ -35,7 +36,7 @@ func NewKey() otn.Secret {
 type safe struct {
 	person []byte       // names people
 	check  []byte       // proves to a later Open that the key is the same
-	wrap   cipher.Block // wraps data keys
+	data   cipher.Block // derives data keys
 }
 
 func newSafe(key otn.Secret) (*safe, error) {
@@ -44,16 +45,16 @@ func newSafe(key otn.Secret) (*safe, error) {
 		return nil, fmt.Errorf("the key is not %d bytes in hex: %w", masterSize, otn.ErrInvalid)
 	}
 	var derived [3][]byte
-	for i, use := range []string{"otn person 1", "otn check 1", "otn wrap 1"} {
+	for i, use := range []string{"otn person 1", "otn check 1", "otn data 1"} {
 		if derived[i], err = hkdf.Key(sha256.New, master, nil, use, masterSize); err != nil {
 			return nil, err
 		}
 	}
-	wrap, err := aes.NewCipher(derived[2])
+	data, err := aes.NewCipher(derived[2])
 	if err != nil {
 		return nil, err
 	}
-	return &safe{person: derived[0], check: derived[1], wrap: wrap}, nil
+	return &safe{person: derived[0], check: derived[1], data: data}, nil
 }
 
 // Person names a subscriber: a keyed hash of channel and id.
@@ -68,39 +69,41 @@ func (l *Ledger) Person(channel, subscriber string) otn.PersonID {
 	return p
 }
 
-// seal appends a new wrapped data key, then plain sealed under it, and returns b. A data key seals one text only, so
-// that no nonce is ever used twice; wrapping one random block is one AES block. The token id is the nonce.
+// seal appends a new salt, then plain sealed under the key that salt and token id make, and returns b. The salt is new for
+// each sealing and the token id is the nonce, so that no key and nonce are used twice even when a grant is tried again.
 func (s *safe) seal(b []byte, id otn.TokenID, plain []byte) ([]byte, error) {
-	var key, wrapped [wrapSize]byte
-	_, _ = rand.Read(key[:])
-	s.wrap.Encrypt(wrapped[:], key[:])
-	aead, err := dataCipher(key[:])
+	var salt [saltSize]byte
+	_, _ = rand.Read(salt[:]) // never fails, by its contract
+	aead, err := s.dataCipher(id, salt[:])
 	if err != nil {
 		return nil, err
 	}
-	return aead.Seal(append(b, wrapped[:]...), id[:], plain, consentSeal[:]), nil
+	return aead.Seal(append(b, salt[:]...), id[:], plain, consentSeal[:]), nil
 }
 
-// open gives the text back that seal sealed: sealed is the wrapped key and what follows.
+// open gives the text back that seal sealed: sealed is the salt and what follows.
 func (s *safe) open(dst []byte, id otn.TokenID, sealed []byte) ([]byte, error) {
-	if len(sealed) < wrapSize+sealTag {
+	if len(sealed) < sealExtra {
 		return nil, errDamaged
 	}
-	var key [wrapSize]byte
-	s.wrap.Decrypt(key[:], sealed[:wrapSize])
-	aead, err := dataCipher(key[:])
+	aead, err := s.dataCipher(id, sealed[:saltSize])
 	if err != nil {
 		return nil, err
 	}
-	plain, err := aead.Open(dst, id[:], sealed[wrapSize:], consentSeal[:])
+	plain, err := aead.Open(dst, id[:], sealed[saltSize:], consentSeal[:])
 	if err != nil {
 		return nil, errDamaged
 	}
 	return plain, nil
 }
 
-func dataCipher(key []byte) (cipher.AEAD, error) {
-	block, err := aes.NewCipher(key)
+// dataCipher is the cipher of one consent: its key is token id and salt, one block, under the key of all data keys.
+func (s *safe) dataCipher(id otn.TokenID, salt []byte) (cipher.AEAD, error) {
+	var key [aes.BlockSize]byte
+	copy(key[:tokenSize], id[:])
+	copy(key[tokenSize:], salt)
+	s.data.Encrypt(key[:], key[:])
+	block, err := aes.NewCipher(key[:])
 	if err != nil {
 		return nil, err
 	}

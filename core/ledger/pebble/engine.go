@@ -85,33 +85,59 @@ func (e *engine) settings(fs vfs.FS, cache *pebble.Cache) *pebble.Options {
 	return o
 }
 
-// Get implements ledger.Engine. Keys in order cost least.
+// Get implements ledger.Engine. Keys in order cost least: neighbours are walked to, and for keys far apart the filters
+// say of most that are not there that they are not.
 func (e *engine) Get(keys [][]byte, yield func(i int, value []byte)) error {
 	return e.guard(func() error {
 		if len(keys) == 1 {
 			return e.getOne(keys[0], yield)
 		}
-		it, err := e.db.NewIter(nil)
+		it, err := e.db.NewIter(&pebble.IterOptions{UseL6Filters: true})
 		if err != nil {
 			return err
 		}
-		hit := false // the iterator stands on the key before
+		seek := it.SeekPrefixGE
+		if neighbours(keys) {
+			seek = walk(it)
+		}
 		for i, k := range keys {
-			if !hit || !it.Next() || bytes.Compare(it.Key(), k) < 0 {
-				it.SeekGE(k)
-			}
-			if hit = it.Valid() && bytes.Equal(it.Key(), k); hit {
-				v, err := it.ValueAndErr()
-				if err != nil {
-					return errors.Join(err, it.Close())
+			if !seek(k) {
+				if it.Error() != nil {
+					break
 				}
-				yield(i, v)
-			} else if it.Error() != nil {
-				break
+				continue
 			}
+			if !bytes.Equal(it.Key(), k) {
+				continue
+			}
+			v, err := it.ValueAndErr()
+			if err != nil {
+				return errors.Join(err, it.Close())
+			}
+			yield(i, v)
 		}
 		return it.Close()
 	})
+}
+
+// neighbours reports whether keys, in order, begin alike beyond their keyspace.
+func neighbours(keys [][]byte) bool {
+	return len(keys) > 1 && bytes.HasPrefix(keys[len(keys)-1], keys[0][:min(2, len(keys[0]))])
+}
+
+// walk seeks by a single step where that is enough.
+func walk(it *pebble.Iterator) func(key []byte) bool {
+	return func(key []byte) bool {
+		if it.Valid() {
+			switch c := bytes.Compare(it.Key(), key); {
+			case c == 0:
+				return true
+			case c < 0 && it.Next() && bytes.Compare(it.Key(), key) >= 0:
+				return true
+			}
+		}
+		return it.SeekGE(key)
+	}
 }
 
 func (e *engine) getOne(key []byte, yield func(i int, value []byte)) error {

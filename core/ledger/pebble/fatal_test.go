@@ -166,7 +166,7 @@ func TestManifestFails(t *testing.T) {
 	}
 	f.from = f.writes.Load() + 1
 	for i := 0; len(fatal) == 0 && i < 5000; i++ {
-		err = l.Commit(t.Context(), &ledger.Batch{Events: []*ledger.Entry{{At: noon, Kind: "k", Body: make([]byte, 4096)}}})
+		_ = l.Commit(t.Context(), &ledger.Batch{Events: []*ledger.Entry{{At: noon, Kind: "k", Body: make([]byte, 4096)}}})
 	}
 	if why := <-fatal; !errors.Is(why, otn.ErrStore) {
 		t.Fatal(why)
