@@ -355,7 +355,9 @@ func (c *checker) conditional(n *ast.ConditionalNode) code {
 		return broken
 	case cond.k != boolean:
 		return c.wrong(n.Cond, codeMismatch, fmt.Sprintf("before ? stands true or false, not %s", article(cond.shape)), "")
-	case yes.k != no.k && !(numeric(yes.k) && numeric(no.k)) || yes.obj != no.obj:
+	case yes.k == object || no.k == object:
+		return c.wrong(n, codeMismatch, "an object is not chosen, its fields are", "write c ? item.stock : was.stock")
+	case yes.k != no.k && !(numeric(yes.k) && numeric(no.k)):
 		return c.wrong(n, codeMismatch, fmt.Sprintf("one side gives %s, the other %s", article(yes.shape), article(no.shape)), "")
 	}
 	out := code{shape: yes.shape, uses: cond.uses | yes.uses | no.uses, cost: cond.cost + max(yes.cost, no.cost), size: max(yes.size, no.size)}

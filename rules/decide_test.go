@@ -157,6 +157,27 @@ func TestCronComparesWithItsLastTick(t *testing.T) {
 	}
 }
 
+// A topic without subject has no facts, only a moment: the first tick still fires nothing.
+func TestCronWithoutSubject(t *testing.T) {
+	set := mustCompile(t, readShop(t)+"  - {id: doors-day, topic: journal, cron: '0 * * * *', when: 'at >= date(\"2026-11-27T07:00\")', message: {text: Today}}\n")
+	tick := otn.Event{Kind: otn.CronDue, Rule: "doors-day", At: noon, Subject: otn.Subject{Kind: otn.NoSubject}}
+	for name, c := range map[string]struct {
+		last func(string) (otn.Last, bool)
+		want otn.Verdict
+	}{
+		"never":  {func(string) (otn.Last, bool) { return otn.Last{}, false }, otn.Holds},
+		"before": {func(string) (otn.Last, bool) { return otn.Last{At: noon.Add(-time.Second)}, true }, otn.Yes},
+		"since":  {func(string) (otn.Last, bool) { return otn.Last{At: noon}, true }, otn.Holds},
+	} {
+		if m := set.Match(tick, c.last)[0]; m.Verdict != c.want {
+			t.Errorf("%s: %v (%s), want %v", name, m.Verdict, m.Because, c.want)
+		}
+		if v, why := decide(t, set, "doors-day", tick, c.last, ann()); v != c.want {
+			t.Errorf("%s: %v (%s), want %v", name, v, why, c.want)
+		}
+	}
+}
+
 // A consent that was true at the last decision and lost it meanwhile is looked at with the facts now.
 func TestPageDecidesWithTheFactsNow(t *testing.T) {
 	set := mustCompile(t, oneRule("item.price < was.price"))

@@ -18,8 +18,8 @@ func syntaxWords(message, src string) (words, hint string) {
 		return "a single = is no operator", "write == to compare"
 	case strings.Contains(message, `Operator(",")`):
 		return "a comma does not belong here", ""
-	case strings.Contains(message, "unclosed"):
-		return message, ""
+	case strings.Contains(message, "expected at least 2 arguments"):
+		return "this goes through a list and needs a condition for its elements", `for example any(item.tags, {# == "vip"})`
 	}
 	if found := unexpected(message); found != "" {
 		return "did not expect " + found + " here", ""
