@@ -228,8 +228,10 @@ func TestKey(t *testing.T) {
 	}
 	open := httptest.NewServer(api.New(&fake{}, api.Options{}))
 	defer open.Close()
-	if status, _, _ := call(t, open, "GET", "/v1/topics", "", "Authorization", "Bearer "); status != 401 {
-		t.Error("a door without a key is open")
+	for _, header := range []string{"Bearer ", "Bearer x"} {
+		if status, _, _ := call(t, open, "GET", "/v1/topics", "", "Authorization", header); status != 401 {
+			t.Errorf("a door without a key lets %q in", header)
+		}
 	}
 }
 

@@ -82,6 +82,6 @@ func hideUser(text string) string {
 	if err != nil || u.User == nil {
 		return text
 	}
-	u.User = url.User(masked)
+	u.User = url.User("redacted")
 	return u.String()
 }
