@@ -148,7 +148,7 @@ func TestCalls(t *testing.T) {
 			[]otn.Consent{{Token: otn.NewToken("111", "tok"), Channel: "shop", Subscriber: otn.Subscriber{ID: "222"}, Topic: "price-drop", Subject: "SKU-1", GrantedAt: at,
 				Answers: []otn.Named{{Name: "target", Value: otn.StringValue("99.00 USD")}}}}},
 		{"POST", "/v1/sends", `{"topic":"journal","all_subjects":true,"message":{"text":"hello"},"where":"true","at":"2026-11-22T11:00:00Z","dry_run":true}`, 202, `{"run":"r1","id":"s1","runs":["r1"],"reaches":214}`,
-			core.SendRequest{Topic: "journal", AllSubjects: true, Message: message, Where: "true", At: at, DryRun: true, Key: "k1"}},
+			core.SendRequest{Topic: "journal", AllSubjects: true, Message: message, Where: "true", At: at, DryRun: true, Key: "6ab9f1eb8f7d3388f4f9d586f66e99fd"}},
 		{"POST", "/v1/deliveries/d1/resolve", `{"outcome":"lost"}`, 200, `{"id":"d1",`, "d1false"},
 		{"POST", "/v1/deliveries/d1/resolve", `{"outcome":"sent"}`, 200, `{"id":"d1",`, "d1true"},
 		{"GET", "/v1/topics", "", 200, `{"topics":[]}`, nil},
@@ -189,6 +189,30 @@ func TestObserve(t *testing.T) {
 	status, text, _ = call(t, s, "POST", "/v1/observations", `{"observations":[{"kind":"item","id":"A"},{"kind":"item","id":"B","pirce":"1.00 USD"},{"kind":"item"}]}`)
 	if status != 422 || f.got != nil || !strings.Contains(text, "body.observations[1]") || !strings.Contains(text, "body.observations[2]") {
 		t.Errorf("%d %s, the host got %v", status, text, f.got)
+	}
+}
+
+// Any text is an idempotency key: the same one is the same send, another one another, whatever their letters.
+func TestSendKeys(t *testing.T) {
+	f := &fake{}
+	s := open(t, f)
+	named := map[string]string{}
+	for _, key := range []string{"order/1", "Order/1", "order/1", "order 1", strings.Repeat("x", 128)} {
+		if status, text, _ := call(t, s, "POST", "/v1/sends", `{"topic":"journal","message":{"text":"hello"}}`, "Idempotency-Key", key); status != 202 {
+			t.Fatalf("%q: %d %s", key, status, text)
+		}
+		name := f.got.(core.SendRequest).Key
+		if before, known := named[key]; known && before != name {
+			t.Errorf("%q is %s and %s", key, before, name)
+		}
+		named[key] = name
+	}
+	names := map[string]bool{}
+	for _, name := range named {
+		names[strings.ToLower(name)] = true
+	}
+	if len(names) != len(named) {
+		t.Errorf("%d keys have %d names", len(named), len(names))
 	}
 }
 
@@ -352,7 +376,7 @@ func TestClient(t *testing.T) {
 		t.Errorf("%+v %v", page, err)
 	}
 	var made api.SendAnswer
-	if err := c.Post(t.Context(), "/v1/sends", "k2", core.SendRequest{Topic: "t"}, &made); err != nil || made.Run != "r1" || f.got.(core.SendRequest).Key != "k2" {
+	if err := c.Post(t.Context(), "/v1/sends", "k2", core.SendRequest{Topic: "t"}, &made); err != nil || made.Run != "r1" || f.got.(core.SendRequest).Key == "" {
 		t.Errorf("%+v %v", made, err)
 	}
 	f.err = otn.ErrUnknownTopic

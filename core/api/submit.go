@@ -3,6 +3,8 @@ package api
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -212,7 +214,7 @@ type SendAnswer struct {
 
 func (d *door) send(ctx context.Context, in *sendIn) (*answer[SendAnswer], error) {
 	r := in.Body
-	r.Key = in.Key
+	r.Key = durable(in.Key)
 	a, err := d.host.Send(ctx, r)
 	if err != nil {
 		return nil, d.problem(ctx, err)
@@ -222,6 +224,15 @@ func (d *door) send(ctx context.Context, in *sendIn) (*answer[SendAnswer], error
 		out.Run = a.Runs[0]
 	}
 	return &answer[SendAnswer]{http.StatusAccepted, out}, nil
+}
+
+// durable makes a name of any idempotency key: equal keys have equal names, and no others do.
+func durable(key string) string {
+	if key == "" {
+		return ""
+	}
+	sum := sha256.Sum256([]byte(key))
+	return hex.EncodeToString(sum[:16])
 }
 
 type resolveIn struct {
