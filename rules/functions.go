@@ -20,7 +20,7 @@ import (
 type function struct {
 	takes []kind
 	gives kind
-	do    func(f *frame, a []value) value
+	do    func(f *frame, a, b value) value // b is nothing for one argument
 }
 
 // functions are all overloads by name. money, date and duration are not among them: they are literals.
@@ -34,15 +34,15 @@ func functions() map[string][]function {
 		"max":       {{[]kind{integer, integer}, integer, most}, {[]kind{decimal, decimal}, decimal, most}, {[]kind{money, money}, money, most}, {[]kind{moment, moment}, moment, most}},
 		"abs":       {{[]kind{integer}, integer, absolute}, {[]kind{decimal}, decimal, absolute}},
 		"round":     {{[]kind{decimal}, integer, rounded}},
-		"len": {{[]kind{text}, integer, func(_ *frame, a []value) value { return intValue(int64(utf8.RuneCountInString(a[0].s))) }},
-			{[]kind{texts}, integer, func(_ *frame, a []value) value { return intValue(int64(len(a[0].texts()))) }},
-			{[]kind{items}, integer, func(_ *frame, a []value) value { return intValue(int64(len(a[0].items()))) }}},
+		"len": {{[]kind{text}, integer, func(_ *frame, a, _ value) value { return intValue(int64(utf8.RuneCountInString(a.s))) }},
+			{[]kind{texts}, integer, func(_ *frame, a, _ value) value { return intValue(int64(len(a.texts()))) }},
+			{[]kind{items}, integer, func(_ *frame, a, _ value) value { return intValue(int64(len(a.items()))) }}},
 		"upper":     {{[]kind{text}, text, textual(strings.ToUpper)}},
 		"lower":     {{[]kind{text}, text, textual(strings.ToLower)}},
 		"trim":      {{[]kind{text}, text, textual(strings.TrimSpace)}},
 		"split":     {{[]kind{text, text}, texts, split}},
-		"hasPrefix": {{[]kind{text, text}, boolean, func(_ *frame, a []value) value { return boolValue(strings.HasPrefix(a[0].s, a[1].s)) }}},
-		"hasSuffix": {{[]kind{text, text}, boolean, func(_ *frame, a []value) value { return boolValue(strings.HasSuffix(a[0].s, a[1].s)) }}},
+		"hasPrefix": {{[]kind{text, text}, boolean, func(_ *frame, a, b value) value { return boolValue(strings.HasPrefix(a.s, b.s)) }}},
+		"hasSuffix": {{[]kind{text, text}, boolean, func(_ *frame, a, b value) value { return boolValue(strings.HasSuffix(a.s, b.s)) }}},
 		"take":      {{[]kind{texts, integer}, texts, take}, {[]kind{items, integer}, items, take}},
 	}
 }
@@ -158,24 +158,24 @@ func (c *checker) apply(n *ast.CallNode, name string, fn function, args []code) 
 	if fn.gives == texts {
 		out.cost += out.size
 	}
-	do := fn.do
+	do, first := fn.do, args[0].run
+	if len(args) == 1 {
+		out.run = func(f *frame) value {
+			a := first(f)
+			if !a.ok() {
+				return a
+			}
+			return do(f, a, value{})
+		}
+		return out
+	}
+	second := args[1].run
 	out.run = func(f *frame) value {
-		var room [2]value
-		vals := room[:len(args)]
-		for i := range args {
-			vals[i] = args[i].run(f)
+		a, b := first(f), second(f)
+		if !a.ok() || !b.ok() {
+			return firstBad(a, b)
 		}
-		for i := range vals {
-			if vals[i].k == failed {
-				return vals[i]
-			}
-		}
-		for i := range vals {
-			if vals[i].k == unknown {
-				return vals[i]
-			}
-		}
-		return do(f, vals)
+		return do(f, a, b)
 	}
 	return out
 }
@@ -241,8 +241,7 @@ func parseSpan(s string) (time.Duration, bool) {
 }
 
 // pctOff is by how many per cent now is below was; negative when it rose.
-func pctOff(_ *frame, a []value) value {
-	was, now := a[0], a[1]
+func pctOff(_ *frame, was, now value) value {
 	switch {
 	case was.s != now.s || was.s == "":
 		return failure(mixed("compare", was, now))
@@ -252,78 +251,78 @@ func pctOff(_ *frame, a []value) value {
 	return floatValue((float64(was.n) - float64(now.n)) * 100 / float64(was.n))
 }
 
-func zoned(read func(time.Time) value) func(*frame, []value) value {
-	return func(f *frame, a []value) value {
-		zone, ok := f.zones.find(a[1].s)
+func zoned(read func(time.Time) value) func(f *frame, a, b value) value {
+	return func(f *frame, at, name value) value {
+		zone, ok := f.zones.find(name.s)
 		if !ok {
-			return failure(fmt.Sprintf("there is no time zone %q", a[1].s))
+			return failure(fmt.Sprintf("there is no time zone %q", name.s))
 		}
-		return read(a[0].time().In(zone))
+		return read(at.time().In(zone))
 	}
 }
 
-func least(_ *frame, a []value) value { return pick(a, -1) }
-func most(_ *frame, a []value) value  { return pick(a, 1) }
+func least(_ *frame, a, b value) value { return pick(a, b, -1) }
+func most(_ *frame, a, b value) value  { return pick(a, b, 1) }
 
-func pick(a []value, want int) value {
-	order, bad := compare(a[0], a[1])
+func pick(a, b value, want int) value {
+	order, bad := compare(a, b)
 	if bad.k == failed {
 		return bad
 	}
 	if order == -want {
-		return a[1]
+		return b
 	}
-	return a[0]
+	return a
 }
 
-func absolute(_ *frame, a []value) value {
-	if a[0].k == decimal {
-		return floatValue(math.Abs(a[0].float()))
+func absolute(_ *frame, a, _ value) value {
+	if a.k == decimal {
+		return floatValue(math.Abs(a.float()))
 	}
-	if a[0].n < 0 {
-		return wholeSum("-", 0, a[0].n)
+	if a.n < 0 {
+		return wholeSum("-", 0, a.n)
 	}
-	return a[0]
+	return a
 }
 
-func rounded(_ *frame, a []value) value {
-	if a[0].k == integer {
-		return a[0]
+func rounded(_ *frame, a, _ value) value {
+	if a.k == integer {
+		return a
 	}
-	r := math.Round(a[0].float())
+	r := math.Round(a.float())
 	if math.Abs(r) >= 1<<62 {
 		return tooLarge
 	}
 	return intValue(int64(r))
 }
 
-func textual(change func(string) string) func(*frame, []value) value {
-	return func(f *frame, a []value) value {
-		if !f.burn(len(a[0].s) / 16) {
+func textual(change func(string) string) func(f *frame, a, b value) value {
+	return func(f *frame, a, _ value) value {
+		if !f.burn(len(a.s) / 16) {
 			return outOfFuel
 		}
-		return textValue(change(a[0].s))
+		return textValue(change(a.s))
 	}
 }
 
-func split(f *frame, a []value) value {
-	parts := strings.SplitN(a[0].s, a[1].s, maxFuel+1)
+func split(f *frame, a, b value) value {
+	parts := strings.SplitN(a.s, b.s, maxFuel+1)
 	if !f.burn(len(parts)) {
 		return outOfFuel
 	}
 	return textsValue(&parts)
 }
 
-func take(_ *frame, a []value) value {
-	if a[1].n < 0 {
+func take(_ *frame, a, b value) value {
+	if b.n < 0 {
 		return failure("take needs a number that is not negative")
 	}
-	if a[0].k == texts {
-		list := a[0].texts()
-		list = list[:min(int64(len(list)), a[1].n)]
+	if a.k == texts {
+		list := a.texts()
+		list = list[:min(int64(len(list)), b.n)]
 		return textsValue(&list)
 	}
-	list := a[0].items()
-	list = list[:min(int64(len(list)), a[1].n)]
+	list := a.items()
+	list = list[:min(int64(len(list)), b.n)]
 	return itemsValue(&list)
 }

@@ -159,7 +159,7 @@ func bareNumber(n *ast.BinaryNode) string {
 	return `money holds its currency: money("99 USD")`
 }
 
-// comparer runs one comparison; whole numbers, the most common, go straight.
+// comparer runs one comparison; whole numbers and money, the most common, go straight.
 func comparer(op string, a, b code) func(*frame) value {
 	left, right, accept := a.run, b.run, accepts(op)
 	if a.k == integer && b.k == integer {
@@ -167,6 +167,18 @@ func comparer(op string, a, b code) func(*frame) value {
 			x, y := left(f), right(f)
 			if x.k != integer || y.k != integer {
 				return firstBad(x, y)
+			}
+			return boolValue(accept(compareInts(x.n, y.n)))
+		}
+	}
+	if a.k == money {
+		return func(f *frame) value {
+			x, y := left(f), right(f)
+			switch {
+			case x.k != money || y.k != money:
+				return firstBad(x, y)
+			case x.s != y.s || x.s == "":
+				return failure(mixed("compare", x, y))
 			}
 			return boolValue(accept(compareInts(x.n, y.n)))
 		}
