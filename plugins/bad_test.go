@@ -40,8 +40,8 @@ func badPlugin(name string) {
 		shout()
 	case "rogue":
 		serve(&rogue{})
-	case "parent":
-		abandonChild()
+	case "parent", "daemon":
+		abandonChild(name == "daemon")
 	case "nobody":
 		channel.Serve(nobody)
 	case "stubborn":
@@ -98,10 +98,11 @@ func (*rogue) Send(stream wire.Plugin_SendServer) error {
 	}
 }
 
-// abandonChild leaves a grandchild that holds stdout and stderr open, and goes on as a good plugin.
-func abandonChild() {
+// abandonChild leaves a grandchild that holds stdout and stderr open, in the plugin's group or out of it, and goes on as a good plugin.
+func abandonChild(runaway bool) {
 	cmd := exec.Command(os.Args[0], "sleeper")
 	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: runaway}
 	if err := cmd.Start(); err != nil {
 		panic(err)
 	}

@@ -291,7 +291,7 @@ func TestStopLetsInFlightEnd(t *testing.T) {
 	stop()
 	outcomes := wait()
 	lines, err := mock.ReadFile(out)
-	if err != nil || count(outcomes, otn.Sent) != len(lines) || len(lines) != 5 || count(outcomes, otn.Deferred) != 3 {
+	if err != nil || len(lines) < 5 || count(outcomes, otn.Sent) != len(lines) || count(outcomes, otn.Deferred) != 8-len(lines) {
 		t.Errorf("%v, %d left, %v", outcomes, len(lines), err)
 	}
 }
@@ -306,8 +306,10 @@ func TestSIGTERMEndsNothing(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if _, err := p.Send(t.Context(), delivery(1)); err != nil || p.State().PID != pid {
-		t.Errorf("Send: %v, %+v", err, p.State())
+	for end := time.Now().Add(200 * time.Millisecond); time.Now().Before(end); {
+		if _, err := p.Send(t.Context(), delivery(1)); err != nil || p.State().PID != pid {
+			t.Fatalf("Send: %v, %+v", err, p.State())
+		}
 	}
 }
 
@@ -373,8 +375,25 @@ func TestWhatCannotCrossIsInvalid(t *testing.T) {
 
 // A grandchild that holds the pipes neither delays the end nor outlives it.
 func TestGrandchildrenEndWithTheirParent(t *testing.T) {
+	child := orphan(t, "parent")
+	until(t, "the grandchild is gone", gone(child))
+}
+
+// One that left the group is out of reach, and delays nothing all the same.
+func TestARunawayGrandchildDelaysNothing(t *testing.T) {
+	child := orphan(t, "daemon")
+	if gone(child)() {
+		t.Error("the grandchild did not run away")
+	}
+	_ = syscall.Kill(child, syscall.SIGKILL)
+	until(t, "the grandchild is gone", gone(child))
+}
+
+// orphan kills a plugin that has a grandchild with its pipes, sees that the end is noticed, and gives the grandchild's id.
+func orphan(t *testing.T, name string) int {
+	t.Helper()
 	l := newLog(t)
-	p := launch(t, plugins.Spec{Command: self(t, "parent"), Log: l.slog(), Backoff: time.Hour})
+	p := launch(t, plugins.Spec{Command: self(t, name), Log: l.slog(), Backoff: time.Hour})
 	ready(t, p)
 	var child int
 	until(t, "the grandchild is there", func() bool {
@@ -390,10 +409,10 @@ func TestGrandchildrenEndWithTheirParent(t *testing.T) {
 		t.Fatal(err)
 	}
 	until(t, "the end is seen", inPhase(p, plugins.Backoff))
-	if took := time.Since(began); took > 2*time.Second {
+	if took := time.Since(began); took > 5*time.Second {
 		t.Errorf("the end was seen after %s", took)
 	}
-	until(t, "the grandchild is gone", gone(child))
+	return child
 }
 
 func TestAPluginSeesNothingOfTheHost(t *testing.T) {

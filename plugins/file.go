@@ -79,7 +79,7 @@ func hostEnv(more []string) []string {
 // maxSocketDir leaves room, in the 104 bytes that a socket's path can have everywhere, for the names that go-plugin adds.
 const maxSocketDir = 64
 
-// socketDir makes the folder that is an instance's alone for its sockets, and sweeps what a host that died left in it. remove is never nil.
+// socketDir makes the folder that is an instance's alone for its socket, and sweeps what a host that died left in it.
 func socketDir(dir, name string) (path string, remove func(), err error) {
 	path = filepath.Join(dir, name)
 	if abs, err := filepath.Abs(path); err == nil {
@@ -90,7 +90,7 @@ func socketDir(dir, name string) (path string, remove func(), err error) {
 		return path, func() { _ = os.RemoveAll(path) }, err
 	}
 	if err := os.MkdirAll(path, 0o700); err != nil {
-		return "", func() {}, err
+		return "", nil, err
 	}
 	stale, err := os.ReadDir(path)
 	for _, old := range stale {

@@ -42,7 +42,12 @@ var (
 )
 
 // live is one life: until ctx is done (nil), or the plugin ends or has to be ended (why).
-func (p *Process) live(ctx context.Context, dir string) error {
+func (p *Process) live(ctx context.Context) error {
+	dir, remove, err := socketDir(p.spec.Dir, p.spec.Name)
+	if err != nil {
+		return errFault{err}
+	}
+	defer remove()
 	l, err := launch(ctx, &p.spec, dir)
 	if err != nil {
 		return err
@@ -203,8 +208,13 @@ func (l *life) drain(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), l.spec.Grace)
 	defer cancel()
 	settled := l.stream.settled(errStopping)
-	if _, err := l.calls.Drain(ctx, &wire.DrainRequest{GraceNs: int64(l.spec.Grace)}); err != nil {
+	answer, err := l.calls.Drain(ctx, &wire.DrainRequest{GraceNs: int64(l.spec.Grace)})
+	if err != nil {
 		l.spec.Log.Warn("plugin did not drain", "error", err)
+		return
+	}
+	if n := answer.GetAbandoned(); n > 0 {
+		l.spec.Log.Warn("deliveries are left without an answer: nobody can tell about them", "deliveries", n)
 		return
 	}
 	select {

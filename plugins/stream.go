@@ -162,7 +162,8 @@ func (s *stream) write() {
 		}
 		for frame := s.take(); frame != nil; frame = s.take() {
 			if err := s.rpc.Send(frame); err != nil {
-				return // read learns why
+				s.stop() // read answers what was in the frame
+				return
 			}
 		}
 	}

@@ -32,8 +32,10 @@ type far struct {
 	at      map[uint64]string
 	cancels []uint64
 	largest int
+	frames  int
 	over    bool // more than was granted
 	credits int
+	refuses bool // every frame
 }
 
 func newFar(credits int) *far {
@@ -58,6 +60,10 @@ func (f *far) Context() context.Context { return f.ctx }
 func (f *far) Send(frame *wire.SendFrame) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	if f.refuses {
+		return io.ErrClosedPipe
+	}
+	f.frames++
 	f.largest = max(f.largest, proto.Size(frame))
 	for _, d := range frame.GetDeliveries() {
 		f.got = append(f.got, d.GetSeq())
@@ -195,26 +201,40 @@ func TestFramesArePackedAndBounded(t *testing.T) {
 	f := newFar(500)
 	s := begin(t, f)
 	defer s.close()
-	var tasks sync.WaitGroup
-	s.mu.Lock() // so that all of them are queued before the first frame
+	var calls []*call
 	for n := range 300 {
 		d := to(fmt.Sprint(n))
-		if n >= 295 {
+		if n >= 290 {
 			d.Message.Text = strings.Repeat("x", 3<<20)
 		}
-		tasks.Go(func() { _, _ = s.send(context.Background(), d, 0) })
+		d.Seq = uint64(n + 1)
+		calls = append(calls, &call{delivery: d, size: proto.Size(d), answer: make(chan answer, 1)})
 	}
+	s.mu.Lock()
+	s.queue = append(s.queue, calls...) // all at once
+	s.signal()
 	s.mu.Unlock()
-	tasks.Go(func() {
-		for answered := 0; answered < 300; {
-			seqs := f.await(300)
-			answered += len(seqs)
-			f.answer(seqs)
-		}
-	})
-	tasks.Wait()
-	if f.largest > wire.MaxFrame {
-		t.Errorf("a frame of %d bytes", f.largest)
+	for answered := 0; answered < 300; {
+		seqs := f.await(300)
+		answered += len(seqs)
+		f.answer(seqs)
+	}
+	if f.largest > wire.MaxFrame || f.frames > 300/wire.MaxBatch+1+10/2 {
+		t.Errorf("%d frames, the largest of %d bytes", f.frames, f.largest)
+	}
+}
+
+// What nobody waits for any more when its turn comes is not written.
+func TestLateOnesAreNotWritten(t *testing.T) {
+	f := newFar(1)
+	s := begin(t, f)
+	defer s.close()
+	c := &call{delivery: to("late"), giveUp: time.Now().Add(-time.Millisecond), answer: make(chan answer, 1)}
+	if err := s.enqueue(c); err != nil {
+		t.Fatal(err)
+	}
+	if outcome, _ := otn.OutcomeOf((<-c.answer).err); outcome != otn.Deferred || f.has("late") {
+		t.Errorf("it is %s, written: %v", outcome, f.has("late"))
 	}
 }
 
@@ -250,6 +270,22 @@ func TestPluginsThatBreakTheRules(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 		s.close()
+	}
+}
+
+// A frame that could not be written ends the stream: what was in it may have left.
+func TestAFrameThatIsNotWritten(t *testing.T) {
+	f := newFar(1)
+	f.refuses = true
+	s := begin(t, f)
+	defer s.close()
+	_, err := s.send(t.Context(), to("1"), 0)
+	if outcome, _ := otn.OutcomeOf(err); outcome != otn.Unknown {
+		t.Errorf("what was in the frame: %v", err)
+	}
+	_, err = s.send(t.Context(), to("2"), 0)
+	if outcome, se := otn.OutcomeOf(err); outcome != otn.Deferred || se.Scope != otn.ChannelScope {
+		t.Errorf("the next: %v", err)
 	}
 }
 

@@ -23,20 +23,13 @@ func (p *Process) Run(ctx context.Context) error {
 		return ErrRunning
 	}
 	defer p.set(func(s *State) { s.Phase, s.Next, s.PID = Stopped, time.Time{}, 0 })
-	dir, remove, err := socketDir(p.spec.Dir, p.spec.Name)
-	defer remove()
 	crashes := crashes{spec: &p.spec}
 	for starts := 0; ctx.Err() == nil; starts++ {
 		p.set(func(s *State) { s.Phase, s.Next, s.Restarts = Starting, time.Time{}, starts })
 		began := time.Now()
-		if err == nil {
-			err = p.live(ctx, dir)
+		if err := p.live(ctx); ctx.Err() == nil {
+			p.rest(ctx, err, &crashes, time.Since(began))
 		}
-		if ctx.Err() != nil {
-			break
-		}
-		p.rest(ctx, err, &crashes, time.Since(began))
-		err = nil
 	}
 	return nil
 }

@@ -131,9 +131,9 @@ func FromTime(t time.Time) *timestamppb.Timestamp {
 	return timestamppb.New(t)
 }
 
-// ToTime reads a time in UTC; none is the zero time.
+// ToTime reads a time in UTC; none, and one out of the years 1 to 9999, is the zero time.
 func ToTime(p *timestamppb.Timestamp) time.Time {
-	if p == nil {
+	if !p.IsValid() {
 		return time.Time{}
 	}
 	return p.AsTime()

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/timestamppb"
 	"pgregory.net/rapid"
 
 	"github.com/onetimenotify/otn/core/otn"
@@ -59,7 +60,7 @@ func (f *filler) value(v reflect.Value, path string) {
 	}
 }
 
-func (f *filler) time() time.Time { return time.Unix(f.num(), 1+f.num()&0xffff).UTC() }
+func (f *filler) time() time.Time { return time.Unix(f.num()%(1<<35), 1+f.num()&0xffff).UTC() }
 
 func (f *filler) otnValue() otn.Value {
 	all := []otn.Value{
@@ -271,6 +272,14 @@ func TestResultsCross(t *testing.T) {
 	}
 }
 
+func TestTimesAreHostileInput(t *testing.T) {
+	for _, p := range []*timestamppb.Timestamp{nil, {Seconds: math.MaxInt64}, {Seconds: math.MinInt64}, {Nanos: -1}, {Nanos: math.MaxInt32}} {
+		if at := ToTime(p); !at.IsZero() {
+			t.Errorf("%v is read as %s", p, at)
+		}
+	}
+}
+
 // What cannot be read is Unknown, and what is out of range is brought into it.
 func TestResultsAreHostileInput(t *testing.T) {
 	for name, p := range map[string]*Result{
@@ -327,4 +336,39 @@ func TestSecretsArriveSealed(t *testing.T) {
 	if out.Token.Reveal() != "s3cret" || strings.Contains(fmt.Sprintf("%v %+v %#v", out, out, out), "s3cret") {
 		t.Errorf("the secret shows or is lost")
 	}
+}
+
+// Whatever bytes a plugin sends, they are read or refused.
+func FuzzHostileBytes(f *testing.F) {
+	for i := range reflect.TypeFor[otn.Record]().NumField() - 2 {
+		p, err := FromRecord(recordOf(full(), i))
+		must(f, err)
+		b, err := proto.Marshal(&ReceiveResponse{Records: []*Record{p}})
+		must(f, err)
+		f.Add(b)
+	}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		var response ReceiveResponse
+		if proto.Unmarshal(b, &response) == nil {
+			if _, records, err := ToResponse(&response); err == nil {
+				for _, r := range records {
+					if _, err := FromRecord(r); err != nil {
+						t.Errorf("a record that was read cannot be written: %v", err)
+					}
+				}
+			}
+		}
+		var result Result
+		if proto.Unmarshal(b, &result) == nil {
+			_, _ = ToResult(&result)
+		}
+		var about Description
+		if proto.Unmarshal(b, &about) == nil {
+			_ = ToDescription(&about)
+		}
+		var d Delivery
+		if proto.Unmarshal(b, &d) == nil {
+			_, _ = ToDelivery(&d)
+		}
+	})
 }
