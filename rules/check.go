@@ -77,6 +77,7 @@ func (c *compiled) part(n ast.Node) code {
 	return (&checker{src: c.src, scope: c.scope, params: map[string]bool{}}).node(n)
 }
 
+// article names a type in a sentence.
 func article(t shape) string {
 	switch t.k {
 	case boolean:

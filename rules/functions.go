@@ -68,6 +68,9 @@ func (c *checker) call(n *ast.CallNode) code {
 		}
 		return c.wrong(n, codeForbidden, "only functions are called", "")
 	}
+	if !functionNames()[callee.Value] {
+		return c.noFunction(n, callee.Value)
+	}
 	args, bad := make([]code, len(n.Arguments)), false
 	for i, a := range n.Arguments {
 		args[i] = c.node(a)
@@ -76,13 +79,9 @@ func (c *checker) call(n *ast.CallNode) code {
 	if bad {
 		return broken
 	}
-	switch callee.Value {
-	case "money", "date", "duration":
-		return c.literal(n, callee.Value, args)
-	}
 	overloads, ok := functions()[callee.Value]
 	if !ok {
-		return c.noFunction(n, callee.Value)
+		return c.literal(n, callee.Value, args)
 	}
 	for _, fn := range overloads {
 		if fits(fn.takes, args) {

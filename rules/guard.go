@@ -2,6 +2,8 @@
 package rules
 
 import (
+	"errors"
+	"strings"
 	"unicode/utf8"
 
 	"github.com/expr-lang/expr/ast"
@@ -48,6 +50,10 @@ func guard(src string) *mistake {
 			}
 			continue
 		}
+		if end := comment(src[i:]); end > 0 {
+			i += end - 1
+			continue
+		}
 		switch c {
 		case '"', '\'', '`':
 			quote, prefix = c, 0
@@ -73,6 +79,19 @@ func guard(src string) *mistake {
 		}
 	}
 	return nil
+}
+
+// comment is the length of a comment at the beginning of src, 0 where there is none.
+func comment(src string) int {
+	for open, end := range map[string]string{"//": "\n", "/*": "*/"} {
+		if rest, ok := strings.CutPrefix(src, open); ok {
+			if i := strings.Index(rest, end); i >= 0 {
+				return len(open) + i + len(end)
+			}
+			return len(src)
+		}
+	}
+	return 0
 }
 
 func wordByte(c byte) bool {
@@ -102,13 +121,13 @@ func parseExpr(src string) (root ast.Node, m *mistake) {
 }
 
 func syntaxMistake(src string, err error) *mistake {
-	fe, ok := err.(*file.Error)
-	if !ok {
+	var fe *file.Error
+	if !errors.As(err, &fe) {
 		return &mistake{code: codeSyntax, message: "the expression cannot be read"}
 	}
 	m := &mistake{off: fe.From, width: max(fe.To-fe.From, 1), code: codeSyntax}
 	m.message, m.hint = syntaxWords(fe.Message, src)
-	if m.code = codeSyntax; fe.Message == "compilation failed: expression exceeds maximum allowed nodes" {
+	if strings.Contains(fe.Message, "maximum allowed nodes") {
 		m.code = codeSize
 	}
 	return m

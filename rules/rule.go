@@ -103,10 +103,7 @@ func (in *declared) on(d *ruleDecl, t *topicDecl, r *rule) (fired *trigger) {
 }
 
 func subjectWords(k otn.Kind) string {
-	if k == otn.NoSubject {
-		return "the shop as a whole"
-	}
-	return "an " + strings.TrimPrefix("an "+string(k), "an ")
+	return map[otn.Kind]string{otn.ItemKind: "an item", otn.CollectionKind: "a collection", otn.NoSubject: "the shop as a whole"}[k]
 }
 
 func (in *declared) onTrigger(d *ruleDecl, t *topicDecl, n *node, name string) *trigger {
