@@ -88,7 +88,7 @@ func TestAFileThatCannotBeTrustedIsNotRun(t *testing.T) {
 		{0o600, 0o755, "cannot be executed"}, {0o775, 0o755, "others can write"}, {0o757, 0o755, "others can write"},
 		{os.ModeSetuid | 0o755, 0o755, "setuid"}, {0o755, 0o777, "others can write"},
 	} {
-		if err := errors.Join(os.Chmod(path, c.file), os.Chmod(dir, c.dir)); err != nil {
+		if err := errors.Join(os.Chmod(dir, c.dir), os.Chmod(path, c.file)); err != nil {
 			t.Fatal(err)
 		}
 		until(t, "misconfigured for "+c.want, func() bool {

@@ -67,8 +67,12 @@ func (p *Process) Ready(ctx context.Context) error {
 	}
 }
 
-// Release ends a quarantine, and the wait of a plugin that is misconfigured or backs off: it is started at once.
+// Release ends a quarantine, and the wait of a plugin that is misconfigured or backs off: it is started at once. One that is just
+// starting is started once more, should it fail; one that is ready is left alone.
 func (p *Process) Release() {
+	if phase := p.State().Phase; phase == Ready || phase == Stopped {
+		return
+	}
 	select {
 	case p.release <- struct{}{}:
 	default:

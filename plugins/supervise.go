@@ -60,7 +60,6 @@ func (p *Process) rest(ctx context.Context, err error, c *crashes, lived time.Du
 		wait, next = timer.C, now.Add(pause)
 	}
 	p.tell(phase, pause, err)
-	drain(p.release)
 	p.set(func(s *State) { s.Phase, s.Next, s.PID, s.Err = phase, next, 0, err })
 	select {
 	case <-wait:
@@ -78,13 +77,6 @@ func (p *Process) tell(phase Phase, pause time.Duration, err error) {
 		p.spec.Log.Error("plugin cannot run as it is configured", "error", err, "again_in", pause)
 	default:
 		p.spec.Log.Warn("plugin ended", "error", err, "again_in", pause.Round(time.Millisecond))
-	}
-}
-
-func drain(c <-chan struct{}) {
-	select {
-	case <-c:
-	default:
 	}
 }
 
