@@ -270,7 +270,8 @@ func (c *checker) member(n *ast.MemberNode) code {
 }
 
 func (c *checker) noField(n *ast.MemberNode, base code, name string) code {
-	if c.scope.suspect[name] {
+	declared := base.obj.name == "params" || base.obj.name == "item.attrs" || strings.HasPrefix(base.obj.name, "trigger.")
+	if c.scope.suspect[name] || c.scope.partial && declared {
 		return broken
 	}
 	names := base.obj.names()

@@ -312,6 +312,42 @@ func TestSeveralFilesAreOneSet(t *testing.T) {
 	}
 }
 
+// A date without a zone is read in the zone of the file that writes it.
+func TestDatesAreInTheZoneOfTheirFile(t *testing.T) {
+	topics, _, _ := strings.Cut(readShop(t), "\nrules:")
+	rules := func(zone string) string {
+		return "version: 1\ntimezone: " + zone + "\nrules:\n  - {id: r, topic: tickets, on: item.changed, when: 'was.sellable && at == date(\"2026-11-27T13:00\")', message: {text: Hi}}\n"
+	}
+	for zone, want := range map[string]otn.Verdict{"Europe/Berlin": otn.Yes, "UTC": otn.No} {
+		set, err := Compile(File{"topics.yaml", []byte(topics)}, File{"rules.yaml", []byte(rules(zone))})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if v, why := decide(t, set, "r", changed(coat(), coat()), nil, ann()); v != want {
+			t.Errorf("%s: %v (%s), want %v", zone, v, why, want)
+		}
+	}
+}
+
+// A file that cannot be read hides no fault of the others, and nothing is said of what it may declare.
+func TestAnUnreadableFileHidesNothing(t *testing.T) {
+	_, rules, _ := strings.Cut(readShop(t), "\nrules:")
+	found := Check(
+		File{"broken.yaml", []byte("version: 1\nparams: {a: [\n")},
+		File{"shop.yaml", []byte(readShop(t) + "  - {id: more, topic: elsewhere, on: item.changed, message: {text: Hi}}\n" +
+			"  - {id: less, topic: tickets, on: item.changed, when: params.a > 3 && item.attrs.b == 1 && itm.stock > 1, message: {text: Hi}}\n")},
+		File{"rules.yaml", []byte("version: 1\nrules:" + rules)},
+	)
+	var codes []string
+	for _, e := range found {
+		codes = append(codes, e.File+" "+e.Code)
+	}
+	want := "broken.yaml R001, shop.yaml R202, rules.yaml R107, rules.yaml R107, rules.yaml R107, rules.yaml R107, rules.yaml R107"
+	if got := strings.Join(codes, ", "); got != want {
+		t.Errorf("got  %s\nwant %s\n%v", got, want, Errors(found))
+	}
+}
+
 func TestAskRendersItsTitle(t *testing.T) {
 	set := compileFile(t, "shop.yaml")
 	if title, err := set.Ask("price-drop", coat()); err != nil || title != "Wool coat gets cheaper" {

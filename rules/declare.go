@@ -16,6 +16,7 @@ type declared struct {
 	triggers []trigger
 	topics   []*topicDecl
 	rules    []*ruleDecl
+	partial  bool              // a file could not be read: what is missing may be declared there
 	suspect  map[string]bool   // names whose declaration is at fault: nothing more is said about their use
 	places   map[string]string // of each declaration by kind and name, for "first declared at"
 }

@@ -4,6 +4,7 @@ package rules
 import (
 	"fmt"
 	"strings"
+	"time"
 	"unicode/utf8"
 
 	"github.com/onetimenotify/otn/core/otn"
@@ -63,6 +64,8 @@ type scopes struct {
 	item, collection *fields
 	params           field
 	suspect          map[string]bool
+	partial          bool
+	made             map[string]*scope // while files are linked: rules of one topic share their names
 }
 
 func (in *declared) scopes() *scopes {
@@ -70,6 +73,7 @@ func (in *declared) scopes() *scopes {
 	return &scopes{
 		item:       item,
 		suspect:    in.suspect,
+		partial:    in.partial,
 		collection: &fields{"collection", collectionFields(item)},
 		params:     field{shape: shape{object, &fields{"params", paramFields(in.params)}}},
 	}
@@ -78,7 +82,7 @@ func (in *declared) scopes() *scopes {
 // ask is what the title of a request may name: the subject and the params.
 func (s *scopes) ask(t *topicDecl) *scope {
 	sc := newScope(t.zone)
-	sc.suspect = s.suspect
+	sc.suspect, sc.partial = s.suspect, s.partial
 	sc.add("params", s.params)
 	s.subject(sc, t.Subject)
 	for _, name := range []string{"was", "sub", "trigger", "at"} {
@@ -87,9 +91,28 @@ func (s *scopes) ask(t *topicDecl) *scope {
 	return sc
 }
 
+// of is rule, made once for all rules that see the same.
+func (s *scopes) of(t *topicDecl, zone *time.Location, fired *trigger, before bool, why string) *scope {
+	if s.made == nil {
+		return s.rule(t, zone, fired, before, why)
+	}
+	key := t.ID + "\x00" + zone.String() + "\x00" + why
+	if fired != nil {
+		key += "\x00" + fired.name
+	}
+	if before {
+		key += "\x00before"
+	}
+	if s.made[key] == nil {
+		s.made[key] = s.rule(t, zone, fired, before, why)
+	}
+	return s.made[key]
+}
+
 // rule is what a rule of a topic may name. fired is the trigger it is on, if any; before says whether there is a was.
-func (s *scopes) rule(t *topicDecl, fired *trigger, before bool, why string) *scope {
+func (s *scopes) rule(t *topicDecl, zone *time.Location, fired *trigger, before bool, why string) *scope {
 	sc := s.ask(t)
+	sc.zone = zone
 	clear(sc.elsewhere)
 	s.subject(sc, t.Subject)
 	sc.add("sub", field{shape: shape{object, &fields{"sub", subFields(t.Answers)}}})

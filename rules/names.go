@@ -54,8 +54,9 @@ type scope struct {
 	roots fields
 	// elsewhere are names that exist, with the reason why not here.
 	elsewhere map[string]string
-	suspect   map[string]bool
-	zone      *time.Location // in which dates without one are read
+	suspect   map[string]bool // names whose declaration is at fault
+	partial   bool            // params, attrs and triggers may be declared where nobody could read
+	zone      *time.Location  // in which dates without one are read
 }
 
 func newScope(zone *time.Location) *scope {
@@ -76,7 +77,7 @@ func (s *scope) with(name string, f field) *scope {
 	for n, why := range s.elsewhere {
 		out.elsewhere[n] = why
 	}
-	out.suspect = s.suspect
+	out.suspect, out.partial = s.suspect, s.partial
 	delete(out.elsewhere, name)
 	out.add(name, f)
 	return out

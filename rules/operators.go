@@ -85,10 +85,14 @@ func (c *checker) mismatch(n *ast.BinaryNode, a, b code) code {
 }
 
 func (c *checker) logic(n *ast.BinaryNode, a, b, out code) code {
-	for side, x := range map[ast.Node]code{n.Left: a, n.Right: b} {
-		if x.k != boolean {
-			return c.wrong(side, codeMismatch, fmt.Sprintf("%s joins conditions, and this is %s", n.Operator, article(x.shape)), "")
+	for i, side := range []ast.Node{n.Left, n.Right} {
+		if x := []code{a, b}[i]; x.k != boolean {
+			c.wrong(side, codeMismatch, fmt.Sprintf("%s joins conditions, and this is %s", n.Operator, article(x.shape)), "")
+			out.bad = true
 		}
+	}
+	if out.bad {
+		return broken
 	}
 	out.k = boolean
 	left, right := a.run, b.run

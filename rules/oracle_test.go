@@ -125,7 +125,7 @@ func (g *grammar) texts() string {
 // oracleScope knows an item, what it was, a collection and a consent.
 func oracleScope(t testing.TB) *scope {
 	set := mustCompile(t, strings.Replace(oneRule("params.min_drop >= 1.0"), "attrs:", "params:\n  min_drop: {type: float, default: 3.5}\nattrs:", 1))
-	sc := set.scopes.rule(set.declared.topics[0], nil, true, "")
+	sc := set.scopes.rule(set.declared.topics[0], time.UTC, nil, true, "")
 	set.scopes.subject(sc, otn.CollectionKind)
 	return sc
 }

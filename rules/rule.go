@@ -38,7 +38,7 @@ func (in *declared) rule(d *ruleDecl, sc *scopes, used map[string]bool) *rule {
 	s := d.src
 	t := in.topic(d.topic)
 	if t == nil {
-		if d.topicNode != nil && d.topic != "" {
+		if d.topicNode != nil && d.topic != "" && !in.partial {
 			s.fault(d.topicNode.at, codeNoTopic, fmt.Sprintf("there is no topic %q", d.topic), didYouMean(d.topic, in.topicIDs()))
 		}
 		return nil
@@ -57,7 +57,7 @@ func (in *declared) rule(d *ruleDecl, sc *scopes, used map[string]bool) *rule {
 		why = "cron looks without an event: there is no before"
 		s.cron(d.cron, r)
 	}
-	names := sc.rule(t, fired, before, why)
+	names := sc.of(t, d.zone, fired, before, why)
 	ok := in.condition(d, r, names)
 	in.fire(d, r, fired)
 	r.letter = s.letter(d.message, names, sc.item)
@@ -114,6 +114,8 @@ func (in *declared) onTrigger(d *ruleDecl, t *topicDecl, n *node, name string) *
 		names = append(names, t.name)
 	}
 	switch {
+	case !ok && in.partial:
+		return &trigger{name: name}
 	case !ok:
 		s.fault(n.at, codeNoTrigger, fmt.Sprintf("there is no trigger %q", name), didYouMean(name, names))
 		return &trigger{name: name}

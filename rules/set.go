@@ -72,25 +72,26 @@ func only(found []*Error, sev Severity) (out []*Error) {
 func build(files []File) (*Set, []*Error) {
 	in := &declared{places: map[string]string{}, suspect: map[string]bool{}}
 	sources := make([]*source, len(files))
-	readable := true
 	for i, f := range files {
 		sources[i] = newSource(f)
 		if root := sources[i].parse(); root != nil {
 			(&decoder{sources[i], in}).file(root)
 		} else {
-			readable = false
+			in.partial = true
 		}
 	}
 	set := &Set{origin: origin{Files: clone(files)}, declared: in, triggers: in.triggers}
-	if readable { // with a file missing every name in it would be reported as unknown
-		set.link(in)
-	}
+	set.link(in)
 	set.seal()
 	var found []*Error
 	for _, s := range sources {
 		found = append(found, s.faults...)
 	}
-	if bad := only(found, Fault); len(bad) > 0 { // what is never used, or always true, shows only once the rest is right
+	bad := only(found, Fault)
+	if len(bad) == 0 && len(set.rules) < len(in.rules) { // a rule is never left out in silence
+		bad = []*Error{sources[0].fault(place{}, codeInternal, "a rule could not be compiled, and nothing says why", "please report it with the file")}
+	}
+	if len(bad) > 0 { // what is never used, or always true, shows only once the rest is right
 		found = bad
 	}
 	return set, inOrder(found, files)
@@ -107,6 +108,8 @@ func clone(files []File) []File {
 // link compiles what is declared.
 func (s *Set) link(in *declared) {
 	s.scopes = in.scopes()
+	s.scopes.made = map[string]*scope{}
+	defer func() { s.scopes.made = nil }()
 	s.asks, s.byID, s.byEvent = map[string]*ask{}, map[string]*rule{}, map[string][]*rule{}
 	used := map[string]bool{}
 	for _, t := range in.topics {
