@@ -49,22 +49,15 @@ func (d *daemon) run(ctx, hurry context.Context) error {
 		return err
 	}
 
-	var plugged sync.WaitGroup
-	living, unplug := context.WithCancel(hurry)
-	defer plugged.Wait()
-	defer unplug()
-	for _, p := range processes {
-		plugged.Go(func() {
-			if err := p.Run(living); err != nil && living.Err() == nil {
-				d.log.Error("a plugin is given up", "error", err)
-			}
-		})
-	}
-
+	defer d.plug(hurry, processes)()
 	hosting, stopHost := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopHost()
 	ended := make(chan error, 1)
 	go func() { ended <- host.Run(hosting) }()
+	stop := func(err error) error {
+		stopHost()
+		return errors.Join(err, <-ended)
+	}
 
 	admin := &gate{}
 	failed := open.serve(hooksDoor(host), adminDoor(admin, host), d.log)
@@ -73,15 +66,12 @@ func (d *daemon) run(ctx, hurry context.Context) error {
 	case err := <-ended:
 		return err
 	case err := <-failed:
-		stopHost()
-		return errors.Join(err, <-ended)
+		return stop(err)
 	case <-ctx.Done():
-		stopHost()
-		return <-ended
+		return stop(nil)
 	}
 	if err := d.announce(host, processes, open, admin); err != nil {
-		stopHost()
-		return errors.Join(err, <-ended)
+		return stop(err)
 	}
 	defer d.leave()
 
@@ -93,8 +83,24 @@ func (d *daemon) run(ctx, hurry context.Context) error {
 		d.log.Info("stopping")
 	}
 	open.shut(hurry)
-	stopHost()
-	return errors.Join(err, <-ended)
+	return stop(err)
+}
+
+// plug starts the processes. What it returns ends them, and waits until they are gone.
+func (d *daemon) plug(ctx context.Context, processes map[string]*plugins.Process) (unplug func()) {
+	living, end := context.WithCancel(ctx)
+	var plugged sync.WaitGroup
+	for _, p := range processes {
+		plugged.Go(func() {
+			if err := p.Run(living); err != nil && living.Err() == nil {
+				d.log.Error("a plugin is given up", "error", err)
+			}
+		})
+	}
+	return func() {
+		end()
+		plugged.Wait()
+	}
 }
 
 // processes makes a process for each instance; none is started.

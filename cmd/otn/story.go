@@ -91,17 +91,25 @@ func (s *stage) play(ctx context.Context) error {
 		return err
 	}
 	s.step("Shopify says: %s", s.bold("the Dock Jacket is 119.00 USD now, and 3 of size S are back"))
-	var made api.TriggerAnswer
-	post := api.TriggerBody{Fields: map[string]api.Text{"title": "The winter lookbook", "url": "https://harbor-pine.example/winter"}}
-	if err := s.client.Post(ctx, "/v1/triggers/new_post", "demo", post, &made); err != nil {
+	if err := s.lookbook(ctx); err != nil {
 		return err
 	}
-	s.step("the shop says: the winter lookbook is out")
 	if err := s.arrived(ctx); err != nil {
 		return err
 	}
 	s.step("the platform accepted %s; one of its answers was lost on the way", s.bold(count(len(s.graph.Messages()), "message", "messages")))
 	return s.again(ctx)
+}
+
+// lookbook is a trigger through the operator's door.
+func (s *stage) lookbook(ctx context.Context) error {
+	post := api.TriggerBody{Fields: map[string]api.Text{"title": "The winter lookbook", "url": "https://harbor-pine.example/winter"}}
+	var made api.TriggerAnswer
+	if err := s.client.Post(ctx, "/v1/triggers/new_post", "demo", post, &made); err != nil {
+		return err
+	}
+	s.step("the shop says: the winter lookbook is out")
+	return nil
 }
 
 // consents are granted through signed webhooks; one comes twice, one is forged.
@@ -268,11 +276,7 @@ func (s *stage) close(ctx context.Context) (bool, error) {
 			want = 1
 		}
 		exact = exact && len(messages) == want
-		for _, token := range p.tokens {
-			if n := len(s.graph.Delivered(token)); n == 1 {
-				tokens++
-			}
-		}
+		tokens += s.spent(p)
 		t.add(p.name, p.wants, text, when, why)
 		rows = append(rows, map[string]any{"who": p.name, "asked_for": p.wants, "got": len(messages), "message": text, "why": why})
 	}
@@ -285,6 +289,16 @@ func (s *stage) close(ctx context.Context) (bool, error) {
 		_, _ = fmt.Fprintf(s.stdout, "\n%s accepted by the fake Graph API, each for a token of its own, exactly once.\n", count(tokens, "message was", "messages were"))
 	}
 	return exact, nil
+}
+
+// spent is how many of a person's tokens the platform took exactly once.
+func (s *stage) spent(p *person) (n int) {
+	for _, token := range p.tokens {
+		if len(s.graph.Delivered(token)) == 1 {
+			n++
+		}
+	}
+	return n
 }
 
 // headline is the first words of a message.

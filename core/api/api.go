@@ -54,21 +54,27 @@ type Options struct {
 func New(h Host, o Options) http.Handler {
 	mux := http.NewServeMux()
 	d := &door{host: h, log: o.Log}
-	d.calls(humago.New(mux, document(o.Version)))
+	d.serve(mux, o.Version)
 	return d.guard(o.Key, mux)
 }
 
 // Document is the OpenAPI 3.1 document of the door as JSON.
 func Document(version string) ([]byte, error) {
-	api := humago.New(http.NewServeMux(), document(version))
-	(&door{}).calls(api)
-	return api.OpenAPI().MarshalJSON()
+	return (&door{}).serve(http.NewServeMux(), version).OpenAPI().MarshalJSON()
 }
 
 // door holds the handlers.
 type door struct {
 	host Host
 	log  *slog.Logger
+}
+
+// serve registers every call, with problems described as they are.
+func (d *door) serve(mux *http.ServeMux, version string) huma.API {
+	a := humago.New(mux, document(version))
+	d.calls(a)
+	describeProblems(a.OpenAPI())
+	return a
 }
 
 func document(version string) huma.Config {

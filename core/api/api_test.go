@@ -2,9 +2,11 @@
 package api_test
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"log/slog"
@@ -339,6 +341,30 @@ func TestDocument(t *testing.T) {
 		if !strings.Contains(text, `"`+path+`"`) {
 			t.Errorf("%s is not described", path)
 		}
+	}
+}
+
+var update = flag.Bool("update", false, "write the golden file anew")
+
+// The document that programs are written against changes only on purpose: go test ./core/api -update
+func TestDocumentIsCommitted(t *testing.T) {
+	text, err := api.Document("v1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var pretty bytes.Buffer
+	if err := json.Indent(&pretty, text, "", "  "); err != nil {
+		t.Fatal(err)
+	}
+	const file = "testdata/openapi.json"
+	if *update {
+		if err := os.WriteFile(file, pretty.Bytes(), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(file)
+	if err != nil || !bytes.Equal(want, pretty.Bytes()) {
+		t.Errorf("%s is not what the door serves: %v", file, err)
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"reflect"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -138,6 +139,26 @@ func asProblem(ctx huma.Context, _ string, v any) (any, error) {
 	p.Title = http.StatusText(p.Status)
 	p.RequestID, _ = ctx.Context().Value(requestID{}).(string)
 	return p, nil
+}
+
+// describeProblems puts Problem in the place of huma's own description of an error.
+func describeProblems(doc *huma.OpenAPI) {
+	schemas := doc.Components.Schemas
+	problem := schemas.Schema(reflect.TypeFor[Problem](), true, "Problem")
+	for _, path := range doc.Paths {
+		for _, op := range []*huma.Operation{path.Get, path.Post} {
+			if op == nil {
+				continue
+			}
+			for _, answer := range op.Responses {
+				if c := answer.Content["application/problem+json"]; c != nil {
+					c.Schema = problem
+				}
+			}
+		}
+	}
+	delete(schemas.Map(), "ErrorModel")
+	delete(schemas.Map(), "ErrorDetail")
 }
 
 // plainCode is the code of a request that no handler saw.
