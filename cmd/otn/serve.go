@@ -130,7 +130,12 @@ func signals(parent context.Context) (ctx, hurry context.Context, stop func()) {
 
 // logger writes text on a terminal and JSON elsewhere.
 func logger(w io.Writer, level slog.Level) *slog.Logger {
-	o := &slog.HandlerOptions{Level: level}
+	o := &slog.HandlerOptions{Level: level, ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
+		if a.Value.Kind() == slog.KindDuration { // with its unit
+			a.Value = slog.StringValue(a.Value.Duration().String())
+		}
+		return a
+	}}
 	if onTerminal(w) {
 		return slog.New(slog.NewTextHandler(w, o))
 	}
