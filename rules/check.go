@@ -12,7 +12,7 @@ import (
 type code struct {
 	shape
 	run   func(*frame) value
-	base  func(*frame) any // of an object: what its fields read from
+	self  func(*frame) any // of an object: what its fields read from
 	uses  uses
 	cost  int      // the most steps it can take
 	size  int      // of a list: the most elements it can have
@@ -197,7 +197,7 @@ func (c *checker) identifier(n *ast.IdentifierNode) code {
 		return c.noName(n)
 	}
 	path := n.Value
-	out := code{shape: f.shape, uses: f.uses, cost: 1, size: maxList, path: path, base: f.base}
+	out := code{shape: f.shape, uses: f.uses, cost: 1, size: maxList, path: path, self: f.self}
 	if out.run = objectRun; f.k != object {
 		out.run = func(fr *frame) value { return f.read(fr, nil, path) }
 	}
@@ -233,31 +233,31 @@ func (c *checker) member(n *ast.MemberNode) code {
 	if n.Optional {
 		return c.wrong(n, codeForbidden, "?. is not used in rules: nothing is nil", "ask item.has.stock, say, whether a fact is known")
 	}
-	base := c.node(n.Node)
+	of := c.node(n.Node)
 	name, ok := n.Property.(*ast.StringNode)
 	switch {
-	case base.bad:
+	case of.bad:
 		return broken
 	case !ok:
 		return c.wrong(n, codeForbidden, "elements are not taken by position in rules", "use any, filter, count or take")
-	case base.k != object:
-		return c.wrong(n, codeField, fmt.Sprintf("%s has no fields, and no methods", article(base.shape)), methodHint(base.k, name.Value))
+	case of.k != object:
+		return c.wrong(n, codeField, fmt.Sprintf("%s has no fields, and no methods", article(of.shape)), methodHint(of.k, name.Value))
 	}
-	f, ok := base.obj.by[name.Value]
+	f, ok := of.obj.by[name.Value]
 	if !ok {
-		return c.noField(n, base, name.Value)
+		return c.noField(n, of, name.Value)
 	}
-	path := base.path + "." + name.Value
-	if base.path == "params" {
+	path := of.path + "." + name.Value
+	if of.path == "params" {
 		c.params[name.Value] = true
 		v := f.read(nil, nil, path)
 		out := constant(v)
 		out.path = path
 		return out
 	}
-	out := code{shape: f.shape, uses: base.uses | f.uses, cost: base.cost + 1, size: maxList, path: path, base: base.base}
+	out := code{shape: f.shape, uses: of.uses | f.uses, cost: of.cost + 1, size: maxList, path: path, self: of.self}
 	out.words = f.words
-	read, from := f.read, base.base
+	read, from := f.read, of.self
 	switch {
 	case f.k == object:
 		out.run = objectRun
@@ -269,28 +269,28 @@ func (c *checker) member(n *ast.MemberNode) code {
 	return out
 }
 
-func (c *checker) noField(n *ast.MemberNode, base code, name string) code {
-	declared := base.obj.name == "params" || base.obj.name == "item.attrs" || strings.HasPrefix(base.obj.name, "trigger.")
+func (c *checker) noField(n *ast.MemberNode, of code, name string) code {
+	declared := of.obj.name == "params" || of.obj.name == "item.attrs" || strings.HasPrefix(of.obj.name, "trigger.")
 	if c.scope.suspect[name] || c.scope.partial && declared {
 		return broken
 	}
-	names := base.obj.names()
-	if name == "tags" && base.obj.name == "sub" || name == "consents" && base.obj.name == "sub" {
+	names := of.obj.names()
+	if name == "tags" && of.obj.name == "sub" || name == "consents" && of.obj.name == "sub" {
 		return c.wrong(n, codeField, fmt.Sprintf("sub.%s is not supported by this version", name), "")
 	}
 	hint := didYouMean(name, names)
 	switch {
-	case base.obj.name == "sub" && nearest(name, names) == "":
+	case of.obj.name == "sub" && nearest(name, names) == "":
 		hint = "declare it under answers of the topic; " + hint
-	case base.path == "params":
+	case of.path == "params":
 		hint = "declare it under params; " + hint
 	}
-	if base.obj.by["attrs"].obj != nil {
-		if _, ok := base.obj.by["attrs"].obj.by[name]; ok {
-			hint = fmt.Sprintf("did you mean %q?", base.path+".attrs."+name)
+	if of.obj.by["attrs"].obj != nil {
+		if _, ok := of.obj.by["attrs"].obj.by[name]; ok {
+			hint = fmt.Sprintf("did you mean %q?", of.path+".attrs."+name)
 		}
 	}
-	return c.wrong(n, codeField, fmt.Sprintf("%s has no field %q", base.obj.name, name), strings.TrimSuffix(hint, "; "))
+	return c.wrong(n, codeField, fmt.Sprintf("%s has no field %q", of.obj.name, name), strings.TrimSuffix(hint, "; "))
 }
 
 func methodHint(k kind, name string) string {
@@ -316,7 +316,7 @@ func (c *checker) pointer(n *ast.PointerNode) code {
 	}
 	depth := len(c.loops) - 1
 	return code{shape: c.loops[depth], uses: usesFacts, cost: 1, size: maxList, path: "#",
-		run: func(f *frame) value { return f.elem[depth] }, base: func(f *frame) any { return f.elem[depth].ref }}
+		run: func(f *frame) value { return f.elem[depth] }, self: func(f *frame) any { return f.elem[depth].ref }}
 }
 
 // array is a list written out: texts, numbers, money or times, for in.

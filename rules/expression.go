@@ -139,10 +139,10 @@ func (s *scopes) rule(t *topicDecl, zone *time.Location, fired *trigger, before 
 func (s *scopes) subject(sc *scope, k otn.Kind) {
 	switch k {
 	case otn.ItemKind:
-		sc.add("item", field{shape: shape{object, s.item}, base: func(f *frame) any { return f.now.Item }})
+		sc.add("item", field{shape: shape{object, s.item}, self: func(f *frame) any { return f.now.Item }})
 		sc.elsewhere["collection"] = "the topic is about an item"
 	case otn.CollectionKind:
-		sc.add("collection", field{shape: shape{object, s.collection}, base: func(f *frame) any { return f.now.Collection }})
+		sc.add("collection", field{shape: shape{object, s.collection}, self: func(f *frame) any { return f.now.Collection }})
 		sc.elsewhere["item"] = "the topic is about a collection"
 	default:
 		sc.elsewhere["item"] = "the topic has no subject"
@@ -152,13 +152,13 @@ func (s *scopes) subject(sc *scope, k otn.Kind) {
 
 // was is the subject before the event, with first_seen.
 func (s *scopes) was(k otn.Kind) field {
-	from, base := s.item, func(f *frame) any { return f.was.Item }
+	from, self := s.item, func(f *frame) any { return f.was.Item }
 	if k == otn.CollectionKind {
-		from, base = s.collection, func(f *frame) any { return f.was.Collection }
+		from, self = s.collection, func(f *frame) any { return f.was.Collection }
 	}
 	by := map[string]field{"first_seen": {shape: shape{k: boolean}, read: func(f *frame, _ any, _ string) value { return boolValue(f.firstSeen) }}}
 	for name, f := range from.by {
 		by[name] = f
 	}
-	return field{shape: shape{object, &fields{"was", by}}, uses: usesWas, base: base}
+	return field{shape: shape{object, &fields{"was", by}}, uses: usesWas, self: self}
 }

@@ -7,7 +7,7 @@ import (
 	"github.com/onetimenotify/otn/core/otn"
 )
 
-// Match decides the shared half of every rule that is on the event, or of e.Rule alone.
+// Match decides the half without the consent of every rule that is on the event, or of e.Rule alone.
 //
 // First sight of a subject fires nothing, unless the rule says first: fire. A state rule fires when it becomes true: what
 // it is compared with is its last decision, or the facts before the event when there is none or it is older than those.
@@ -47,7 +47,7 @@ func (r *rule) match(f *frame, e otn.Event, last func(string) (otn.Last, bool)) 
 	if r.State && !fresh {
 		m.Last, fresh = r.before(e, last)
 	}
-	v := r.shared.eval(f)
+	v := r.once.eval(f)
 	m.Verdict, m.Because = v.verdict(), v.because()
 	switch {
 	case m.Verdict != otn.Yes:
@@ -77,11 +77,11 @@ func (r *rule) before(e otn.Event, last func(string) (otn.Last, bool)) (otn.Last
 	return l, false
 }
 
-// past decides the shared half with the facts of the last decision. The frame is as before afterwards.
+// past decides the half without the consent with the facts of the last decision. The frame is as before afterwards.
 func (r *rule) past(f *frame, l otn.Last) value {
 	at, now := f.at, f.now
 	f.at, f.now = l.At, l.Now
-	v := r.shared.eval(f)
+	v := r.once.eval(f)
 	f.at, f.now = at, now
 	return v
 }

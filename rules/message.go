@@ -169,7 +169,7 @@ func (s *source) gallery(n *node, l *letter, sc *scope, item *fields) {
 	if each != nil && each.kind != nullNode {
 		l.each = s.expression(each, "each", sc, items)
 	}
-	el := field{shape: shape{object, item}, base: func(f *frame) any { return f.el.ref }}
+	el := field{shape: shape{object, item}, self: func(f *frame) any { return f.el.ref }}
 	l.gallery = s.card(n, "a gallery", sc.with("el", el), keys{must: []string{"each", "title"}, may: cardKeys})
 }
 

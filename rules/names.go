@@ -20,7 +20,7 @@ type field struct {
 	uses  uses
 	read  func(f *frame, from any, path string) value
 	words []string         // all that a text can be, where that is known
-	base  func(*frame) any // of an object at the beginning of a path: what its fields read from; nil: the frame alone
+	self  func(*frame) any // of an object at the beginning of a path: what its fields read from; nil: the frame alone
 }
 
 // fields are the names of an object.

@@ -310,8 +310,8 @@ func TestHalvesAreTheWhole(t *testing.T) {
 		f := drawFrame(t)
 		f.now.Item.Known = otn.Fact(rapid.Uint32().Draw(t, "known"))
 		f.was.Item.Known = otn.Fact(rapid.Uint32().Draw(t, "known before"))
-		shared, personal := halves(c)
-		whole, parts := f.eval(c.run), both(shared.eval(f), personal.eval(f))
+		once, personal := halves(c)
+		whole, parts := f.eval(c.run), both(once.eval(f), personal.eval(f))
 		if whole.k != parts.k || whole.k == boolean && whole.n != parts.n {
 			t.Fatalf("%s = %v, its halves %v", src, whole, parts)
 		}

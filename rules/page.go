@@ -11,8 +11,8 @@ import (
 type page struct {
 	rule      *rule
 	now, last frame
-	shared    value // of now
-	past      value // the shared half of the last decision
+	once      value // of now
+	past      value // the half without the consent of the last decision
 	fresh     bool  // the first decision, and the rule fires at first sight
 	blocked   string
 	printers  map[string]*printer
@@ -32,7 +32,7 @@ func (s *Set) Open(facts otn.Facts) (otn.Page, error) {
 	p.now = frame{at: facts.At, now: facts.Now, was: facts.Was, firstSeen: facts.First, trigger: facts.Trigger, zones: zones{}}
 	p.last = p.now
 	p.last.at, p.last.now = facts.Last.At, facts.Last.Now
-	p.shared = r.shared.eval(&p.now)
+	p.once = r.once.eval(&p.now)
 	first := facts.First && !r.fired || r.State && none(facts.Last)
 	switch {
 	case first && r.FirstFires:
@@ -40,7 +40,7 @@ func (s *Set) Open(facts otn.Facts) (otn.Page, error) {
 	case first && !r.sent:
 		p.blocked = "first sight: there is nothing to compare with"
 	case r.State:
-		p.past = r.shared.eval(&p.last)
+		p.past = r.once.eval(&p.last)
 	}
 	return p, nil
 }
@@ -48,7 +48,7 @@ func (s *Set) Open(facts otn.Facts) (otn.Page, error) {
 // Select decides for one consent.
 func (p *page) Select(c *otn.Consent) otn.Verdict {
 	p.now.consent = c
-	v := p.shared
+	v := p.once
 	if p.rule.personal != nil && !v.isFalse() {
 		v = both(v, p.now.eval(p.rule.personal))
 	}

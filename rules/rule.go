@@ -15,7 +15,7 @@ import (
 type rule struct {
 	otn.Rule
 	when     *compiled
-	shared   half // decided once for an event
+	once     half // decided once for an event
 	personal half // decided for each consent
 	letter   *letter
 	zone     *time.Location
@@ -143,23 +143,23 @@ func (in *declared) condition(d *ruleDecl, r *rule, names *scope) bool {
 		e := r.when.now()
 		d.src.warn(d.src.within(d.when, 0, 1), codeConstant, fmt.Sprintf("this is always %s", e), "")
 	}
-	r.shared, r.personal = halves(r.when)
+	r.once, r.personal = halves(r.when)
 	return true
 }
 
 // halves splits a condition at its top-level &&: what does not look at the consent, and the rest.
-func halves(when *compiled) (shared, personal half) {
-	var once, each []conjunct
+func halves(when *compiled) (once, personal half) {
+	var first, each []conjunct
 	for _, n := range conjuncts(when.root) {
 		part := when.part(n)
 		c := conjunct{cut(strings.Join(strings.Fields(n.String()), " "), 120), part.run}
 		if part.uses&usesSub == 0 {
-			once = append(once, c)
+			first = append(first, c)
 		} else {
 			each = append(each, c)
 		}
 	}
-	return all(once), all(each)
+	return all(first), all(each)
 }
 
 // conjunct is one side of a top-level &&.
