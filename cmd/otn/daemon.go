@@ -32,7 +32,8 @@ type daemon struct {
 	command []string // starts this program: built-in plugins are the program itself
 	version string
 	say     func(format string, args ...any)
-	ready   func(doors) // called once, when the doors are open; nil: not called
+	taken   net.Listener // the public door, where it is open already; nil: it is opened
+	ready   func(doors)  // called once, when the doors are open; nil: not called
 }
 
 // run works until ctx ends, and then stops in order: doors, host, plugins. When hurry ends nothing is waited for.
@@ -216,11 +217,13 @@ type listening struct {
 
 // listen takes both addresses, or none.
 func (d *daemon) listen(ctx context.Context) (*listening, error) {
-	var l listening
+	l := listening{hooks: d.taken}
 	var err error
 	config := net.ListenConfig{}
-	if l.hooks, err = config.Listen(ctx, "tcp", d.config.Hooks); err != nil {
-		return nil, &coded{exitFailed, err, "give listen.hooks another address"}
+	if l.hooks == nil {
+		if l.hooks, err = config.Listen(ctx, "tcp", d.config.Hooks); err != nil {
+			return nil, &coded{exitFailed, err, "give listen.hooks another address"}
+		}
 	}
 	if l.admin, err = config.Listen(ctx, "tcp", d.config.Admin); err != nil {
 		l.close()

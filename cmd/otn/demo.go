@@ -58,19 +58,22 @@ func (k *call) runDemo(ctx, hurry context.Context, dir string, exit bool) error 
 	if err := os.CopyFS(dir, shop.Files); err != nil {
 		return err
 	}
-	hooks, err := freeAddress(ctx)
+	var listen net.ListenConfig
+	hooks, err := listen.Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {
 		return err
 	}
-	graph, err := graphtest.Start(graphtest.Options{Webhook: "http://" + hooks + "/hooks/shop", Echo: graphtest.EchoBefore}) //nolint:contextcheck // it listens until it is closed
+	defer hooks.Close()                                                                                                                      //nolint:errcheck // the daemon closes it too
+	graph, err := graphtest.Start(graphtest.Options{Webhook: "http://" + hooks.Addr().String() + "/hooks/shop", Echo: graphtest.EchoBefore}) //nolint:contextcheck // it listens until it is closed
 	if err != nil {
 		return err
 	}
 	defer graph.Close() //nolint:errcheck // it is in this process
-	d, err := k.demoDaemon(dir, hooks, graph)
+	d, err := k.demoDaemon(dir, graph)
 	if err != nil {
 		return err
 	}
+	d.taken = hooks
 	open := make(chan doors, 1)
 	d.ready = func(at doors) { open <- at }
 	running, stopDaemon := context.WithCancel(ctx)
@@ -88,11 +91,11 @@ func (k *call) runDemo(ctx, hurry context.Context, dir string, exit bool) error 
 }
 
 // demoDaemon is a daemon with the files of the example, in which only the environment differs.
-func (k *call) demoDaemon(dir, hooks string, graph *graphtest.Server) (*daemon, error) {
+func (k *call) demoDaemon(dir string, graph *graphtest.Server) (*daemon, error) {
 	k.file = filepath.Join(dir, "otn.yaml")
 	k.env = []string{
 		"PAGE_TOKEN=" + graphtest.AccessToken, "APP_SECRET=" + graphtest.AppSecret, "VERIFY_TOKEN=" + demoVerify, "SHOPIFY_SECRET=" + demoShopify,
-		"OTN_LISTEN__HOOKS=" + hooks, "OTN_LISTEN__ADMIN=127.0.0.1:0", "OTN_CHANNELS__SHOP__CONFIG__GRAPH_URL=" + graph.URL,
+		"NO_COLOR=" + k.variable("NO_COLOR"), "OTN_LISTEN__ADMIN=127.0.0.1:0", "OTN_CHANNELS__SHOP__CONFIG__GRAPH_URL=" + graph.URL,
 	}
 	if err := k.load(config.Whole); err != nil {
 		return nil, err
@@ -107,16 +110,6 @@ func (k *call) demoDaemon(dir, hooks string, graph *graphtest.Server) (*daemon, 
 	}
 	log := slog.New(slog.NewTextHandler(k.stderr, &slog.HandlerOptions{Level: slog.LevelError}))
 	return &daemon{config: k.config, rules: set, log: log, command: command, version: version().Version, say: func(string, ...any) {}}, nil
-}
-
-// freeAddress is an address of this machine on which nobody listens.
-func freeAddress(ctx context.Context) (string, error) {
-	var c net.ListenConfig
-	l, err := c.Listen(ctx, "tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", err
-	}
-	return l.Addr().String(), l.Close()
 }
 
 // tell plays the story and shows what came of it.

@@ -24,7 +24,7 @@ type Page struct {
 type (
 	Topics struct {
 		Topics []core.TopicView `json:"topics"`
-	} //nolint:gofumpt // one line each
+	}
 	Consents struct {
 		Consents []core.ConsentView `json:"consents"`
 		Next     string             `json:"next,omitempty"`
