@@ -163,6 +163,11 @@ func (c *child) reason() error {
 	return errors.New(how)
 }
 
+// endedAlone reports whether the process ended by itself. Call it after kill.
+func (c *child) endedAlone() bool {
+	return c.cmd != nil && c.cmd.ProcessState != nil && c.cmd.ProcessState.Exited()
+}
+
 func (c *child) pid() int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -202,8 +207,8 @@ func (c *child) ID() string {
 	return ""
 }
 
-// Diagnose gives the last line that the plugin wrote.
-func (c *child) Diagnose(context.Context) string { return c.sink.lastWords() }
+// Diagnose adds nothing: who reports a failed start knows the last line that the plugin wrote.
+func (c *child) Diagnose(context.Context) string { return "" }
 
 // PluginToHost leaves an address as it is: both sides see the same files.
 func (c *child) PluginToHost(network, addr string) (string, string, error) { return network, addr, nil }

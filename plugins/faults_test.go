@@ -109,7 +109,7 @@ func TestCrashLoopEndsInQuarantine(t *testing.T) {
 	p := launch(t, plugins.Spec{Command: self(t, "dies"), Backoff: time.Millisecond, Log: l.slog()})
 	until(t, "quarantined", inPhase(p, plugins.Quarantined))
 	s := p.State()
-	if s.Restarts != 4 || !s.Next.IsZero() || s.PID != 0 || !strings.Contains(s.Err.Error(), "no licence found") {
+	if s.Restarts != 4 || !s.Next.IsZero() || s.PID != 0 || s.Err.Error() != `the plugin's process ended: exit status 7; its last line: "no licence found"` {
 		t.Errorf("state %+v", s)
 	}
 	if err := p.Ready(t.Context()); err == nil {
@@ -127,13 +127,13 @@ func TestCrashLoopEndsInQuarantine(t *testing.T) {
 }
 
 func TestAProcessThatNeverGetsReadyIsKilled(t *testing.T) {
-	for _, name := range []string{"silent", "chatty", "deaf"} {
+	for name, why := range map[string]string{"silent": "not ready after 1s", "chatty": "Hello! I am a plugin.", "deaf": "configure: "} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			p := launch(t, plugins.Spec{Command: self(t, name), StartTimeout: time.Second, Backoff: time.Hour})
 			until(t, "given up", inPhase(p, plugins.Backoff))
-			if p.State().Err == nil {
-				t.Error("nobody says why")
+			if err := p.State().Err; !strings.Contains(err.Error(), why) || strings.Contains(err.Error(), "\n") {
+				t.Errorf("it says %q, want %q in it", err, why)
 			}
 		})
 	}

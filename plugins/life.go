@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"strings"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
@@ -45,7 +46,7 @@ var (
 func (p *Process) live(ctx context.Context) error {
 	dir, remove, err := socketDir(p.spec.Dir, p.spec.Name)
 	if err != nil {
-		return errFault{err}
+		return fault{err}
 	}
 	defer remove()
 	l, err := launch(ctx, &p.spec, dir)
@@ -72,7 +73,7 @@ func (p *Process) live(ctx context.Context) error {
 func launch(ctx context.Context, spec *Spec, dir string) (*life, error) {
 	file, err := find(spec.Command)
 	if err != nil {
-		return nil, errFault{err}
+		return nil, fault{err}
 	}
 	l := &life{spec: spec, child: newChild(file, spec.Command[1:], hostEnv(spec.Env), newSink(spec.Log))}
 	starting, cancel := context.WithTimeout(ctx, spec.StartTimeout)
@@ -107,7 +108,7 @@ func (l *life) shake(dir string) error {
 	}
 	addr, err := plugin.NewClient(config).Start()
 	if err != nil {
-		return err
+		return fmt.Errorf("shake hands: %s", strings.Join(strings.Fields(err.Error()), " "))
 	}
 	l.conn, err = wire.Dial(addr, config.TLSConfig)
 	return err
@@ -141,15 +142,18 @@ func (l *life) configure(ctx context.Context) error {
 		return fmt.Errorf("configure: %w", err)
 	}
 	if err := wire.ToConfigError(answer.GetFaults()); err != nil {
-		return errFault{err}
+		return fault{err}
 	}
 	return nil
 }
 
 // explain says why a process could not be had: its own last words tell more than the connection's.
 func (l *life) explain(ctx context.Context, err error) error {
-	if fault := (errFault{}); errors.As(err, &fault) {
+	if f := (fault{}); errors.As(err, &f) {
 		return err
+	}
+	if l.child.endedAlone() {
+		return l.child.reason()
 	}
 	if errors.Is(context.Cause(ctx), context.DeadlineExceeded) {
 		err = fmt.Errorf("not ready after %s: %w", l.spec.StartTimeout, err)

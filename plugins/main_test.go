@@ -28,7 +28,12 @@ func TestMain(m *testing.M) {
 		hostUntilKilled()
 	default:
 		_ = os.Setenv("GORACE", "atexit_sleep_ms=0") // a plugin of the race detector's would linger for a second
-		goleak.VerifyTestMain(m)
+		covered, _ := os.MkdirTemp("", "otn-cover")
+		_ = os.Setenv("GOCOVERDIR", covered) // without it, one that is measured would complain
+		goleak.VerifyTestMain(m, goleak.Cleanup(func(code int) {
+			_ = os.RemoveAll(covered)
+			os.Exit(code)
+		}))
 	}
 }
 
@@ -52,7 +57,7 @@ func run(t testing.TB, s plugins.Spec) (p *plugins.Process, stop func()) {
 	if s.Log == nil {
 		s.Log = newLog(t).slog()
 	}
-	s.Env = append(s.Env, "GORACE")
+	s.Env = append(s.Env, "GORACE", "GOCOVERDIR")
 	p = plugins.New(s)
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"sync"
 	"time"
 
@@ -160,6 +161,7 @@ func (s *stream) write() {
 		case <-s.rpc.Context().Done():
 			return
 		}
+		runtime.Gosched() // who is about to queue more does so first: fuller frames, and no wait
 		for frame := s.take(); frame != nil; frame = s.take() {
 			if err := s.rpc.Send(frame); err != nil {
 				s.stop() // read answers what was in the frame

@@ -11,10 +11,10 @@ import (
 // ErrRunning is a second Run of one Process: it is run once.
 var ErrRunning = errors.New("plugins: a process is run once")
 
-// errFault marks what no restart will mend: the plugin's file or its configuration.
-type errFault struct{ error }
+// fault marks what no restart will mend: the plugin's file or its configuration.
+type fault struct{ error }
 
-func (e errFault) Unwrap() error { return e.error }
+func (e fault) Unwrap() error { return e.error }
 
 // Run supervises the plugin until ctx is done, then lets deliveries in flight end and returns when the process and every goroutine
 // are gone. A plugin that cannot start, or dies, ends nothing here: see State. Errors: ErrRunning.
@@ -50,7 +50,7 @@ func (p *Process) rest(ctx context.Context, err error, c *crashes, lived time.Du
 	var wait <-chan time.Time
 	now := time.Now()
 	phase, pause := Misconfigured, p.spec.Recheck
-	if fault := (errFault{}); !errors.As(err, &fault) {
+	if f := (fault{}); !errors.As(err, &f) {
 		phase, pause = c.add(now, lived)
 	}
 	next := time.Time{}

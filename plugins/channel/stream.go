@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"runtime"
 	"sync"
 
 	"google.golang.org/grpc/codes"
@@ -126,6 +127,7 @@ func (st *stream) write(ctx context.Context) error {
 		case <-ctx.Done():
 			return ctx.Err()
 		}
+		runtime.Gosched() // who is about to answer does so first: fuller frames, and no wait
 		for {
 			batch, done := st.take()
 			if done {
