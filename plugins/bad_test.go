@@ -34,6 +34,10 @@ func badPlugin(name string) {
 	case "chatty":
 		fmt.Println("Hello! I am a plugin.")
 		select {}
+	case "endless":
+		for {
+			_, _ = os.Stdout.Write(bytes.Repeat([]byte("\xffxxx"), 1<<20))
+		}
 	case "deaf":
 		deafSocket()
 	case "loud":

@@ -127,15 +127,31 @@ func TestCrashLoopEndsInQuarantine(t *testing.T) {
 }
 
 func TestAProcessThatNeverGetsReadyIsKilled(t *testing.T) {
-	for name, why := range map[string]string{"silent": "not ready after 1s", "chatty": "Hello! I am a plugin.", "deaf": "configure: "} {
+	for name, why := range map[string]string{"silent": "not ready after 1s", "chatty": "Hello! I am a plugin.", "endless": "xxx", "deaf": "configure: "} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			p := launch(t, plugins.Spec{Command: self(t, name), StartTimeout: time.Second, Backoff: time.Hour})
 			until(t, "given up", inPhase(p, plugins.Backoff))
-			if err := p.State().Err; !strings.Contains(err.Error(), why) || strings.Contains(err.Error(), "\n") {
+			if err := p.State().Err; !strings.Contains(err.Error(), why) || strings.Contains(err.Error(), "\n") || len(err.Error()) > 1000 {
 				t.Errorf("it says %q, want %q in it", err, why)
 			}
 		})
+	}
+}
+
+// A host that is stopped while a plugin starts, or waits to be started again, does not wait with it.
+func TestStopBeforeReady(t *testing.T) {
+	for name, phase := range map[string]plugins.Phase{"silent": plugins.Starting, "dies": plugins.Backoff} {
+		p, stop := run(t, plugins.Spec{Command: self(t, name), StartTimeout: time.Hour, Backoff: time.Hour})
+		until(t, string(phase), inPhase(p, phase))
+		began := time.Now()
+		stop()
+		if took := time.Since(began); took > 5*time.Second || p.State().Phase != plugins.Stopped {
+			t.Errorf("%s: the stop took %s and left it %s", name, took, p.State().Phase)
+		}
+		if err := p.Ready(t.Context()); !errors.Is(err, otn.ErrUnavailable) {
+			t.Errorf("%s: Ready of what is stopped: %v", name, err)
+		}
 	}
 }
 

@@ -108,7 +108,8 @@ func (l *life) shake(dir string) error {
 	}
 	addr, err := plugin.NewClient(config).Start()
 	if err != nil {
-		return fmt.Errorf("shake hands: %s", strings.Join(strings.Fields(err.Error()), " "))
+		said := strings.ToValidUTF8(err.Error(), "") // with whatever the plugin printed
+		return fmt.Errorf("shake hands: %s", head(strings.Join(strings.Fields(said), " ")))
 	}
 	l.conn, err = wire.Dial(addr, config.TLSConfig)
 	return err

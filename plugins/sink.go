@@ -17,7 +17,7 @@ import (
 
 const (
 	maxLine   = 16 << 10 // bytes of a line; the rest of it is dropped
-	maxWords  = 256      // bytes of the last line that an error repeats
+	maxWords  = 256      // bytes of a plugin's words that an error repeats
 	maxFields = 32       // of a structured line
 	lineRate  = 100      // lines per second, in the long run
 	lineBurst = 500      // lines at once
