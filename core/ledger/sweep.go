@@ -32,7 +32,7 @@ func (l *Ledger) Sweep(ctx context.Context, now time.Time, limit int) (n int, er
 				}
 			}
 			for _, d := range emptied {
-				g.changes = append(g.changes, Change{DeleteRange, expiryDayKey(d.topic, d.day), expiryDayKey(d.topic, d.day+1)})
+				g.forget(d)
 			}
 			g.seen(now)
 			return nil
@@ -51,31 +51,54 @@ type expiring struct {
 	place
 }
 
-// expired finds consents that are due, topic by topic, and days of the past on which nobody is left.
+// sweepRows is how many rows of the expiry index are looked at together.
+const sweepRows = 1000
+
+// expired finds up to limit consents that are due, topic by topic, and days of the past on which nobody is left.
 func (l *Ledger) expired(now time.Time, limit int) (due, emptied []expiring, err error) {
 	today := dayOf(now)
 	for _, t := range l.topicsBy() {
-		from := expiryDayKey(t.id, 0)
-		err = l.engine.Scan(from, expiryDayKey(t.id, today+1), func(key, _ []byte) bool {
-			topic, d, at, ok := readExpiryKey(key)
-			if !ok {
-				return true
+		end := expiryDayKey(t.id, today+1)
+		for from := expiryDayKey(t.id, 0); from != nil && len(due) < limit; {
+			rows, next, err := l.expiryRows(&t, from, end)
+			if err != nil {
+				return nil, nil, err
 			}
-			if t.living[d] == 0 {
-				if k := len(emptied); d < today && (k == 0 || emptied[k-1].topic != topic || emptied[k-1].day != d) {
-					emptied = append(emptied, expiring{topic: topic, day: d})
+			if len(rows) == 1 && rows[0].place == (place{}) {
+				if rows[0].day < today {
+					emptied = append(emptied, rows[0])
 				}
-				return true
+			} else if due, err = l.reallyExpired(due, rows, now, limit); err != nil {
+				return nil, nil, err
 			}
-			due = append(due, expiring{topic, d, at})
-			return true
-		})
-		if err != nil {
-			return nil, nil, err
+			from = next
 		}
 	}
-	due, err = l.reallyExpired(due, now, limit)
-	return due, emptied, err
+	return due, emptied, nil
+}
+
+// expiryRows reads some rows of the index, or, of a day on which nobody is left, one that stands for all of it.
+func (l *Ledger) expiryRows(t *topicDays, from, end []byte) (rows []expiring, next []byte, err error) {
+	good := true
+	err = l.engine.Scan(from, end, func(key, _ []byte) bool {
+		topic, d, at, ok := readExpiryKey(key)
+		if good = ok; !ok {
+			return false
+		}
+		if t.living[d] == 0 || len(rows) == sweepRows {
+			next = slices.Clone(key)
+			if t.living[d] == 0 && len(rows) == 0 {
+				rows, next = []expiring{{topic: topic, day: d}}, expiryDayKey(topic, d+1)
+			}
+			return false
+		}
+		rows = append(rows, expiring{topic, d, at})
+		return true
+	})
+	if err == nil && !good {
+		err = errDamaged
+	}
+	return rows, next, err
 }
 
 type topicDays struct {
@@ -98,22 +121,35 @@ func (l *Ledger) topicsBy() []topicDays {
 	return out
 }
 
-// reallyExpired keeps those whose row is there and says so to the millisecond.
-func (l *Ledger) reallyExpired(due []expiring, now time.Time, limit int) ([]expiring, error) {
-	keys := make([][]byte, len(due))
-	for i := range due {
-		keys[i] = consentKey(due[i].place)
+// reallyExpired adds those whose row is there and says so to the millisecond.
+func (l *Ledger) reallyExpired(due, rows []expiring, now time.Time, limit int) ([]expiring, error) {
+	keys := make([][]byte, len(rows))
+	for i := range rows {
+		keys[i] = consentKey(rows[i].place)
 	}
-	var out []expiring
 	err := l.engine.Get(keys, func(i int, v []byte) {
-		if len(v) < rowSealed || len(out) >= limit {
+		if len(v) < rowSealed || len(due) >= limit {
 			return
 		}
 		if _, expires := readTimes(v); expires <= now.UnixMilli() {
-			out = append(out, due[i])
+			due = append(due, rows[i])
 		}
 	})
-	return out, err
+	return due, err
+}
+
+// forget drops what the index holds of a day, unless somebody came back to it meanwhile.
+func (g *group) forget(d expiring) {
+	t := g.l.topicAt[d.topic]
+	living := t.days[d.day]
+	for n, c := range g.tally {
+		if n.topic == t {
+			living += c.days[d.day]
+		}
+	}
+	if living == 0 {
+		g.changes = append(g.changes, Change{DeleteRange, expiryDayKey(d.topic, d.day), expiryDayKey(d.topic, d.day+1)})
+	}
 }
 
 // expire ends one consent, unless it is claimed or gone by now.

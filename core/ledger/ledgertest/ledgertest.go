@@ -40,6 +40,7 @@ func Run(t *testing.T, make func(t *testing.T) Store) {
 		{"timers", timers},
 		{"decisions", decisions},
 		{"expired consents leave", expiry},
+		{"many expire on one day", manyExpire},
 		{"a wrong clock ends nothing", wrongClock},
 		{"withdrawn consents leave", withdraw},
 		{"consents in every state", states},

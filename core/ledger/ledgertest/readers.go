@@ -248,6 +248,36 @@ func expiry(t *testing.T, b *bench) {
 	}
 }
 
+// many expire on one day, more than are looked at together, and a limit takes them in parts.
+func manyExpire(t *testing.T, b *bench) {
+	const n = 2500
+	for from := 0; from < n; from += 500 {
+		batch := &ledger.Batch{}
+		for i := from; i < from+500; i++ {
+			c := b.consent(i, []ledger.Line{drop, other}[i%2])
+			c.ExpiresAt = b.now.Add(time.Duration(1+i%3*24) * time.Hour)
+			batch.Grants = append(batch.Grants, &ledger.Grant{Consent: c})
+		}
+		b.commit(batch)
+	}
+	b.now = b.now.Add(25 * time.Hour)
+	total := 0
+	for {
+		n, err := b.Sweep(t.Context(), b.now, 300)
+		b.must(err)
+		if n > 300 {
+			t.Fatalf("swept %d, limit 300", n)
+		}
+		if total += n; n == 0 {
+			break
+		}
+	}
+	if want := (n+2)/3 + (n+1)/3; total != want {
+		t.Fatalf("swept %d, want %d", total, want)
+	}
+	b.counts("drop", ledger.Counts{Waiting: int64(n - total), Expired: int64(total)})
+}
+
 func wrongClock(t *testing.T, b *bench) {
 	b.grant(3, drop)
 	if n, err := b.Sweep(t.Context(), b.now.AddDate(2, 0, 0), 100); n != 0 || err != nil {

@@ -52,7 +52,8 @@ type engine struct {
 	options Options
 
 	dead   atomic.Pointer[error]
-	stuck  atomic.Bool // a goroutine of Pebble's own died
+	stuck  chan struct{} // closed when a goroutine of Pebble's own died
+	once   sync.Once     // closes stuck
 	closed sync.Once
 }
 
@@ -172,33 +173,41 @@ func (e *engine) Scan(from, to []byte, yield func(key, value []byte) bool) error
 	})
 }
 
-// Write implements ledger.Engine.
+// Write implements ledger.Engine. Pebble writes in a goroutine of its own: it waits for ever on a flush whose goroutine died.
 func (e *engine) Write(changes []ledger.Change, durable bool) error {
-	err := e.guard(func() error {
-		sync := pebble.NoSync
-		if durable {
-			sync = pebble.Sync
+	done := make(chan error, 1)
+	go func() { done <- e.guard(func() error { return e.write(changes, durable) }) }()
+	select {
+	case err := <-done:
+		if err != nil {
+			return e.die(err)
 		}
-		if len(changes) == 0 {
-			return e.db.LogData(nil, sync)
-		}
-		size := 64
-		for i := range changes {
-			size += len(changes[i].Key) + len(changes[i].Value) + 8
-		}
-		b := e.db.NewBatchWithSize(size)
-		if err := fill(b, changes); err != nil {
-			return errors.Join(err, b.Close())
-		}
-		if err := b.Commit(sync); err != nil {
-			return err
-		}
-		return b.Close()
-	})
-	if err != nil {
-		e.die(err)
+		return nil
+	case <-e.stuck:
+		return *e.dead.Load()
 	}
-	return err
+}
+
+func (e *engine) write(changes []ledger.Change, durable bool) error {
+	sync := pebble.NoSync
+	if durable {
+		sync = pebble.Sync
+	}
+	if len(changes) == 0 {
+		return e.db.LogData(nil, sync)
+	}
+	size := 64
+	for i := range changes {
+		size += len(changes[i].Key) + len(changes[i].Value) + 8
+	}
+	b := e.db.NewBatchWithSize(size)
+	if err := fill(b, changes); err != nil {
+		return errors.Join(err, b.Close())
+	}
+	if err := b.Commit(sync); err != nil {
+		return err
+	}
+	return b.Close()
 }
 
 func fill(b *pebble.Batch, changes []ledger.Change) error {

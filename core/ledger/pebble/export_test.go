@@ -10,7 +10,7 @@ import (
 
 // Compact compacts a closed data folder.
 func Compact(dir string) error {
-	e := &engine{}
+	e := &engine{stuck: make(chan struct{})}
 	db, err := e.openStore(careful{private{vfs.Default}}, filepath.Join(dir, storeName), false)
 	if err != nil {
 		return err
@@ -23,7 +23,7 @@ func Compact(dir string) error {
 
 // Spaces estimates the bytes of each keyspace of a closed data folder.
 func Spaces(dir string) (map[string]uint64, error) {
-	e := &engine{}
+	e := &engine{stuck: make(chan struct{})}
 	db, err := e.openStore(careful{private{vfs.Default}}, filepath.Join(dir, storeName), false)
 	if err != nil {
 		return nil, err

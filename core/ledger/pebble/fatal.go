@@ -28,7 +28,7 @@ func (l logger) Fatalf(format string, args ...any) {
 	if guarded() {
 		panic(fatal{err})
 	}
-	l.e.stuck.Store(true)
+	l.e.once.Do(func() { close(l.e.stuck) })
 	runtime.Goexit()
 }
 
@@ -96,7 +96,9 @@ func (e *engine) bury() {
 			}
 		}
 	}()
-	if !e.stuck.Load() {
+	select {
+	case <-e.stuck:
+	default:
 		_ = e.db.Close()
 	}
 }

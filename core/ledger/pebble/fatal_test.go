@@ -144,7 +144,7 @@ func thereAfter(t *testing.T, fs *vfs.MemFS, key otn.Secret, acknowledged []otn.
 // It runs in a child: Pebble's other goroutines stay.
 func TestManifestFails(t *testing.T) {
 	if os.Getenv(childOf) == "" {
-		child := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestManifestFails$", "-test.v")
+		child := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestManifestFails$", "-test.v", "-test.timeout=30s")
 		child.Env = append(os.Environ(), childOf+"="+t.Name())
 		if out, err := child.CombinedOutput(); err != nil || !bytes.Contains(out, []byte("--- PASS: TestManifestFails")) {
 			t.Fatalf("%v\n%s", err, out)

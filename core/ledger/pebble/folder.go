@@ -33,7 +33,7 @@ const marker = "otn data folder, format 1\n"
 // Errors: otn.ErrForeign for a folder with something else in it (nothing is written into it) or of another format,
 // otn.ErrLocked when another daemon has it, otn.ErrInvalid when others can read it, otn.ErrStore.
 func Open(dir string, o Options) (ledger.Engine, error) {
-	e := &engine{options: o}
+	e := &engine{options: o, stuck: make(chan struct{})}
 	if err := e.open(dir); err != nil {
 		return nil, fmt.Errorf("pebble: open %s: %w", dir, err)
 	}
