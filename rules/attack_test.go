@@ -106,6 +106,17 @@ func TestBracketsThatAreNone(t *testing.T) {
 	}
 }
 
+func TestEndlessTextsAreRefused(t *testing.T) {
+	set := compileFile(t, "shop.yaml")
+	_, err := set.Once(otn.Send{ID: "x", Topic: "price-drop", Message: otn.Message{Text: strings.Repeat("${item.title}", 10_000)}})
+	if faults := Faults(err); len(faults) != 1 || faults[0].Code != codeLength {
+		t.Errorf("%.300v", err)
+	}
+	if len(err.Error()) > 2000 {
+		t.Errorf("the fault itself has %d bytes", len(err.Error()))
+	}
+}
+
 // What is accepted is stopped by fuel, however long the lists of the shop are.
 func TestFuelStopsWhatIsAccepted(t *testing.T) {
 	sc := oracleScope(t)
@@ -195,13 +206,21 @@ func TestYAMLAttacksAreRefused(t *testing.T) {
 		"nul":            "version: 1\x00\n",
 		"bidi":           "version: 1 # \u202e\n",
 		"keys":           "version: 1\n" + strings.Repeat("a: 1\n", 1000),
+		"many keys":      "version: 1\n" + strings.Repeat("a: 1\n", 200_000),
+		"many flow keys": "version: {" + strings.Repeat("a: 1,", 200_000) + "}\n",
+		"many mappings":  "version: 1\nrules:\n" + strings.Repeat("- {"+strings.Repeat("a: 1,", 900)+"}\n", 200),
+		"long key":       "version: 1\n" + strings.Repeat("a", 1_000_000) + ": 1\n",
 		"quote":          "version: '" + strings.Repeat("x\n", 10_000),
 		"empty":          "",
 	} {
 		t.Run(name, func(t *testing.T) {
 			start := time.Now()
-			if found := Check(File{Name: name, Source: []byte(text)}); len(only(found, Fault)) == 0 {
+			found := Check(File{Name: name, Source: []byte(text)})
+			if len(only(found, Fault)) == 0 {
 				t.Error("accepted")
+			}
+			if size := len(Errors(found).Error()); size > 1<<20 {
+				t.Errorf("the faults have %d bytes", size)
 			}
 			if took := time.Since(start); took > 5*time.Second {
 				t.Errorf("took %v", took)

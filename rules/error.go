@@ -56,7 +56,7 @@ func (e *Error) Error() string {
 	fmt.Fprintf(&b, "%s [%s]", e.Message, e.Code)
 	if e.Source != "" {
 		fmt.Fprintf(&b, "\n    %s", e.Source)
-		if e.Col > 0 {
+		if shown := len([]rune(e.Source)); e.Col > 0 && e.Col <= shown+4 { // a long line is shown in part
 			b.WriteString("\n    " + caret(e.Source, e.Col, e.Width))
 		}
 	}

@@ -50,7 +50,7 @@ func Compile(files ...File) (*Set, error) {
 	return set, nil
 }
 
-// Check reports every fault of the files, in the order of files and lines; where there is none, every warning.
+// Check reports every fault of the files, up to 1,000 of each, in the order of files and lines; where there is none, every warning.
 func Check(files ...File) []*Error {
 	_, found := build(files)
 	return found

@@ -35,10 +35,18 @@ func newSource(f File) *source {
 // place is a spot of a file: line and column from 1, in runes. Column 0 means the whole line.
 type place struct{ line, col, width int }
 
+const (
+	maxFaults = 1000 // noted of one file
+	maxWords  = 500  // runes of a message or a hint, which may quote the file
+)
+
 // fault notes one fault and shows its line.
 func (s *source) fault(p place, code, message, hint string) *Error {
-	e := &Error{File: s.name, Line: p.line, Col: p.col, Width: max(p.width, 1), Code: code, Message: message, Hint: hint, Source: s.line(p.line)}
-	s.faults = append(s.faults, e)
+	e := &Error{File: s.name, Line: p.line, Col: p.col, Width: max(p.width, 1), Code: code, Message: cut(message, maxWords), Hint: cut(hint, maxWords)}
+	if len(s.faults) < maxFaults {
+		e.Source = s.line(p.line)
+		s.faults = append(s.faults, e)
+	}
 	return e
 }
 

@@ -8,10 +8,15 @@ import (
 	"unicode"
 )
 
+const (
+	maxNames  = 256 // that are compared with a wrong one
+	maxListed = 20  // that are shown when none is near
+)
+
 // nearest is the name closest to got, at most two edits away, or "".
 func nearest(got string, names []string) string {
 	best, at := "", 3
-	for _, n := range names {
+	for _, n := range names[:min(len(names), maxNames)] {
 		if strings.EqualFold(n, got) {
 			return n
 		}
@@ -27,7 +32,7 @@ func didYouMean(got string, names []string) string {
 	if n := nearest(got, names); n != "" {
 		return fmt.Sprintf("did you mean %q?", n)
 	}
-	if len(names) == 0 {
+	if len(names) == 0 || len(names) > maxListed {
 		return ""
 	}
 	sorted := append([]string(nil), names...)

@@ -15,6 +15,9 @@ type template struct {
 	at    *node
 }
 
+// maxTemplate is how long a text may be as it is written, in bytes: the longest that can be sent, and room for its expressions.
+const maxTemplate = 4*otn.MaxText + maxExpr
+
 // part is a piece of a text: written out, or an expression.
 type part struct {
 	plain string
@@ -31,6 +34,10 @@ func (s *source) template(n *node, what string, sc *scope) *template {
 	}
 	if n.cut.line > 0 || n.style == folded && strings.Contains(n.text, "${") {
 		s.whole(n, what)
+		return nil
+	}
+	if len(n.text) > maxTemplate {
+		s.fault(place{n.at.line, n.at.col, 1}, codeLength, fmt.Sprintf("%s is written with %d bytes, %d are allowed", what, len(n.text), maxTemplate), "")
 		return nil
 	}
 	t, ok := &template{at: n}, true

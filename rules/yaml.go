@@ -15,10 +15,11 @@ import (
 )
 
 const (
-	maxFlow   = 32  // brackets inside brackets
-	maxIndent = 200 // columns, which bounds the depth of blocks
-	maxOpen   = 512 // brackets on one line, nested or not
-	maxDashes = 8   // "- - - …" on one line
+	maxFlow   = 32   // brackets inside brackets
+	maxIndent = 200  // columns, which bounds the depth of blocks
+	maxOpen   = 512  // brackets on one line, nested or not
+	maxKeys   = 1000 // of one mapping: the YAML parser takes time by their square
+	maxDashes = 8    // "- - - …" on one line
 )
 
 // parse reads the one document of a file. It returns nil when there is nothing to go on with.
@@ -74,9 +75,12 @@ func (s *source) shallow() bool {
 
 // plainYAML walks the tokens before they are parsed: no document but one, no anchors, no tags, bounded depth.
 func (s *source) plainYAML(tokens token.Tokens) bool {
-	depth, ok := 0, true
+	depth, ok, width := 0, true, keyCount{}
 	for i, tk := range tokens {
 		at := tokenPlace(tk, place{1, 1, 1})
+		if width.add(tk, depth) > maxKeys {
+			return s.refuse(at, codeTooLarge, fmt.Sprintf("a mapping with more than %d keys", maxKeys), "split it over several files")
+		}
 		switch tk.Type {
 		case token.DocumentHeaderType:
 			if i > 0 && !onlyComments(tokens[:i]) {
@@ -105,6 +109,38 @@ func (s *source) plainYAML(tokens token.Tokens) bool {
 		}
 	}
 	return ok
+}
+
+// keyCount counts the keys of the mappings that are open: of blocks by their column, of { } by their depth, which is negative here.
+type keyCount map[int]int
+
+// add takes the next token and returns how many keys its mapping has by now. depth is that of { } and [ ].
+func (n keyCount) add(tk *token.Token, depth int) int {
+	at := -depth
+	switch {
+	case tk.Type == token.MappingStartType:
+		n[at-1] = 0
+		return 0
+	case tk.Type == token.SequenceEntryType && depth == 0:
+		n.closeBehind(tk.Position.Column)
+		return 0
+	case tk.Type != token.MappingValueType:
+		return 0
+	case depth == 0 && tk.Prev != nil:
+		at = tk.Prev.Position.Column
+		n.closeBehind(at)
+	}
+	n[at]++
+	return n[at]
+}
+
+// closeBehind forgets the mappings that are indented deeper than a column.
+func (n keyCount) closeBehind(column int) {
+	for c := range n {
+		if c > column {
+			delete(n, c)
+		}
+	}
 }
 
 func (s *source) refuse(at place, code, message, hint string) bool {
