@@ -32,6 +32,7 @@ type death struct {
 // platform takes messages on the far side of the crash. Once a Host is dead nothing of it gets through.
 type platform struct {
 	single bool // refuses a token's second use
+	rules  otn.Rules
 	mu     sync.Mutex
 	took   map[otn.TokenID]int
 }
@@ -115,7 +116,7 @@ func live(t *testing.T, disk *vfs.MemFS, marks *pebble.Memory, key otn.Secret, p
 	if err != nil {
 		t.Fatal(err)
 	}
-	host, err := core.New(core.Config{Engine: engine, Key: key, Rules: shopRules{text: "now"}, Channels: map[string]otn.Channel{"shop": l}})
+	host, err := core.New(core.Config{Engine: engine, Key: key, Rules: p.rules, Channels: map[string]otn.Channel{"shop": l}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -158,7 +159,7 @@ func TestDeathAtEveryWrite(t *testing.T) {
 func dieAt(t *testing.T, single bool, d death) (writes int64) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		p := &platform{single: single, took: map[otn.TokenID]int{}}
+		p := &platform{single: single, took: map[otn.TokenID]int{}, rules: shopRules{text: "now"}}
 		key := ledger.NewKey()
 		disk, marks := made(t)
 		var granted []otn.TokenID

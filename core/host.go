@@ -44,6 +44,7 @@ type Host struct {
 	ended  chan struct{} // closed when Run has returned
 	ran    atomic.Bool
 	tick   chan struct{} // a timer was set
+	ticks  atomic.Uint64 // how many were
 
 	ledger   *ledger.Ledger
 	catalog  *catalog.Catalog
@@ -150,7 +151,7 @@ func (h *Host) open(ctx context.Context) error {
 	h.catalog = catalog.New(h.ledger)
 	h.dispatch = dispatch.New(dispatch.Config{
 		Ledger: h.ledger, Shop: shop{h.catalog}, Rules: c.Rules, Channels: c.Channels, Rates: c.Rates, Next: nextLine,
-		Clock: c.Clock, Log: c.Log, Ticked: h.tick,
+		Clock: c.Clock, Log: c.Log, Ticked: h.ticked,
 	})
 	h.intake = &intake.Intake{
 		Ledger: h.ledger, Catalog: h.catalog, Rules: h.dispatch.Current, Path: path{h.dispatch}, Now: c.Clock.Now, Log: c.Log,
@@ -238,6 +239,8 @@ func (path) Trigger(t otn.Trigger, person *otn.PersonID, now time.Time) *ledger.
 	return dispatch.TriggerEntry(t, person, now)
 }
 
-func (p path) Resolved(ctx context.Context, run otn.RunID) error {
-	return p.Dispatch.Resolved(ctx, run, dispatch.Tally{Sent: 1, Unknown: -1})
+func (path) StopDoc(id otn.TokenID, now time.Time) *ledger.Doc { return dispatch.StopDoc(id, now) }
+
+func (p path) Resolved(ctx context.Context, id otn.DeliveryID) error {
+	return p.Dispatch.Resolved(ctx, id, dispatch.Tally{Sent: 1, Unknown: -1})
 }

@@ -308,21 +308,19 @@ func (h *Host) linesOf(r SendRequest) []ledger.Line {
 // schedule keeps the send's timer; what it will do is decided when it is due.
 func (h *Host) schedule(ctx context.Context, send otn.Send, rules otn.Rules, topic otn.Topic, r SendRequest, at time.Time, answer SendAnswer) (SendAnswer, error) {
 	timer, version := dispatch.Schedule(send, rules, r.Subject, r.AllSubjects, at)
-	kept := &ledger.Doc{Key: "sends/" + send.ID, Value: mustJSON(at), Expect: ledger.Once}
-	b := ledger.Batch{Docs: []*ledger.Doc{version, kept}}
-	have, ok, err := h.ledger.Doc(kept.Key)
-	if err != nil {
-		return SendAnswer{}, err
-	}
-	if ok {
+	kept := &ledger.Doc{Key: "sends/" + send.ID, Value: mustJSON(at), Expect: ledger.Fresh}
+	err := h.ledger.Commit(ctx, &ledger.Batch{Docs: []*ledger.Doc{version, kept}, Timers: []ledger.Timer{timer}})
+	if errors.Is(err, otn.ErrConflict) {
+		have, _, err := h.ledger.Doc(kept.Key)
+		if err != nil {
+			return SendAnswer{}, err
+		}
 		answer.Duplicate = true
 		return answer, json.Unmarshal(have.Value, &answer.At)
 	}
-	b.Timers = []ledger.Timer{timer}
-	if err := h.ledger.Commit(ctx, &b); err != nil {
+	if err != nil {
 		return SendAnswer{}, err
 	}
-	answer.Duplicate = kept.Kept
 	if r.At.After(h.config.Clock.Now()) {
 		answer.At = at
 	} else {
@@ -396,7 +394,10 @@ func (h *Host) Resolve(ctx context.Context, id string, sent bool) (DeliveryView,
 	if err := h.ledger.Resolve(ctx, delivery, r, false); err != nil {
 		return DeliveryView{}, fmt.Errorf("core: %w", err)
 	}
-	if err := h.dispatch.Resolved(ctx, delivery.Run(), change); err != nil {
+	if err := h.dispatch.Resolved(ctx, delivery, change); err != nil {
+		return DeliveryView{}, err
+	}
+	if err := h.dispatch.StopAgain(ctx, d.Token); err != nil {
 		return DeliveryView{}, err
 	}
 	return h.delivery(delivery)
@@ -419,6 +420,7 @@ func (h *Host) ResumeRun(ctx context.Context, id string) (RunView, error) {
 
 // ticked tells the clock goroutine that a timer was set.
 func (h *Host) ticked() {
+	h.ticks.Add(1)
 	select {
 	case h.tick <- struct{}{}:
 	default:

@@ -21,7 +21,7 @@ const (
 
 // watchClock hands timers over when they are due. It sleeps a minute at the most, so that a clock that is set is noticed.
 func (h *Host) watchClock(ctx context.Context) error {
-	taken := map[ledger.TimerID]bool{} // handed over; on disk until their work is done
+	var a agenda
 	swept := time.Time{}
 	for ctx.Err() == nil {
 		now := h.config.Clock.Now()
@@ -31,41 +31,74 @@ func (h *Host) watchClock(ctx context.Context) error {
 			}
 			swept = now
 		}
-		timers, err := h.ledger.Due(now.Add(horizon), timersAtOnce)
-		if err != nil {
-			return err
+		if ticks := h.ticks.Load(); ticks != a.ticks || a.stale(now) {
+			if err := a.read(h.ledger, now); err != nil {
+				return err
+			}
+			a.ticks = ticks
 		}
-		due, next := split(timers, now, taken)
-		if len(due) > 0 {
+		if due := a.due(now); len(due) > 0 {
 			h.dispatch.Take(due)
 		}
-		h.config.Clock.Wait(ctx, next, h.tick)
+		h.config.Clock.Wait(ctx, a.next(), h.tick)
 	}
 	return nil
 }
 
-// split parts timers into those that are due now and not taken yet, and the moment of the next. It forgets taken ones that are gone.
-func split(timers []ledger.Timer, now time.Time, taken map[ledger.TimerID]bool) (due []ledger.Timer, next time.Time) {
-	next = now.Add(horizon)
-	here := make(map[ledger.TimerID]bool, len(timers))
+// agenda is what the clock goroutine knows of the timers on disk. It reads them again when one was set, and once a
+// horizon: however many are handed over and not done, a wake costs nothing for them.
+type agenda struct {
+	ticks uint64                  // timers set when it was read
+	at    time.Time               // when it was read
+	until time.Time               // up to where
+	ahead []ledger.Timer          // not handed over, earliest first
+	taken map[ledger.TimerID]bool // handed over; on disk until their work is done
+}
+
+// stale reports whether the agenda ends at now, or the clock was set back.
+func (a *agenda) stale(now time.Time) bool { return !now.Before(a.until) || now.Before(a.at) }
+
+// read reads the timers up to the horizon. Those that are handed over take no place from the others.
+func (a *agenda) read(l *ledger.Ledger, now time.Time) error {
+	limit := len(a.taken) + timersAtOnce
+	timers, err := l.Due(now.Add(horizon), limit)
+	if err != nil {
+		return err
+	}
+	a.at, a.until, a.ahead = now, now.Add(horizon), nil
+	still := make(map[ledger.TimerID]bool, len(a.taken))
 	for _, t := range timers {
-		here[t.TimerID] = true
-		switch {
-		case t.Due.After(now):
-			if t.Due.Before(next) {
-				next = t.Due
-			}
-		case !taken[t.TimerID]:
-			taken[t.TimerID] = true
-			due = append(due, t)
+		if a.taken[t.TimerID] {
+			still[t.TimerID] = true
+		} else {
+			a.ahead = append(a.ahead, t)
 		}
 	}
-	for id := range taken {
-		if !here[id] {
-			delete(taken, id)
-		}
+	a.taken = still
+	if len(timers) == limit {
+		a.until = timers[limit-1].Due // more may be due then
 	}
-	return due, next
+	return nil
+}
+
+// due takes the timers that are due at now.
+func (a *agenda) due(now time.Time) []ledger.Timer {
+	n := 0
+	for n < len(a.ahead) && !a.ahead[n].Due.After(now) {
+		a.taken[a.ahead[n].TimerID] = true
+		n++
+	}
+	due := a.ahead[:n:n]
+	a.ahead = a.ahead[n:]
+	return due
+}
+
+// next is when there is something to do.
+func (a *agenda) next() time.Time {
+	if len(a.ahead) > 0 && a.ahead[0].Due.Before(a.until) {
+		return a.ahead[0].Due
+	}
+	return a.until
 }
 
 // How often what is old is cleared away, and how old decisions get.

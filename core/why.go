@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/onetimenotify/otn/core/dispatch"
 	"github.com/onetimenotify/otn/core/ledger"
@@ -96,11 +97,11 @@ func (h *Host) retell(p otn.PersonID, c *ledger.Consent, d ledger.Decision, r *R
 			return nil
 		}
 	}
-	return h.again(c, d, from, r)
+	return h.again(p, c, d, from, r)
 }
 
 // again decides once more, from the same facts, for this consent.
-func (h *Host) again(c *ledger.Consent, d ledger.Decision, from dispatch.Decided, r *Reason) error {
+func (h *Host) again(p otn.PersonID, c *ledger.Consent, d ledger.Decision, from dispatch.Decided, r *Reason) error {
 	if from.Version == "" {
 		return nil
 	}
@@ -119,9 +120,21 @@ func (h *Host) again(c *ledger.Consent, d ledger.Decision, from dispatch.Decided
 		return nil
 	}
 	run, err := h.RunByID(r.Run)
-	switch {
-	case err != nil:
+	if err != nil {
 		return err
+	}
+	made, _, err := h.dispatch.Run(d.Run)
+	if err != nil {
+		return err
+	}
+	until, held := h.dispatch.Held(p, h.config.Clock.Now())
+	switch {
+	case made.Person != nil && *made.Person != p:
+		r.Verdict, r.Because = "no", "the trigger named somebody else"
+	case c.Seq >= made.Below:
+		r.Verdict, r.Because = "no", "the consent came after the event"
+	case held && c.State == ledger.Waiting:
+		r.Because = "left alone until " + until.UTC().Format(time.RFC3339) + ", as the channel asked"
 	case run.State == "paused":
 		r.Because = "its turn did not come: the run is paused: " + run.Why
 	case run.State == "running":

@@ -39,7 +39,7 @@ type Config struct {
 	Next     func(r otn.Rule, after time.Time) (time.Time, error) // when a rule's cron line comes next
 	Clock    Clock
 	Log      *slog.Logger
-	Ticked   chan<- struct{} // signalled when a timer was set
+	Ticked   func() // called when a timer was set
 }
 
 // Dispatch is the event path. Its loops (Follow, and each Lane's Run and Carry) belong to the Host, which starts and stops them.
@@ -56,6 +56,8 @@ type Dispatch struct {
 	versions map[string]otn.Rules
 	held     map[otn.PersonID]time.Time // subscribers to leave alone until then
 	paused   map[otn.RunID]bool
+	parked   map[otn.RunID][]parked // retries that came due while their run was paused
+	stopped  map[otn.TokenID]bool   // consents to be withdrawn as soon as they are free
 }
 
 // New makes a Dispatch and its lanes. It starts nothing and reads nothing.
@@ -63,6 +65,7 @@ func New(c Config) *Dispatch {
 	d := &Dispatch{
 		Config: c, lanes: map[string]*Lane{}, wake: make(chan struct{}, 1),
 		versions: map[string]otn.Rules{}, held: map[otn.PersonID]time.Time{}, paused: map[otn.RunID]bool{},
+		parked: map[otn.RunID][]parked{}, stopped: map[otn.TokenID]bool{},
 	}
 	d.rules.Store(&c.Rules)
 	for name, ch := range c.Channels {
@@ -145,24 +148,20 @@ func (d *Dispatch) version(v string) (otn.Rules, error) {
 // keptVersions bounds the older versions kept compiled.
 const keptVersions = 64
 
-// Recover takes up what an earlier daemon left: open runs from their start, doubts with their resends, cron lines.
-// Call it once, before the loops.
+// Recover takes up what an earlier daemon left: open runs from their start, doubts with their resends, wishes to hear no
+// more, cron lines. Call it once, before the loops.
 func (d *Dispatch) Recover(ctx context.Context) error {
-	if err := d.reopen(); err != nil {
-		return err
+	for _, step := range []func(context.Context) error{d.restop, d.reopen, d.redo, d.remindDoubts, d.recall, d.plan} {
+		if err := step(ctx); err != nil {
+			return err
+		}
 	}
-	if err := d.remindDoubts(ctx); err != nil {
-		return err
-	}
-	if err := d.recall(); err != nil {
-		return err
-	}
-	return d.plan(ctx)
+	return nil
 }
 
 // reopen gives every open run back to its lanes. A lane begins at the head of the line again: it reads which tokens are
-// left, rather than trust how far somebody had got.
-func (d *Dispatch) reopen() error {
+// left, rather than trust how far somebody had got. A run that only a channel was left with that is no more is done.
+func (d *Dispatch) reopen(ctx context.Context) error {
 	return d.eachDoc(openPrefix, func(doc ledger.Doc) error {
 		id, err := otn.ParseRunID(doc.Key[len(openPrefix):])
 		if err != nil {
@@ -172,23 +171,50 @@ func (d *Dispatch) reopen() error {
 		if err != nil || !ok {
 			return err
 		}
+		if run.Paused != "" {
+			d.paused[run.ID] = true
+			return nil
+		}
+		done := len(d.lanes) > 0
 		for _, l := range d.lanes {
 			state, err := d.laneDoc(run.ID, l.name)
 			if err != nil {
 				return err
 			}
-			if run.Paused != "" {
-				d.paused[run.ID] = true
-			} else if !state.Done {
+			if !state.Done {
 				l.add(&task{run: run, rewind: true})
+				done = false
 			}
+		}
+		if done {
+			return d.commit(ctx, &ledger.Batch{Docs: []*ledger.Doc{drop(doc.Key)}})
 		}
 		return nil
 	})
 }
 
+// redo looks again at those whom a daemon that died left claimed and whole. An open run comes to them by itself.
+func (d *Dispatch) redo(ctx context.Context) error {
+	var b ledger.Batch
+	now := d.Clock.Now()
+	for _, r := range d.Ledger.Recovered().Redo {
+		_, open, err := d.Ledger.Doc(openPrefix + r.Run.String())
+		if err != nil {
+			return err
+		}
+		if !open && len(r.Seqs) > 0 {
+			b.Timers = append(b.Timers, retryTimer(now, r.Run, r.Channel, r.Seqs))
+		}
+		b.Redone = append(b.Redone, r.Run)
+	}
+	if len(b.Redone) == 0 {
+		return nil
+	}
+	return d.commit(ctx, &b)
+}
+
 // recall reads what was held back: channels that are paused, subscribers to leave alone.
-func (d *Dispatch) recall() error {
+func (d *Dispatch) recall(context.Context) error {
 	err := d.eachDoc(pausePrefix, func(doc ledger.Doc) error {
 		var p Pause
 		if err := decode(doc.Value, &p); err != nil {
@@ -238,7 +264,7 @@ func (d *Dispatch) commit(ctx context.Context, b *ledger.Batch) error {
 		return fmt.Errorf("dispatch: %w", err)
 	}
 	if len(b.Timers) > 0 {
-		signal(d.Ticked)
+		d.Ticked()
 	}
 	return nil
 }

@@ -26,6 +26,14 @@ type cronBody struct {
 	TZ   string `json:"tz"`
 }
 
+// planned is a cron line with its one next moment: a timer for any other does nothing.
+type planned struct {
+	cronBody
+	Due time.Time `json:"due"`
+}
+
+func (p planned) doc() *ledger.Doc { return put(CronTimer+"/"+p.Rule, p) }
+
 // sendBody is an operator's send.
 type sendBody struct {
 	Version string    `json:"version"` // of the rules that the send was compiled into
@@ -93,20 +101,20 @@ func (d *Dispatch) plan(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		var have cronBody
+		var have planned
 		if ok {
 			if err := decode(doc.Value, &have); err != nil {
 				return err
 			}
 		}
-		if have == want {
+		if have.cronBody == want {
 			continue
 		}
 		next, err := d.Next(r, now)
 		if err != nil {
 			return err
 		}
-		b.Docs = append(b.Docs, put(key, want))
+		b.Docs = append(b.Docs, planned{want, next}.doc())
 		b.Timers = append(b.Timers, cronTimer(next, want))
 	}
 	if len(b.Docs) == 0 {
@@ -130,6 +138,13 @@ func (d *Dispatch) cronDue(ctx context.Context, t ledger.Timer) error {
 		return err
 	}
 	done := ledger.Batch{Done: []ledger.TimerID{t.TimerID}}
+	mine, err := d.isPlanned(t, body)
+	if err != nil {
+		return err
+	}
+	if !mine {
+		return d.commit(ctx, &done)
+	}
 	rule, ok := ruleOf(d.Current(), body.Rule)
 	if !ok || rule.Cron != body.Cron || rule.TZ != body.TZ {
 		if !ok {
@@ -138,11 +153,12 @@ func (d *Dispatch) cronDue(ctx context.Context, t ledger.Timer) error {
 		return d.commit(ctx, &done)
 	}
 	now := d.Clock.Now()
-	err := d.eachLine(ctx, rule, func(x *decider, s otn.Subject) error {
+	err = d.eachLine(ctx, rule, func(x *decider, s otn.Subject) error {
 		snap, _, err := d.Shop.Snapshot(s)
 		if err != nil {
 			return err
 		}
+		x.due = t.Due
 		return x.event(otn.Event{Kind: otn.CronDue, At: now, Subject: s, Now: snap, Was: snap, Rule: rule.ID,
 			Cause: "c" + strconv.FormatInt(t.Due.Unix(), 10)}, nil)
 	})
@@ -154,7 +170,19 @@ func (d *Dispatch) cronDue(ctx context.Context, t ledger.Timer) error {
 		return err
 	}
 	done.Timers = append(done.Timers, cronTimer(next, body))
+	done.Docs = append(done.Docs, planned{body, next}.doc())
 	return d.commit(ctx, &done)
+}
+
+// isPlanned reports whether a timer is that of its line's next moment, and not one left by a line that was changed.
+func (d *Dispatch) isPlanned(t ledger.Timer, body cronBody) (bool, error) {
+	doc, ok, err := d.Ledger.Doc(CronTimer + "/" + body.Rule)
+	if err != nil || !ok {
+		return false, err
+	}
+	var p planned
+	err = decode(doc.Value, &p)
+	return p.cronBody == body && p.Due.Equal(t.Due), err
 }
 
 // eachLine decides about every line of a rule's topic that somebody waits on, a few in a batch.

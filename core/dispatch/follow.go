@@ -62,15 +62,14 @@ func (d *Dispatch) step(ctx context.Context) (int, error) {
 		if err := dec.commit(ctx); err != nil {
 			return 0, err
 		}
-		return len(entries), nil
 	}
-	timers := d.taken()
+	timers := d.taken() // also while the journal is never empty
 	for _, t := range timers {
 		if err := d.timer(ctx, t); err != nil {
 			return 0, err
 		}
 	}
-	return len(timers), nil
+	return len(entries) + len(timers), nil
 }
 
 func (d *Dispatch) cursor() (n uint64, err error) {
@@ -94,6 +93,7 @@ type decider struct {
 	batch ledger.Batch
 	docs  map[string]*ledger.Doc
 	runs  []*Run
+	due   time.Time // the moment that names the runs: a cron line's, however late it is decided; zero: the event's
 }
 
 func (d *Dispatch) decider() *decider {
@@ -116,9 +116,6 @@ func (x *decider) commit(ctx context.Context) error {
 		return err
 	}
 	for _, run := range x.runs {
-		if x.docs[runKey(run.ID)].Kept {
-			continue // made before, by somebody who died before moving the cursor
-		}
 		for _, l := range x.d.lanes {
 			l.add(&task{run: run})
 		}
@@ -202,7 +199,9 @@ func (x *decider) event(e otn.Event, person *otn.PersonID) error {
 		return failed
 	}
 	for _, m := range matches {
-		x.match(e, m, person)
+		if err := x.match(e, m, person); err != nil {
+			return err
+		}
 	}
 	return nil
 }
@@ -229,32 +228,44 @@ func (x *decider) last(rule string, s otn.Subject) (last otn.Last, ok bool, err 
 }
 
 // match writes down what one rule said of an event: a run where it is worth looking at the consents, else why not.
-func (x *decider) match(e otn.Event, m otn.Match, person *otn.PersonID) {
+func (x *decider) match(e otn.Event, m otn.Match, person *otn.PersonID) error {
 	line := lineOf(m.Rule, e.Subject)
 	if x.d.Ledger.Pending(line) == 0 {
-		return
+		return nil
 	}
 	again := x.lookedAgain(e, m)
 	if m.Rule.State && (!again || m.Rule.AtMatters) {
 		x.put(put(lastKey(m.Rule.ID, e.Subject), otn.Last{At: e.At, Now: e.Now}))
 	}
 	if again {
-		return
+		return nil
 	}
 	subject := subjectOf(m.Rule, e.Subject.ID)
 	why := ledger.Decision{Line: line, At: e.At, Rule: m.Rule.ID, Verdict: m.Verdict, Because: m.Because}
 	if m.Verdict == otn.Yes {
 		run := &Run{
-			ID: otn.NewRunID(m.Rule.ID, subject, e.Cause, e.At), Rule: m.Rule.ID, Version: x.rules.Version(), Topic: m.Rule.Topic,
+			ID: otn.NewRunID(m.Rule.ID, subject, e.Cause, x.moment(e)), Rule: m.Rule.ID, Version: x.rules.Version(), Topic: m.Rule.Topic,
 			Subject: subject, Cause: e.Kind, At: e.At, Was: e.Was, First: e.First, Last: m.Last, Trigger: withoutPerson(e.Trigger), Person: person, Below: below(e, x.d.Ledger.Head()),
 		}
-		x.open(run)
+		made, err := x.open(run)
+		if err != nil || !made {
+			return err
+		}
 		why.Run = run.ID
 	}
 	x.put(once(versionKey(x.rules.Version()), x.rules.Source()))
 	why.Facts = encode(Decided{Version: x.rules.Version(), Facts: otn.Facts{
 		Rule: m.Rule.ID, At: e.At, Now: e.Now, Was: e.Was, First: e.First, Last: m.Last, Trigger: withoutPerson(e.Trigger)}})
 	x.batch.Decisions = append(x.batch.Decisions, why)
+	return nil
+}
+
+// moment is that of the cause: the same for the same cause, however often it is decided.
+func (x *decider) moment(e otn.Event) time.Time {
+	if !x.due.IsZero() {
+		return x.due
+	}
+	return e.At
 }
 
 // lookedAgain reports whether a cron line came to the same facts with nothing to tell: no news for why.
@@ -272,11 +283,16 @@ type Decided struct {
 	Facts   otn.Facts `json:"facts"`
 }
 
-// open adds a run to the batch.
-func (x *decider) open(run *Run) {
+// open adds a run to the batch, unless it was made before: by somebody who died before the cause was crossed off.
+// Nobody else makes runs, so that what is read here stays true.
+func (x *decider) open(run *Run) (made bool, err error) {
+	if _, before, err := x.d.Run(run.ID); err != nil || before {
+		return false, err
+	}
 	x.put(once(runKey(run.ID), encode(run)))
-	x.put(once(openPrefix+run.ID.String(), []byte("{}")))
+	x.put(opened(run.ID))
 	x.runs = append(x.runs, run)
+	return true, nil
 }
 
 // below is the number behind which consents are younger than the event. What has none of its own takes all there are.

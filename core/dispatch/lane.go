@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math"
+	"slices"
 	"sync"
 	"time"
 
@@ -34,7 +35,6 @@ type Lane struct {
 	pace     pace
 	progress map[otn.RunID]*Progress
 	prev     *page // claimed and answered, not yet settled
-	invalid  int   // answers in a row
 	backoff  time.Duration
 }
 
@@ -89,10 +89,15 @@ func (l *Lane) Paused() (Pause, bool) {
 	return *l.paused, true
 }
 
-func (l *Lane) pause(p Pause) {
+// pause lets the lane rest, unless a rest that lasts longer is there: it reports which.
+func (l *Lane) pause(p Pause) bool {
 	l.mu.Lock()
+	defer l.mu.Unlock()
+	if have := l.paused; have != nil && (have.Until.IsZero() || !p.Until.IsZero() && have.Until.After(p.Until)) {
+		return false
+	}
 	l.paused = &p
-	l.mu.Unlock()
+	return true
 }
 
 func (l *Lane) resume() {
@@ -100,6 +105,16 @@ func (l *Lane) resume() {
 	l.paused = nil
 	l.mu.Unlock()
 	signal(l.wake)
+}
+
+// rested ends a pause that is over at now, and reports whether none is left.
+func (l *Lane) rested(now time.Time) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if p := l.paused; p != nil && !p.Until.IsZero() && !p.Until.After(now) {
+		l.paused = nil
+	}
+	return l.paused == nil
 }
 
 // Run works until ctx is done; what has been handed over by then is answered and settled before it returns.
@@ -138,29 +153,29 @@ func (l *Lane) Run(ctx context.Context) error {
 
 // waits reports whether the channel is paused, and until when; a pause that is over is forgotten.
 func (l *Lane) waits() (time.Time, bool) {
-	p, ok := l.Paused()
-	if !ok {
+	now := l.d.Clock.Now()
+	if l.rested(now) {
 		return time.Time{}, false
 	}
-	now := l.d.Clock.Now()
-	if p.Until.IsZero() {
-		return now.Add(time.Hour), true
-	}
-	if p.Until.After(now) {
+	if p, ok := l.Paused(); ok && !p.Until.IsZero() {
 		return p.Until, true
 	}
-	l.resume()
-	return time.Time{}, false
+	return now.Add(time.Hour), true
 }
 
 // turn does one page of a task, and reports whether there is more to do.
 func (l *Lane) turn(ctx, store context.Context, t *task) (more bool, err error) {
-	if t.run != nil && l.d.isPaused(t.run.ID) {
+	if t.run != nil && l.d.park(l, t) {
 		return false, l.settle(store)
 	}
 	if err := l.describe(ctx); err != nil {
 		l.breathe(err)
 		return true, nil
+	}
+	if t.run != nil && l.returns(t.run) {
+		if err := l.settle(store); err != nil {
+			return false, err
+		}
 	}
 	if t.doubt != nil {
 		return false, l.resend(ctx, store, t)
@@ -185,16 +200,31 @@ func (l *Lane) turn(ctx, store context.Context, t *task) (more bool, err error) 
 	return t.seqs == nil, nil
 }
 
+// returns reports whether the page before may give consents back to a run's line: they are looked at only once they wait again.
+func (l *Lane) returns(run *Run) bool {
+	return l.prev != nil && l.prev.claim.Line == run.Line() && slices.ContainsFunc(l.prev.result, whole)
+}
+
 // nobody ends a turn that found nobody to tell: the run goes on behind them, or this lane is done with it.
 func (l *Lane) nobody(store context.Context, t *task, state *Progress, pg *page) (more bool, err error) {
 	state.Tally.add(pg.counts)
-	if t.seqs != nil || pg.end {
+	if t.seqs != nil || pg.end && !l.goesOn(t.run.ID) {
 		return false, l.finish(store, t, state, pg)
+	}
+	if pg.end {
+		return false, l.commit(store, &ledger.Batch{Timers: l.retries(pg)}) // the task behind it begins at the head
 	}
 	if len(pg.wait) > 0 {
 		return true, l.commit(store, &ledger.Batch{Timers: l.retries(pg)})
 	}
 	return true, nil
+}
+
+// goesOn reports whether another task has this lane go through a run.
+func (l *Lane) goesOn(id otn.RunID) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return slices.ContainsFunc(l.tasks, func(t *task) bool { return t.run != nil && t.run.ID == id && t.seqs == nil })
 }
 
 // describe asks the channel what it can do and whose account it sends from.
@@ -224,19 +254,27 @@ func (l *Lane) breathe(err error) {
 	l.pause(Pause{Until: l.d.Clock.Now().Add(l.backoff), Reason: err.Error()})
 }
 
-// progressOf is how far this lane is with a run. What was read once is kept while the run is open.
+// progressOf is how far this lane is with a run. What was read once is kept while the run is open, or its last page is.
 func (l *Lane) progressOf(t *task) (*Progress, error) {
 	p, ok := l.progress[t.run.ID]
+	if !ok && l.prev != nil && l.prev.claim.Run == t.run.ID {
+		p, ok = l.prev.state, true
+	}
 	if !ok {
 		read, err := l.d.laneDoc(t.run.ID, l.name)
 		if err != nil {
 			return nil, err
 		}
 		p = &read
+		if p.Judged < p.Page {
+			if err := l.d.recount(t.run.ID, l.name, p); err != nil {
+				return nil, err
+			}
+		}
 		l.progress[t.run.ID] = p
 	}
 	if t.rewind {
-		p.Again, p.Cursor, p.Done = max(p.Again, p.Cursor), 0, false
+		p.rewind()
 		t.rewind = false
 	}
 	return p, nil
@@ -263,7 +301,10 @@ func (l *Lane) limit() float64 {
 
 // finish closes this lane's part of a run; the last lane to do so closes the run.
 func (l *Lane) finish(store context.Context, t *task, state *Progress, pg *page) error {
-	b := l.settlement()
+	b, err := l.settlement()
+	if err != nil {
+		return err
+	}
 	b.Timers = append(b.Timers, l.retries(pg)...)
 	if t.timer != nil {
 		b.Done = append(b.Done, *t.timer)
@@ -302,66 +343,9 @@ func (l *Lane) stop(store context.Context, run *Run, why error) error {
 	return l.d.Pause(store, run.ID, why.Error())
 }
 
-// Pause keeps a run from sending until Resume. Its tasks end at their next turn.
-func (d *Dispatch) Pause(ctx context.Context, id otn.RunID, why string) error {
-	d.setPaused(id, true)
-	return d.mark(ctx, id, why)
-}
-
-func (d *Dispatch) setPaused(id otn.RunID, paused bool) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if paused {
-		d.paused[id] = true
-	} else {
-		delete(d.paused, id)
-	}
-}
-
-func (d *Dispatch) isPaused(id otn.RunID) bool {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	return d.paused[id]
-}
-
-// Resume lets a paused run go on: it looks again at everybody who still waits. ErrRefused for a run that is not paused.
-func (d *Dispatch) Resume(ctx context.Context, id otn.RunID) error {
-	run, ok, err := d.Run(id)
-	if err != nil || !ok {
-		return fmt.Errorf("dispatch: run %s: %w", id, errOr(err, otn.ErrNotFound))
-	}
-	if run.Paused == "" {
-		return fmt.Errorf("dispatch: run %s is not paused: %w", id, otn.ErrRefused)
-	}
-	if err := d.mark(ctx, id, ""); err != nil {
-		return err
-	}
-	d.setPaused(id, false)
-	run.Paused = ""
-	for _, l := range d.lanes {
-		l.add(&task{run: run, rewind: true})
-	}
-	return nil
-}
-
 func errOr(err, or error) error {
 	if err != nil {
 		return err
 	}
 	return or
-}
-
-// mark writes why a run is paused, or that it is not.
-func (d *Dispatch) mark(ctx context.Context, id otn.RunID, why string) error {
-	doc, ok, err := d.Ledger.Doc(runKey(id))
-	if err != nil || !ok {
-		return errOr(err, otn.ErrNotFound)
-	}
-	var run Run
-	if err := decode(doc.Value, &run); err != nil {
-		return err
-	}
-	run.Paused = why
-	doc.Value = encode(run)
-	return d.commit(ctx, &ledger.Batch{Docs: []*ledger.Doc{&doc}})
 }

@@ -23,6 +23,7 @@ type page struct {
 	result []ledger.Result
 	errs   []*otn.SendError // of each member that was not sent
 	halt   atomic.Bool      // the channel wants no more of this page
+	rest   *Pause           // of the channel, to be written with the settlement
 	counts Tally
 	wait   map[time.Time][]uint64 // who is to be looked at again, and when
 	docs   []*ledger.Doc          // to be written with the settlement
@@ -110,6 +111,7 @@ func (f *filler) person(p otn.PersonID) error {
 			err = f.err
 		}
 	}
+	f.page.state.Again = max(f.page.state.Again, f.page.task.run.Below)
 	return err
 }
 
@@ -135,34 +137,49 @@ func (f *filler) offer(c *ledger.Candidate) {
 	if c.Channel != f.l.name {
 		return
 	}
-	counts := &f.page.counts
-	counts.Seen++
+	var counts Tally
+	counts.Seen = 1
 	switch f.page.rules.Select(&c.Consent) {
 	case otn.Yes:
-		f.err = f.pick(c)
+		f.err = f.pick(c, &counts)
 	case otn.Undecided:
-		counts.Undecided++
+		counts.Undecided = 1
 		counts.Because = f.page.rules.Because()
 	case otn.Failed:
-		counts.Failed++
+		counts.Failed = 1
 		counts.Because = f.page.rules.Because()
 	}
+	if f.again(c) {
+		counts = Tally{Because: counts.Because} // counted when it was looked at first
+	}
+	f.page.counts.add(counts)
 }
 
-func (f *filler) pick(c *ledger.Candidate) error {
+// again reports whether the run may have looked at a consent before.
+func (f *filler) again(c *ledger.Candidate) bool {
+	return f.page.task.seqs != nil || c.Seq <= f.page.state.Again
+}
+
+// ours reports whether an unsealed consent was given to the account that the channel sends from.
+func (f *filler) ours(c *ledger.Candidate) bool {
+	return f.l.account == "" || c.Token.Account() == f.l.account
+}
+
+func (f *filler) pick(c *ledger.Candidate, counts *Tally) error {
 	c = c.Keep()
 	person, err := f.l.d.Ledger.Unseal(c)
 	if err != nil {
 		return err
 	}
-	if f.l.account != "" && c.Token.Account() != f.l.account {
-		f.page.counts.Because = "the consent was given to another account of this channel"
+	if !f.ours(c) {
+		counts.Because = "the consent was given to another account of this channel"
 		return nil
 	}
 	if f.persons[person] {
 		return nil
 	}
-	if until, held := f.l.d.heldUntil(person, f.now); held {
+	if until, held := f.l.d.Held(person, f.now); held {
+		counts.Selected = 1
 		f.page.later(c.Seq, until)
 		return nil
 	}
@@ -172,24 +189,25 @@ func (f *filler) pick(c *ledger.Candidate) error {
 	}
 	message, err := f.page.rules.Render(&c.Consent, &f.l.can)
 	if errors.Is(err, otn.ErrInvalid) {
-		f.page.counts.Failed++
-		f.page.counts.Because = err.Error()
+		counts.Failed = 1
+		counts.Because = err.Error()
 		return nil
 	}
 	if err != nil {
 		return err
 	}
+	counts.Selected = 1
 	f.persons[person] = true
 	p.message = message
 	f.page.picks = append(f.page.picks, p)
 	return nil
 }
 
-// turnOf says whether it is this consent's turn in the run, and with which attempt. One person gets one message a run,
-// by the consent that expires first; another is tried only where that one was refused.
+// turnOf says whether it is this consent's turn in the run, and with which attempt. One person gets one message a run, by
+// the consent that expires first of those that the rule means; another is tried only where that one was refused, or is gone.
 func (f *filler) turnOf(c *ledger.Candidate, p *pick) (bool, error) {
 	run, retry := f.page.task.run, f.page.task.seqs != nil
-	if !c.Siblings && !retry && c.Seq > f.page.state.Again {
+	if !c.Siblings && !f.again(c) {
 		return true, nil
 	}
 	told, was, err := f.l.d.Ledger.Told(run.ID, p.person)
@@ -214,15 +232,35 @@ func (f *filler) turnOf(c *ledger.Candidate, p *pick) (bool, error) {
 			continue
 		}
 		p.others = append(p.others, o.Seq)
-		if o.ExpiresAt.Before(c.ExpiresAt) || o.ExpiresAt.Equal(c.ExpiresAt) && o.Seq < c.Seq {
-			return false, nil
+		first := o.ExpiresAt.Before(c.ExpiresAt) || o.ExpiresAt.Equal(c.ExpiresAt) && o.Seq < c.Seq
+		if !first && !(was && told.Token == o.ID) {
+			continue
+		}
+		if meant, err := f.means(o); err != nil || meant {
+			return false, err
 		}
 	}
 	return true, nil
 }
 
+// means reports whether a consent could be picked as well.
+func (f *filler) means(c *ledger.Candidate) (bool, error) {
+	if _, err := f.l.d.Ledger.Unseal(c); err != nil {
+		return false, err
+	}
+	if !f.ours(c) || f.page.rules.Select(&c.Consent) != otn.Yes {
+		return false, nil
+	}
+	_, err := f.page.rules.Render(&c.Consent, &f.l.can)
+	if errors.Is(err, otn.ErrInvalid) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
 // mayFollow says whether a consent may still be used in a run that has a delivery for its person already. One that was
-// put off comes back by its own timer; one that was whole when a daemon died, or not valid when a run was paused, with the run.
+// put off comes back by its own timer; one that was whole when a daemon died, or not valid when a run was paused, with the
+// run. Another of the same person may follow one that nothing left with, unless that one can still be used.
 func mayFollow(told ledger.Delivery, id otn.TokenID, retry bool) bool {
 	switch {
 	case told.Open || told.Outcome == otn.Sent || told.Outcome == otn.Unknown:
@@ -230,12 +268,15 @@ func mayFollow(told ledger.Delivery, id otn.TokenID, retry bool) bool {
 	case told.Token == id:
 		return retry || told.Outcome == otn.Invalid || told.Code == ledger.Recovered
 	}
-	return told.Outcome == otn.Refused
+	return true
 }
 
 // claim takes the page's tokens, in one batch with what the last page came to.
 func (l *Lane) claim(store context.Context, t *task, state *Progress, pg *page) error {
-	b := l.settlement()
+	b, err := l.settlement()
+	if err != nil {
+		return err
+	}
 	state.Page++
 	pg.claim = &ledger.Claim{
 		Run: t.run.ID, Page: pageNumber(l.name, state.Page), Line: t.run.Line(), Channel: l.name, Account: l.account, At: pg.facts.At, Facts: encode(pg.facts),
@@ -245,7 +286,6 @@ func (l *Lane) claim(store context.Context, t *task, state *Progress, pg *page) 
 	}
 	b.Claims = append(b.Claims, pg.claim)
 	state.Tally.add(pg.counts)
-	state.Selected += int64(len(pg.picks))
 	b.Docs = append(b.Docs, put(laneKey(t.run.ID, l.name), state))
 	if err := l.commit(store, b); err != nil {
 		return err
@@ -270,6 +310,10 @@ func (pg *page) won() {
 		if i < len(pg.claim.Members) && pg.claim.Members[i].Token == p.id {
 			kept = append(kept, p)
 			i++
+			continue
+		}
+		for _, seq := range p.others {
+			pg.later(seq, pg.facts.At)
 		}
 	}
 	pg.picks = kept

@@ -15,7 +15,7 @@ func resendTimer(id otn.DeliveryID, channel string, due time.Time) ledger.Timer 
 	return ledger.Timer{TimerID: ledger.TimerID{Due: due, ID: ResendTimer + "/" + id.String()}, Kind: ResendTimer, Body: encode(resendBody{id, channel})}
 }
 
-// remindDoubts sets the resend of every doubt. The moment follows from the delivery alone, so that setting it again changes nothing.
+// remindDoubts sets the resend of every doubt, or ends it where its echo is on disk. The moment follows from the delivery alone, so that setting it again changes nothing.
 func (d *Dispatch) remindDoubts(ctx context.Context) error {
 	var after otn.DeliveryID
 	for {
@@ -25,6 +25,11 @@ func (d *Dispatch) remindDoubts(ctx context.Context) error {
 		}
 		var b ledger.Batch
 		for _, doubt := range list {
+			if echoed, err := d.echoed(ctx, doubt); err != nil {
+				return err
+			} else if echoed {
+				continue
+			}
 			if due, ok := nextResend(doubt); ok {
 				b.Timers = append(b.Timers, resendTimer(doubt.ID, doubt.Channel, due))
 			}
@@ -36,6 +41,18 @@ func (d *Dispatch) remindDoubts(ctx context.Context) error {
 			}
 		}
 	}
+}
+
+// echoed ends a doubt whose echo was written down by a daemon that died before it could say so.
+func (d *Dispatch) echoed(ctx context.Context, doubt ledger.Delivery) (bool, error) {
+	_, there, err := d.Ledger.Doc(ledger.EchoKey(doubt.ID))
+	if err != nil || !there {
+		return false, err
+	}
+	if err := d.Ledger.Resolve(ctx, doubt.ID, ledger.Result{Outcome: otn.Sent, At: d.Clock.Now(), Code: "echo"}, false); err != nil {
+		return true, ignoreGone(err)
+	}
+	return true, d.Resolved(ctx, doubt.ID, Tally{Sent: 1, Unknown: -1})
 }
 
 // nextResend is when a doubt is tried again. One whose daemon died is tried at once: its first attempt can no longer be under way.
@@ -60,7 +77,7 @@ func (l *Lane) resend(ctx, store context.Context, t *task) error {
 	if err != nil {
 		return err
 	}
-	if !ok || doubt.Probably || !l.can.SingleUseToken || doubt.Account != l.account {
+	if !ok || doubt.Probably || !l.can.SingleUseToken || doubt.Account != l.account || l.d.isStopped(doubt.Token) {
 		return l.commit(store, done)
 	}
 	message, err := l.sameText(doubt, c)
@@ -72,7 +89,7 @@ func (l *Lane) resend(ctx, store context.Context, t *task) error {
 		return nil // the timer is on disk
 	}
 	if err := l.d.Ledger.Retry(store, doubt.ID, l.d.Clock.Now()); err != nil {
-		return ignoreGone(err)
+		return l.over(store, done, err)
 	}
 	receipt, err := l.again(store, doubt, c, message)
 	outcome, se := otn.OutcomeOf(err)
@@ -85,10 +102,10 @@ func (l *Lane) resend(ctx, store context.Context, t *task) error {
 		r.Outcome = otn.Unknown
 	}
 	if err := l.d.Ledger.Resolve(store, doubt.ID, r, probably); err != nil {
-		return ignoreGone(err)
+		return l.over(store, done, err)
 	}
 	if outcome == otn.Sent {
-		if err := l.d.Resolved(store, doubt.ID.Run(), Tally{Sent: 1, Unknown: -1}); err != nil {
+		if err := l.d.Resolved(store, doubt.ID, Tally{Sent: 1, Unknown: -1}); err != nil {
 			return err
 		}
 	}
@@ -96,6 +113,14 @@ func (l *Lane) resend(ctx, store context.Context, t *task) error {
 		l.pause(Pause{Until: r.At.Add(max(se.After, firstBreath)), Reason: se.Error()})
 	}
 	return l.remind(store, doubt.ID, done)
+}
+
+// over deletes the timer of a doubt that was ended meanwhile.
+func (l *Lane) over(store context.Context, done *ledger.Batch, err error) error {
+	if err := ignoreGone(err); err != nil {
+		return err
+	}
+	return l.commit(store, done)
 }
 
 // remind replaces a resend's timer by that of the next attempt, if there is one.
@@ -140,9 +165,13 @@ func (l *Lane) again(ctx context.Context, doubt *ledger.Doubt, c *ledger.Candida
 	})
 }
 
-// Resolved counts doubts of a run that ended later.
-func (d *Dispatch) Resolved(ctx context.Context, id otn.RunID, change Tally) error {
-	key := laneKey(id, "~resolved")
+// Resolved counts a doubt that ended later.
+func (d *Dispatch) Resolved(ctx context.Context, id otn.DeliveryID, change Tally) error {
+	delivery, _, err := d.Ledger.Delivery(id)
+	if err != nil {
+		return err
+	}
+	key := laneKey(id.Run(), resolvedOf(delivery.Channel))
 	for {
 		doc, _, err := d.Ledger.Doc(key)
 		if err != nil {

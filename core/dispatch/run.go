@@ -41,8 +41,16 @@ type Progress struct {
 	Cursor uint64 `json:"cursor"` // the last number looked at
 	Again  uint64 `json:"again"`  // numbers up to here may have been told in this run already
 	Page   uint64 `json:"page"`   // of the last claim
+	Judged uint64 `json:"judged"` // the last page whose answers the tally counts
 	Done   bool   `json:"done,omitempty"`
 	Tally
+
+	faults int // messages at fault in a row
+}
+
+// rewind goes back to the head of the line.
+func (p *Progress) rewind() {
+	p.Again, p.Cursor, p.Done = max(p.Again, p.Cursor), 0, false
 }
 
 // Tally counts what became of a run, or of a lane's part of it.
@@ -57,6 +65,21 @@ type Tally struct {
 	Undecided int64  `json:"undecided,omitempty"`
 	Failed    int64  `json:"failed,omitempty"`
 	Because   string `json:"because,omitempty"` // of the latest undecided or failed one
+}
+
+func (t *Tally) count(o otn.Outcome) {
+	switch o {
+	case otn.Sent:
+		t.Sent++
+	case otn.Refused:
+		t.Refused++
+	case otn.Deferred:
+		t.Deferred++
+	case otn.Invalid:
+		t.Invalid++
+	default:
+		t.Unknown++
+	}
 }
 
 func (t *Tally) add(o Tally) {
@@ -88,6 +111,7 @@ const (
 	lastPrefix  = "last/"
 	pausePrefix = "pause/"
 	holdPrefix  = "hold/"
+	stopPrefix  = "stop/"
 	cursorKey   = "cursor"
 )
 
@@ -137,6 +161,41 @@ func (d *Dispatch) Tally(id otn.RunID) (sum Tally, done bool, err error) {
 	return sum, !open, err
 }
 
+// resolvedOf stands beside a channel's lane: it counts what ended after the lane had counted it.
+func resolvedOf(channel string) string { return "~" + channel }
+
+// recount counts again what became of a lane's part of a run, where a daemon died before it could: its last page was
+// settled by the marks. Attempts that were put off are not counted again.
+func (d *Dispatch) recount(id otn.RunID, channel string, p *Progress) error {
+	later, err := d.laneDoc(id, resolvedOf(channel))
+	if err != nil {
+		return err
+	}
+	sum := Tally{}
+	var after otn.DeliveryID
+	for {
+		list, err := d.Ledger.Deliveries(id, after, recountAtOnce)
+		if err != nil {
+			return err
+		}
+		for _, one := range list {
+			if one.Channel == channel && !one.Open {
+				sum.count(one.Outcome)
+			}
+			after = one.ID
+		}
+		if len(list) < recountAtOnce {
+			break
+		}
+	}
+	p.Sent, p.Refused, p.Unknown = sum.Sent-later.Sent, sum.Refused-later.Refused, sum.Unknown-later.Unknown
+	p.Judged = p.Page
+	return nil
+}
+
+// recountAtOnce bounds the deliveries read at once.
+const recountAtOnce = 10_000
+
 func (d *Dispatch) laneDoc(id otn.RunID, channel string) (p Progress, err error) {
 	doc, ok, err := d.Ledger.Doc(laneKey(id, channel))
 	if err != nil || !ok {
@@ -156,6 +215,11 @@ func once(key string, value []byte) *ledger.Doc {
 }
 
 func drop(key string) *ledger.Doc { return &ledger.Doc{Key: key, Expect: ledger.Any} }
+
+// opened is the document of a run that is not done.
+func opened(id otn.RunID) *ledger.Doc {
+	return &ledger.Doc{Key: openPrefix + id.String(), Value: []byte("{}"), Expect: ledger.Any}
+}
 
 // encode writes one of this package's own types, all of which JSON can hold.
 func encode(v any) []byte {

@@ -120,7 +120,7 @@ func (p *pace) wait(ctx context.Context, clock Clock, rate float64) bool {
 	if gap < slack {
 		earliest = now.Add(-slack)
 	}
-	if p.next.Before(earliest) || p.next.Sub(now) > time.Minute { // the clock was set back
+	if p.next.Before(earliest) || p.next.Sub(now) > gap+time.Minute { // the clock was set back
 		p.next = earliest
 	}
 	for p.next.After(now) && ctx.Err() == nil {

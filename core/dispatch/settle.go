@@ -35,9 +35,9 @@ func (l *Lane) judge(pg *page) {
 		if r.Untouched {
 			continue
 		}
-		pg.count(r.Outcome)
+		pg.state.Tally.count(r.Outcome)
 		if r.Outcome != otn.Invalid {
-			l.invalid = 0
+			pg.state.faults = 0
 		}
 		switch se := pg.errs[i]; r.Outcome {
 		case otn.Sent:
@@ -49,8 +49,8 @@ func (l *Lane) judge(pg *page) {
 				pg.later(seq, now)
 			}
 		case otn.Invalid:
-			l.invalid++
-			if se.Scope == otn.ChannelScope || l.invalid >= faultsInARow {
+			pg.state.faults++
+			if se.Scope == otn.ChannelScope || pg.state.faults >= faultsInARow {
 				fault = fmt.Sprintf("%s: %s", se.Code, r.Detail)
 			}
 		}
@@ -59,22 +59,12 @@ func (l *Lane) judge(pg *page) {
 		l.fault(pg, fault)
 	}
 	l.rewind(pg, now)
+	pg.state.Judged = pg.state.Page
 }
 
-func (pg *page) count(o otn.Outcome) {
-	t := &pg.state.Tally
-	switch o {
-	case otn.Sent:
-		t.Sent++
-	case otn.Refused:
-		t.Refused++
-	case otn.Deferred:
-		t.Deferred++
-	case otn.Invalid:
-		t.Invalid++
-	default:
-		t.Unknown++
-	}
+// whole reports whether a member of a page waits again when the page is settled.
+func whole(r ledger.Result) bool {
+	return r.Untouched || r.Outcome == otn.Deferred || r.Outcome == otn.Invalid
 }
 
 // deferred sets the time of the next attempt, and holds back what the channel says to hold back.
@@ -96,8 +86,12 @@ func (l *Lane) deferred(pg *page, i int, se *otn.SendError, now time.Time) {
 	default:
 		wait, again = nextWait(wait, messageWaits, attempt)
 	}
-	if again {
-		pg.later(pg.picks[i].consent.Seq, now.Add(wait))
+	if !again {
+		return
+	}
+	pg.later(pg.picks[i].consent.Seq, now.Add(wait))
+	for _, seq := range pg.picks[i].others { // this one may be gone by then
+		pg.later(seq, now.Add(wait))
 	}
 }
 
@@ -114,12 +108,8 @@ func nextWait(asked time.Duration, schedule []time.Duration, attempt int) (time.
 
 // rest pauses the channel, and writes it down where it lasts.
 func (l *Lane) rest(pg *page, p Pause) {
-	if have, ok := l.Paused(); ok && (have.Until.IsZero() || have.Until.After(p.Until)) {
-		return
-	}
-	l.pause(p)
-	if p.Until.Sub(l.d.Clock.Now()) >= lasting {
-		pg.docs = append(pg.docs, put(PauseKey(l.name), p))
+	if l.pause(p) && p.Until.Sub(l.d.Clock.Now()) >= lasting {
+		pg.rest = &p
 	}
 }
 
@@ -127,9 +117,9 @@ func (l *Lane) rest(pg *page, p Pause) {
 func (l *Lane) fault(pg *page, why string) {
 	run := *pg.task.run
 	run.Paused = why
-	l.d.setPaused(run.ID, true)
-	pg.docs = append(pg.docs, put(runKey(run.ID), &run))
-	l.invalid = 0
+	l.d.setPaused(run.ID)
+	pg.docs = append(pg.docs, put(runKey(run.ID), &run), opened(run.ID))
+	pg.state.faults = 0
 	l.log.Error("run paused", "run", run.ID, "rule", run.Rule, "why", why)
 }
 
@@ -149,17 +139,19 @@ func (l *Lane) rewind(pg *page, now time.Time) {
 		}
 		pg.state.Again = max(pg.state.Again, pg.state.Cursor)
 		pg.state.Cursor = pg.picks[i].consent.Seq - 1
-		pg.state.Selected -= int64(len(pg.result) - i)
 		return
 	}
 }
 
 // settlement is a batch with what the last page came to, empty when there is none.
-func (l *Lane) settlement() *ledger.Batch {
+func (l *Lane) settlement() (*ledger.Batch, error) {
 	b := new(ledger.Batch)
 	pg := l.prev
 	if pg == nil {
-		return b
+		return b, nil
+	}
+	if err := l.believe(pg); err != nil {
+		return nil, err
 	}
 	b.Settles = []*ledger.Settlement{{Claim: pg.claim, Results: pg.result}}
 	b.Docs = append(pg.docs, put(laneKey(pg.claim.Run, l.name), pg.state))
@@ -167,7 +159,29 @@ func (l *Lane) settlement() *ledger.Batch {
 	if pg.task.timer != nil {
 		b.Done = append(b.Done, *pg.task.timer)
 	}
-	return b
+	if have, ok := l.Paused(); ok && pg.rest != nil && have == *pg.rest { // nobody said more meanwhile
+		b.Docs = append(b.Docs, put(PauseKey(l.name), have))
+	}
+	return b, nil
+}
+
+// believe takes an unknown one whose echo has come for what it is: sent. The ledger does the same when it settles.
+func (l *Lane) believe(pg *page) error {
+	for i := range pg.result {
+		r := &pg.result[i]
+		if r.Untouched || r.Outcome != otn.Unknown {
+			continue
+		}
+		_, echoed, err := l.d.Ledger.Doc(ledger.EchoKey(otn.NewDeliveryID(pg.claim.Run, pg.picks[i].person)))
+		if err != nil {
+			return err
+		}
+		if echoed {
+			r.Outcome, r.Code, r.Detail = otn.Sent, "echo", ""
+			pg.state.Tally.add(Tally{Sent: 1, Unknown: -1})
+		}
+	}
+	return nil
 }
 
 // commit makes a batch true; when it held the last page's settlement, that page is over.
@@ -182,6 +196,7 @@ func (l *Lane) commit(store context.Context, b *ledger.Batch) error {
 		if pg.state.Done {
 			delete(l.progress, pg.claim.Run)
 		}
+		return l.withdraw(store, pg)
 	}
 	return nil
 }
@@ -191,7 +206,11 @@ func (l *Lane) settle(store context.Context) error {
 	if l.prev == nil {
 		return nil
 	}
-	return l.commit(store, l.settlement())
+	b, err := l.settlement()
+	if err != nil {
+		return err
+	}
+	return l.commit(store, b)
 }
 
 // lastOfEach keeps the last document under each key.
@@ -207,11 +226,14 @@ func lastOfEach(docs []*ledger.Doc) []*ledger.Doc {
 func (l *Lane) retries(pg *page) []ledger.Timer {
 	timers := make([]ledger.Timer, 0, len(pg.wait))
 	for due, seqs := range pg.wait {
-		id := fmt.Sprintf("%s/%s/%s/%d", RetryTimer, pg.task.run.ID, l.name, seqs[0])
-		timers = append(timers, ledger.Timer{TimerID: ledger.TimerID{Due: due, ID: id}, Kind: RetryTimer,
-			Body: encode(retryBody{pg.task.run.ID, l.name, seqs})})
+		timers = append(timers, retryTimer(due, pg.task.run.ID, l.name, seqs))
 	}
 	return timers
+}
+
+func retryTimer(due time.Time, run otn.RunID, channel string, seqs []uint64) ledger.Timer {
+	id := fmt.Sprintf("%s/%s/%s/%d", RetryTimer, run, channel, seqs[0])
+	return ledger.Timer{TimerID: ledger.TimerID{Due: due, ID: id}, Kind: RetryTimer, Body: encode(retryBody{run, channel, seqs})}
 }
 
 // doubts are the timers of resends: only where the platform itself refuses a token's second use.
@@ -222,7 +244,7 @@ func (l *Lane) doubts(pg *page) []ledger.Timer {
 	var timers []ledger.Timer
 	for i, r := range pg.result {
 		if r.Outcome == otn.Unknown && !r.Untouched {
-			timers = append(timers, resendTimer(otn.NewDeliveryID(pg.claim.Run, pg.picks[i].person), l.name, r.At.Add(resendWaits[0])))
+			timers = append(timers, resendTimer(otn.NewDeliveryID(pg.claim.Run, pg.picks[i].person), l.name, r.At.Truncate(time.Millisecond).Add(resendWaits[0])))
 		}
 	}
 	return timers
@@ -236,7 +258,8 @@ func (d *Dispatch) hold(pg *page, p otn.PersonID, until time.Time) {
 	pg.docs = append(pg.docs, put(holdPrefix+p.String(), until))
 }
 
-func (d *Dispatch) heldUntil(p otn.PersonID, now time.Time) (time.Time, bool) {
+// Held is until when a subscriber is left alone, if they are at now.
+func (d *Dispatch) Held(p otn.PersonID, now time.Time) (time.Time, bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	until, ok := d.held[p]

@@ -23,7 +23,10 @@ type Path interface {
 	Notice(b *ledger.Batch, n otn.ChannelNotice)
 	Heed(n otn.ChannelNotice)
 	// Resolved counts a doubt that an echo ended.
-	Resolved(ctx context.Context, run otn.RunID) error
+	Resolved(ctx context.Context, id otn.DeliveryID) error
+	// StopDoc records the wish that a consent be withdrawn; Stop fulfils it once it is on disk, at once or when its message is answered.
+	StopDoc(id otn.TokenID, now time.Time) *ledger.Doc
+	Stop(ctx context.Context, id otn.TokenID) error
 	// Wake says that the journal has grown.
 	Wake()
 }

@@ -113,7 +113,8 @@ func (w *writer) window(win otn.Window) error {
 	return nil
 }
 
-// stop ends the waiting consents of somebody who wants no more.
+// stop ends the consents of somebody who wants no more: those that wait, and those whose message is on its way or in doubt
+// should they come back.
 func (w *writer) stop(s otn.Stop) error {
 	if s.Resume {
 		return nil // consents that ended are asked for again
@@ -123,7 +124,9 @@ func (w *writer) stop(s otn.Stop) error {
 		return err
 	}
 	for _, c := range consents {
-		if c.State == ledger.Waiting && (s.Topic == "" || s.Topic == c.Topic) {
+		living := c.State == ledger.Waiting || c.State == ledger.Claimed || c.State == ledger.Doubtful
+		if living && (s.Topic == "" || s.Topic == c.Topic) {
+			w.put(w.in.Path.StopDoc(c.ID, w.now))
 			w.stops = append(w.stops, c.ID)
 		}
 	}
@@ -141,8 +144,8 @@ func (w *writer) echo(e otn.Echo) error {
 	return nil
 }
 
-// end does what follows from a batch that is on disk: doubts that an echo ended, consents that a stop withdrew. Each is
-// idempotent, so that a repeated webhook does what a crash left undone.
+// end does what follows from a batch that is on disk: doubts that an echo ended, consents that a stop withdrew. What a
+// crash leaves undone the next start does, from the documents of the batch.
 func (w *writer) end(ctx context.Context) error {
 	for _, e := range w.echoes {
 		err := w.in.Ledger.Resolve(ctx, e.Delivery, ledger.Result{Outcome: otn.Sent, At: w.now, Code: string(e.Kind), ProviderID: e.ProviderID}, false)
@@ -152,12 +155,12 @@ func (w *writer) end(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if err := w.in.Path.Resolved(ctx, e.Delivery.Run()); err != nil {
+		if err := w.in.Path.Resolved(ctx, e.Delivery); err != nil {
 			return err
 		}
 	}
 	for _, id := range w.stops {
-		if err := w.in.Ledger.Withdraw(ctx, id); err != nil && !errors.Is(err, otn.ErrSpent) && !errors.Is(err, otn.ErrNotFound) {
+		if err := w.in.Path.Stop(ctx, id); err != nil {
 			return err
 		}
 	}
