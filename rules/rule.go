@@ -177,8 +177,18 @@ func conjuncts(n ast.Node) []ast.Node {
 
 // all is && of its parts; false comes with the part that is.
 func all(parts []conjunct) half {
-	if len(parts) == 0 {
+	switch len(parts) {
+	case 0:
 		return nil
+	case 1:
+		run, src := parts[0].run, parts[0].src
+		return func(f *frame) value {
+			v := run(f)
+			if v.isFalse() {
+				v.s = src
+			}
+			return v
+		}
 	}
 	return func(f *frame) value {
 		v := boolValue(true)

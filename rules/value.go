@@ -160,6 +160,8 @@ func (v value) verdict() otn.Verdict {
 // both is &&, in whatever order its sides are decided: false wins, then an error, then not known.
 func both(a, b value) value {
 	switch {
+	case a.isTrue():
+		return b
 	case a.isFalse():
 		return a
 	case b.isFalse():
