@@ -208,7 +208,7 @@ func TestYAMLAttacksAreRefused(t *testing.T) {
 		"keys":           "version: 1\n" + strings.Repeat("a: 1\n", 1000),
 		"many keys":      "version: 1\n" + strings.Repeat("a: 1\n", 200_000),
 		"many flow keys": "version: {" + strings.Repeat("a: 1,", 200_000) + "}\n",
-		"many mappings":  "version: 1\nrules:\n" + strings.Repeat("- {"+strings.Repeat("a: 1,", 900)+"}\n", 200),
+		"many mappings":  "version: 1\nrules:\n" + strings.Repeat("- {"+strings.Repeat("a: 1,", 450)+"}\n", 400),
 		"long key":       "version: 1\n" + strings.Repeat("a", 1_000_000) + ": 1\n",
 		"quote":          "version: '" + strings.Repeat("x\n", 10_000),
 		"empty":          "",
@@ -222,7 +222,7 @@ func TestYAMLAttacksAreRefused(t *testing.T) {
 			if size := len(Errors(found).Error()); size > 1<<20 {
 				t.Errorf("the faults have %d bytes", size)
 			}
-			if took := time.Since(start); took > 5*time.Second {
+			if took := time.Since(start); took > 10*time.Second {
 				t.Errorf("took %v", took)
 			}
 		})
@@ -240,7 +240,7 @@ func TestLargeFilesAreReadInTime(t *testing.T) {
 	}
 	start := time.Now()
 	set := mustCompile(t, b.String())
-	if took := time.Since(start); took > 5*time.Second {
+	if took := time.Since(start); took > 10*time.Second {
 		t.Errorf("%d rules in %v", len(set.List()), took)
 	} else {
 		t.Logf("%d rules in %v", len(set.List()), took)

@@ -15,11 +15,11 @@ import (
 )
 
 const (
-	maxFlow   = 32   // brackets inside brackets
-	maxIndent = 200  // columns, which bounds the depth of blocks
-	maxOpen   = 512  // brackets on one line, nested or not
-	maxKeys   = 1000 // of one mapping: the YAML parser takes time by their square
-	maxDashes = 8    // "- - - …" on one line
+	maxFlow   = 32  // brackets inside brackets
+	maxIndent = 200 // columns, which bounds the depth of blocks
+	maxOpen   = 512 // brackets on one line, nested or not
+	maxKeys   = 500 // of one mapping: the YAML parser takes time by their square
+	maxDashes = 8   // "- - - …" on one line
 )
 
 // parse reads the one document of a file. It returns nil when there is nothing to go on with.
