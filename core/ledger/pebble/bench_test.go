@@ -196,11 +196,18 @@ func runAll(b *testing.B, l *ledger.Ledger, page int) {
 }
 
 func BenchmarkScan(b *testing.B) {
-	const n = 1_000_000
+	const n = 300_000
 	dir := b.TempDir()
 	key := ledger.NewKey()
 	l := openDisk(b, dir, key)
 	load(b, l, n)
+	if err := l.Close(); err != nil {
+		b.Fatal(err)
+	}
+	if err := pebble.Compact(filepath.Join(dir, "d")); err != nil {
+		b.Fatal(err)
+	}
+	l = openDisk(b, dir, key)
 	b.ReportAllocs()
 	for b.Loop() {
 		seen := 0

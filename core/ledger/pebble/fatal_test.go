@@ -30,7 +30,7 @@ const childOf = "OTN_TEST_CHILD_OF"
 type failing struct {
 	err    error
 	match  func(errorfs.Op) bool
-	from   int64
+	from   atomic.Int64
 	writes atomic.Int64
 }
 
@@ -41,7 +41,7 @@ func (f *failing) MaybeError(op errorfs.Op) error {
 	if op.Kind.ReadOrWrite() != errorfs.OpIsWrite || f.match != nil && !f.match(op) {
 		return nil
 	}
-	if n := f.writes.Add(1); f.from > 0 && n >= f.from {
+	if n, from := f.writes.Add(1), f.from.Load(); from > 0 && n >= from {
 		return f.err
 	}
 	return nil
@@ -97,9 +97,9 @@ func TestEveryWriteFails(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		f.from = f.writes.Load() + k
+		f.from.Store(f.writes.Load() + k)
 		acknowledged := dying(t, l)
-		if f.writes.Load() < f.from {
+		if f.writes.Load() < f.from.Load() {
 			_ = l.Close()
 			break
 		}
@@ -164,7 +164,7 @@ func TestManifestFails(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	f.from = f.writes.Load() + 1
+	f.from.Store(f.writes.Load() + 1)
 	for i := 0; len(fatal) == 0 && i < 5000; i++ {
 		_ = l.Commit(t.Context(), &ledger.Batch{Events: []*ledger.Entry{{At: noon, Kind: "k", Body: make([]byte, 4096)}}})
 	}
@@ -193,7 +193,7 @@ func TestDiskFull(t *testing.T) {
 		t.Fatal(err)
 	}
 	acknowledged := dying(t, l)
-	f.from = 1
+	f.from.Store(1)
 	err = l.Commit(t.Context(), &ledger.Batch{Grants: []*ledger.Grant{{Consent: consent(9999)}}})
 	if !errors.Is(err, otn.ErrStore) || !errors.Is(err, syscall.ENOSPC) || told.Load() != 1 {
 		t.Fatalf("full disk: %v, told %d times", err, told.Load())
