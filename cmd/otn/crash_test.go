@@ -172,9 +172,12 @@ func (v *victim) kill() {
 	v.cmd = nil
 }
 
-// live lets the daemon run for a random while, and kills it. Some die before they are ready.
+// live lets the daemon run for a random while, and kills it: mostly at work, and some before they are ready.
 func (v *victim) live(longest time.Duration) {
 	v.start()
+	if v.rand.IntN(4) > 0 {
+		v.ready()
+	}
 	time.Sleep(time.Duration(v.rand.Int64N(int64(longest))))
 	v.kill()
 }
@@ -320,7 +323,7 @@ sources:
 	v.post("store", body, header)
 	v.kill()
 	for range kills - 2 {
-		v.live(700 * time.Millisecond)
+		v.live(400 * time.Millisecond)
 	}
 	t.Logf("%d of %d accepted when the killing ends", len(graph.Messages()), people)
 	v.start()
@@ -377,7 +380,7 @@ sources:
 	v.post("store", body, header)
 	v.kill()
 	for range kills - 1 {
-		v.live(700 * time.Millisecond)
+		v.live(400 * time.Millisecond)
 	}
 	v.start()
 	v.ready()
