@@ -5,13 +5,19 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
+
 	"github.com/onetimenotify/otn/core"
 	"github.com/onetimenotify/otn/core/ledger"
+	"github.com/onetimenotify/otn/core/ledger/pebble"
 	"github.com/onetimenotify/otn/core/otn"
 )
 
@@ -483,9 +489,10 @@ func TestSendsWithTheSameKey(t *testing.T) {
 		const keys, callers = 10, 8
 		fresh := make(chan bool)
 		for i := range keys {
-			for range callers {
+			for c := range callers {
 				go func() {
-					a, err := w.host.Send(t.Context(), core.SendRequest{Topic: "news", Key: fmt.Sprint(i), Message: otn.Message{Text: "hello"}})
+					at := time.Now().Add(time.Duration(c+1) * time.Minute)
+					a, err := w.host.Send(t.Context(), core.SendRequest{Topic: "news", Key: fmt.Sprint(i), At: at, Message: otn.Message{Text: "hello"}})
 					fresh <- err == nil && !a.Duplicate
 				}()
 			}
@@ -733,4 +740,278 @@ func books(t *testing.T, h *core.Host, p *platform, sends bool, d death) {
 			t.Errorf("%+v, single use %v: p%d was told %d times", d, p.single, i, n)
 		}
 	}
+}
+
+// What an operator calls lost while it is being sent again would be told once more by the next event: it is refused.
+func TestLostWhileItIsSentAgain(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world) {
+		shop := w.fake("shop")
+		shop.can.SingleUseToken = true
+		shop.answer = func(d otn.Delivery, nth int) error {
+			if nth == 1 {
+				return errors.New("the line went dead")
+			}
+			if _, err := w.host.Resolve(context.Background(), d.ID.String(), false); !errors.Is(err, otn.ErrRefused) {
+				t.Error(err)
+			}
+			return nil
+		}
+		w.start()
+		w.waiting()
+		ann := w.grant("ann", "price-drop", "coat")
+		w.price("coat", "99.00 USD")
+		w.after(time.Hour)
+		want(t, "ann", w.state(ann.ID), "sent")
+		w.price("coat", "90.00 USD")
+		w.after(time.Hour)
+		want(t, "calls", shop.calls(), 2)
+	})
+}
+
+// A consent that a person's delivery was begun with is gone on with, whatever the rule says of their others meanwhile.
+func TestDeliveryGoesOnWithItsConsent(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world) {
+		shop := w.fake("shop")
+		shop.answer = func(d otn.Delivery, nth int) error {
+			switch {
+			case nth > 1:
+				return nil
+			case d.Token.Reveal() == "older":
+				return deferred(10*time.Minute, otn.MessageScope)
+			}
+			return deferred(time.Minute, otn.MessageScope)
+		}
+		w.start()
+		w.price("coat", "120.00 USD")
+		w.grantToken("ann", "price-drop", "coat", "older", target("95.00 USD"))
+		w.after(time.Hour)
+		w.grantToken("ann", "price-drop", "coat", "newer", target("100.00 USD"))
+		w.price("coat", "99.00 USD") // the newer one is meant, and put off
+		w.after(10 * time.Second)
+		run := w.run().ID
+		w.price("coat", "90.00 USD") // both are meant; the second run begins with the older one
+		w.after(2 * time.Minute)
+		want(t, "told by the first run's retry", len(shop.accepted()), 1)
+		w.after(time.Hour)
+		want(t, "told", len(shop.accepted()), 2)
+		first, err := w.host.RunByID(run)
+		if err != nil {
+			t.Fatal(err)
+		}
+		want(t, "the first run's", first.Sent, 1)
+	})
+}
+
+// broken are rules that cannot make an older version again.
+type broken struct{ shopRules }
+
+func (broken) Version() string                   { return "broken" }
+func (broken) Restore([]byte) (otn.Rules, error) { return nil, otn.ErrInvalid }
+
+// A send whose rules cannot be made again harms nobody else, and is made as soon as they can.
+func TestSendOfRulesThatCannotBeMade(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world) {
+		shop := w.fake("shop")
+		w.start()
+		w.waiting("ann")
+		w.grant("bob", "news", "")
+		if _, err := w.host.Send(t.Context(), core.SendRequest{Topic: "news", At: time.Now().Add(time.Hour), Message: otn.Message{Text: "hello"}}); err != nil {
+			t.Fatal(err)
+		}
+		sound := w.rules
+		w.rules = broken{shopRules{text: "now"}}
+		w.restart()
+		w.after(2 * time.Hour)
+		w.price("coat", "99.00 USD")
+		w.after(time.Minute)
+		want(t, "told", texts(shop), "ann: now price-drop 99.00 USD")
+		w.rules = sound
+		w.restart()
+		w.after(time.Minute)
+		want(t, "told", texts(shop), "ann: now price-drop 99.00 USD; bob: hello")
+	})
+}
+
+// A trigger that names a person names their channel too: else it would mean nobody, in silence.
+func TestTriggerForOneNamesTheirChannel(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world) {
+		w.fake("shop")
+		w.start()
+		w.grant("bob", "news", "")
+		for _, name := range []string{"", "nowhere"} {
+			_, err := w.host.Trigger(t.Context(), otn.Trigger{Name: "post", Channel: name, Subscriber: otn.Subscriber{ID: "bob"}})
+			if !errors.Is(err, otn.ErrNotFound) {
+				t.Errorf("channel %q: %v", name, err)
+			}
+		}
+	})
+}
+
+// fragile is a world whose Host dies, by kill -9, in the middle of a send.
+type fragile struct {
+	*world
+	disk *vfs.MemFS
+	left *vfs.MemFS
+	kept *pebble.Memory
+}
+
+func breakable(t *testing.T) *fragile {
+	disk, marks := made(t)
+	w := &world{t: t, disk: disk, marks: marks, key: ledger.NewKey(), rules: shopRules{text: "now"}, chans: map[string]otn.Channel{}}
+	return &fragile{world: w, disk: disk}
+}
+
+// die is called from a send: nothing that this Host does from here on counts. A power cut leaves no marks.
+func (f *fragile) die(cut bool) {
+	if cut {
+		f.left, f.kept = f.disk.CrashClone(vfs.CrashCloneCfg{}), pebble.NewMemory()
+		return
+	}
+	f.left, f.kept = f.disk.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: 100, RNG: rand.New(rand.NewPCG(1, 2))}), f.marks.Clone()
+}
+
+// rise ends the dead Host and starts the next over what is left.
+func (f *fragile) rise() {
+	f.stop()
+	f.world.disk, f.marks = f.left, f.kept
+	f.start()
+}
+
+// Who was put off and was claimed again when a Host died is looked at by the next one.
+func TestDeathInARetry(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := breakable(t)
+		shop, slow := w.fake("shop"), w.fake("slow")
+		shop.can.MaxInFlight = 1
+		shop.answer = func(d otn.Delivery, nth int) error {
+			if nth == 1 {
+				return deferred(time.Minute, otn.MessageScope)
+			}
+			if d.Subscriber.ID == "ann" && nth == 2 {
+				w.die(false)
+			}
+			return nil
+		}
+		slow.answer = func(otn.Delivery, int) error { return deferred(time.Hour, otn.ChannelScope) } // keeps the run open
+		w.start()
+		w.waiting("ann", "bob")
+		w.give(otn.Consent{Token: otn.NewToken("page", "s"), Channel: "slow", Subscriber: otn.Subscriber{ID: "s"}, Topic: "price-drop", Subject: "coat"})
+		w.price("coat", "99.00 USD")
+		w.after(2 * time.Minute)
+		w.rise()
+		w.after(30 * time.Minute)
+		want(t, "run", w.run().State, "running")
+		told := map[string]int{}
+		for _, s := range shop.accepted() {
+			told[s.Subscriber.ID]++
+		}
+		want(t, "ann was told, and is a doubt", told["ann"], 1)
+		want(t, "bob was told by the dead, and by the living", told["bob"], 2)
+		w.stop()
+	})
+}
+
+// A Host that dies while a message is on its way: the one that was handed over is a doubt, and nobody is told twice.
+func TestDeathWhileSending(t *testing.T) {
+	for _, cut := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			w := breakable(t)
+			shop := w.fake("shop")
+			shop.can.MaxInFlight = 1
+			shop.answer = func(d otn.Delivery, _ int) error {
+				if d.Subscriber.ID == "bob" {
+					w.die(cut)
+				}
+				return nil
+			}
+			w.start()
+			w.waiting()
+			ann, bob, cat := w.grant("ann", "price-drop", "coat"), w.grant("bob", "price-drop", "coat"), w.grant("cat", "price-drop", "coat")
+			w.price("coat", "99.00 USD")
+			w.after(time.Second)
+			after := w.fake("shop")
+			w.rise()
+			w.price("coat", "90.00 USD")
+			w.after(24 * time.Hour)
+			if cut {
+				want(t, "told after a power cut", texts(after), "")
+				want(t, "ann", w.state(ann.ID), "unknown")
+				want(t, "cat", w.state(cat.ID), "unknown")
+			} else {
+				want(t, "told after a kill", texts(after), "cat: now price-drop 90.00 USD")
+				want(t, "ann", w.state(ann.ID), "sent")
+				want(t, "cat", w.state(cat.ID), "sent")
+			}
+			want(t, "bob", w.state(bob.ID), "unknown")
+			runs, _, err := w.host.Runs(core.RunQuery{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			var sent, unknown int64
+			for _, r := range runs {
+				sent, unknown = sent+r.Sent, unknown+r.Unknown
+				want(t, "state", r.State, "done")
+			}
+			want(t, "counted", sent+unknown, 3)
+			w.stop()
+		})
+	}
+}
+
+// A webhook that is repeated while the first is not on disk yet is not answered before it is.
+func TestRepeatWaitsForTheDisk(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world) {
+		var slow atomic.Bool
+		release := make(chan struct{})
+		w.disk = errorfs.Wrap(vfs.NewMem(), errorfs.InjectorFunc(func(op errorfs.Op) error {
+			switch op.Kind {
+			case errorfs.OpFileSync, errorfs.OpFileSyncData, errorfs.OpFileSyncTo:
+				if slow.Load() {
+					<-release
+				}
+			}
+			return nil
+		}))
+		w.chans["shop"] = &both{channel: w.fake("shop")}
+		w.start()
+		slow.Store(true)
+		answers := make(chan int, 2)
+		for range 2 {
+			go func() { answers <- call(t, w.host.Hooks(), "POST", "/hooks/shop", "s3cret", "price 120.00 USD") }()
+			synctest.Wait()
+		}
+		select {
+		case code := <-answers:
+			t.Errorf("answered %d before it was on disk", code)
+			answers <- code
+		default:
+		}
+		slow.Store(false)
+		close(release)
+		want(t, "first", <-answers, 202)
+		want(t, "second", <-answers, 202)
+	})
+}
+
+// Who agrees while a run is under way came after its event: that run is not theirs.
+func TestConsentDuringARun(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world) {
+		shop := w.fake("shop")
+		shop.can.Rate = 1
+		w.start()
+		w.waiting("p1", "p2", "p3")
+		w.grant("bob", "news", "")
+		w.price("coat", "99.00 USD")
+		if _, err := w.host.Trigger(t.Context(), otn.Trigger{Name: "post", Channel: "shop", Subscriber: otn.Subscriber{ID: "bob"}}); err != nil {
+			t.Fatal(err)
+		}
+		w.after(500 * time.Millisecond)
+		late := w.grant("late", "price-drop", "coat")
+		again := w.grantToken("bob", "news", "", "another")
+		w.after(time.Hour)
+		want(t, "told", len(shop.accepted()), 4)
+		want(t, "who came late", w.state(late.ID), "waiting")
+		want(t, "bob's later consent", w.state(again.ID), "waiting")
+		want(t, "seen", w.run().Seen, w.run().Sent)
+	})
 }

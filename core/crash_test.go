@@ -59,6 +59,7 @@ func (p *life) Send(_ context.Context, d otn.Delivery) (otn.Receipt, error) {
 type life struct {
 	*platform
 	over bool
+	fell bool // the fall of the price was acknowledged
 }
 
 // scenario is what happens to a Host in its first life: five people wait, and the price falls. It returns what was
@@ -75,7 +76,7 @@ func (l *life) scenario(host *core.Host) (acknowledged []otn.TokenID) {
 		}
 		acknowledged = append(acknowledged, c.Token.ID())
 	}
-	l.price(host, 9900)
+	l.fell = l.price(host, 9900)
 	synctest.Wait()
 	return acknowledged
 }
@@ -163,10 +164,16 @@ func dieAt(t *testing.T, single bool, d death) (writes int64) {
 		key := ledger.NewKey()
 		disk, marks := made(t)
 		var granted []otn.TokenID
-		disk, marks, writes = live(t, disk, marks, key, p, d, func(l *life, h *core.Host) { granted = l.scenario(h) })
+		fell := false
+		disk, marks, writes = live(t, disk, marks, key, p, d, func(l *life, h *core.Host) { granted, fell = l.scenario(h), l.fell })
 		live(t, disk, marks, key, p, death{}, func(l *life, h *core.Host) {
 			time.Sleep(24 * time.Hour)
 			synctest.Wait()
+			for _, id := range granted {
+				if c, err := h.Consent(id.String()); fell && (err != nil || c.State == "waiting") {
+					t.Errorf("%+v: the price fell, and %s is %s, %v", d, id, c.State, err)
+				}
+			}
 			l.price(h, 13000)
 			l.price(h, 8000)
 			time.Sleep(24 * time.Hour)

@@ -114,10 +114,13 @@ type Accepted struct {
 }
 
 // Trigger keeps a trigger. One whose Key was seen before is a duplicate and changes nothing. Errors: otn.ErrNotFound for
-// a name that the rules do not declare, otn.ErrInvalid.
+// a name that the rules do not declare and for the channel of a person whom it names, otn.ErrInvalid.
 func (h *Host) Trigger(ctx context.Context, t otn.Trigger) (Accepted, error) {
 	if err := h.await(ctx); err != nil {
 		return Accepted{}, err
+	}
+	if t.Subscriber.ID != "" && h.config.Channels[t.Channel] == nil {
+		return Accepted{}, fmt.Errorf("core: channel %q of the person whom the trigger names: %w", t.Channel, otn.ErrNotFound)
 	}
 	key := ""
 	if t.Key != "" {
@@ -367,7 +370,7 @@ func subjectOf(t otn.Topic, id string) otn.Subject {
 }
 
 // Resolve ends a delivery that is unknown as an operator says: sent, or lost, which lets the consent wait again at its
-// place. Errors: otn.ErrNotFound, otn.ErrRefused when it is not unknown.
+// place. Errors: otn.ErrNotFound, otn.ErrRefused when it is not unknown, or called lost while it is being sent again.
 func (h *Host) Resolve(ctx context.Context, id string, sent bool) (DeliveryView, error) {
 	if err := h.await(ctx); err != nil {
 		return DeliveryView{}, err
@@ -391,11 +394,8 @@ func (h *Host) Resolve(ctx context.Context, id string, sent bool) (DeliveryView,
 		r.Outcome, r.Code, r.Detail = otn.Sent, "resolved_sent", "an operator says that it was sent"
 		change.Sent = 1
 	}
-	if err := h.ledger.Resolve(ctx, delivery, r, false); err != nil {
+	if err := h.dispatch.Resolve(ctx, delivery, r, change); err != nil {
 		return DeliveryView{}, fmt.Errorf("core: %w", err)
-	}
-	if err := h.dispatch.Resolved(ctx, delivery, change); err != nil {
-		return DeliveryView{}, err
 	}
 	if err := h.dispatch.StopAgain(ctx, d.Token); err != nil {
 		return DeliveryView{}, err

@@ -58,6 +58,9 @@ type Dispatch struct {
 	paused   map[otn.RunID]bool
 	parked   map[otn.RunID][]parked // retries that came due while their run was paused
 	stopped  map[otn.TokenID]bool   // consents to be withdrawn as soon as they are free
+
+	doubting sync.Mutex              // who sends a doubt again and who resolves it see each other
+	again    map[otn.DeliveryID]bool // doubts that are being sent again
 }
 
 // New makes a Dispatch and its lanes. It starts nothing and reads nothing.
@@ -65,7 +68,7 @@ func New(c Config) *Dispatch {
 	d := &Dispatch{
 		Config: c, lanes: map[string]*Lane{}, wake: make(chan struct{}, 1),
 		versions: map[string]otn.Rules{}, held: map[otn.PersonID]time.Time{}, paused: map[otn.RunID]bool{},
-		parked: map[otn.RunID][]parked{}, stopped: map[otn.TokenID]bool{},
+		parked: map[otn.RunID][]parked{}, stopped: map[otn.TokenID]bool{}, again: map[otn.DeliveryID]bool{},
 	}
 	d.rules.Store(&c.Rules)
 	for name, ch := range c.Channels {
@@ -214,7 +217,8 @@ func (d *Dispatch) redo(ctx context.Context) error {
 }
 
 // recall reads what was held back: channels that are paused, subscribers to leave alone.
-func (d *Dispatch) recall(context.Context) error {
+func (d *Dispatch) recall(ctx context.Context) error {
+	now := d.Clock.Now()
 	err := d.eachDoc(pausePrefix, func(doc ledger.Doc) error {
 		var p Pause
 		if err := decode(doc.Value, &p); err != nil {
@@ -236,6 +240,9 @@ func (d *Dispatch) recall(context.Context) error {
 		}
 		if err := decode(doc.Value, &until); err != nil {
 			return err
+		}
+		if !until.After(now) {
+			return d.commit(ctx, &ledger.Batch{Docs: []*ledger.Doc{drop(doc.Key)}})
 		}
 		d.held[p] = until
 		return nil

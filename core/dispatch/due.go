@@ -3,7 +3,7 @@ package dispatch
 
 import (
 	"context"
-	"fmt"
+	"errors"
 	"strconv"
 	"time"
 
@@ -234,12 +234,16 @@ func (d *Dispatch) sendDue(ctx context.Context, t ledger.Timer) error {
 		return err
 	}
 	rules, err := d.version(body.Version)
-	if err != nil {
+	if errors.Is(err, otn.ErrStore) {
 		return err
 	}
-	rule, ok := ruleOf(rules, body.Rule)
-	if !ok {
-		return fmt.Errorf("dispatch: send %s: %w", body.Rule, otn.ErrNotFound)
+	rule, ok := otn.Rule{}, false
+	if err == nil {
+		rule, ok = ruleOf(rules, body.Rule)
+	}
+	if !ok { // its timer stays: the next start tries again
+		d.Log.Error("a send cannot be made", "send", body.Rule, "why", errOr(err, otn.ErrNotFound))
+		return nil
 	}
 	err = d.eachLine(ctx, rule, func(x *decider, s otn.Subject) error {
 		if !body.All && s.ID != body.Subject {

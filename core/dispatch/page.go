@@ -138,21 +138,18 @@ func (f *filler) offer(c *ledger.Candidate) {
 		return
 	}
 	var counts Tally
-	counts.Seen = 1
 	switch f.page.rules.Select(&c.Consent) {
 	case otn.Yes:
 		f.err = f.pick(c, &counts)
 	case otn.Undecided:
-		counts.Undecided = 1
-		counts.Because = f.page.rules.Because()
+		counts = Tally{Undecided: 1, Because: f.page.rules.Because()}
 	case otn.Failed:
-		counts.Failed = 1
-		counts.Because = f.page.rules.Because()
+		counts = Tally{Failed: 1, Because: f.page.rules.Because()}
 	}
-	if f.again(c) {
-		counts = Tally{Because: counts.Because} // counted when it was looked at first
+	if !f.again(c) { // else it was counted when it was looked at first
+		counts.Seen = 1
+		f.page.counts.add(counts)
 	}
-	f.page.counts.add(counts)
 }
 
 // again reports whether the run may have looked at a consent before.
@@ -217,7 +214,8 @@ func (f *filler) turnOf(c *ledger.Candidate, p *pick) (bool, error) {
 	if was && !mayFollow(told, c.ID, retry) {
 		return false, nil
 	}
-	if was && told.Token == c.ID {
+	mine := was && told.Token == c.ID // begun with this one, gone on with it
+	if mine {
 		p.attempt = told.Attempts + 1
 	}
 	if !c.Siblings {
@@ -233,7 +231,7 @@ func (f *filler) turnOf(c *ledger.Candidate, p *pick) (bool, error) {
 		}
 		p.others = append(p.others, o.Seq)
 		first := o.ExpiresAt.Before(c.ExpiresAt) || o.ExpiresAt.Equal(c.ExpiresAt) && o.Seq < c.Seq
-		if !first && !(was && told.Token == o.ID) {
+		if mine || !first && !(was && told.Token == o.ID) {
 			continue
 		}
 		if meant, err := f.means(o); err != nil || meant {

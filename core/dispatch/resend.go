@@ -88,9 +88,10 @@ func (l *Lane) resend(ctx, store context.Context, t *task) error {
 	if !l.pace.wait(ctx, l.d.Clock, l.limit()) {
 		return nil // the timer is on disk
 	}
-	if err := l.d.Ledger.Retry(store, doubt.ID, l.d.Clock.Now()); err != nil {
+	if err := l.d.begin(store, doubt.ID); err != nil {
 		return l.over(store, done, err)
 	}
+	defer l.d.end(doubt.ID)
 	receipt, err := l.again(store, doubt, c, message)
 	outcome, se := otn.OutcomeOf(err)
 	r := ledger.Result{Outcome: outcome, At: l.d.Clock.Now(), ProviderID: receipt.ProviderID, Code: receipt.Code}
@@ -113,6 +114,36 @@ func (l *Lane) resend(ctx, store context.Context, t *task) error {
 		l.pause(Pause{Until: r.At.Add(max(se.After, firstBreath)), Reason: se.Error()})
 	}
 	return l.remind(store, doubt.ID, done)
+}
+
+// begin notes that a doubt is being sent again, until end.
+func (d *Dispatch) begin(store context.Context, id otn.DeliveryID) error {
+	d.doubting.Lock()
+	defer d.doubting.Unlock()
+	if err := d.Ledger.Retry(store, id, d.Clock.Now()); err != nil {
+		return err
+	}
+	d.again[id] = true
+	return nil
+}
+
+func (d *Dispatch) end(id otn.DeliveryID) {
+	d.doubting.Lock()
+	defer d.doubting.Unlock()
+	delete(d.again, id)
+}
+
+// Resolve ends a doubt as an operator says. Errors: otn.ErrRefused for one that is called lost while it is being sent again.
+func (d *Dispatch) Resolve(ctx context.Context, id otn.DeliveryID, r ledger.Result, change Tally) error {
+	d.doubting.Lock()
+	defer d.doubting.Unlock()
+	if d.again[id] && r.Outcome != otn.Sent {
+		return fmt.Errorf("dispatch: delivery %s is being sent again: %w", id, otn.ErrRefused)
+	}
+	if err := d.Ledger.Resolve(ctx, id, r, false); err != nil {
+		return err
+	}
+	return d.Resolved(ctx, id, change)
 }
 
 // over deletes the timer of a doubt that was ended meanwhile.
