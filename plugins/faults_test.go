@@ -127,10 +127,10 @@ func TestCrashLoopEndsInQuarantine(t *testing.T) {
 }
 
 func TestAProcessThatNeverGetsReadyIsKilled(t *testing.T) {
-	for name, why := range map[string]string{"silent": "not ready after 1s", "chatty": "Hello! I am a plugin.", "endless": "xxx", "deaf": "configure: "} {
+	for name, why := range map[string]string{"silent": "not ready after 3s", "chatty": "Hello! I am a plugin.", "endless": "xxx", "deaf": "configure: "} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			p := launch(t, plugins.Spec{Command: self(t, name), StartTimeout: time.Second, Backoff: time.Hour})
+			p := launch(t, plugins.Spec{Command: self(t, name), StartTimeout: 3 * time.Second, Backoff: time.Hour})
 			until(t, "given up", inPhase(p, plugins.Backoff))
 			if err := p.State().Err; !strings.Contains(err.Error(), why) || strings.Contains(err.Error(), "\n") || len(err.Error()) > 1000 {
 				t.Errorf("it says %q, want %q in it", err, why)

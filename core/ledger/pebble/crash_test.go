@@ -63,7 +63,7 @@ func (w *world) MaybeError(op errorfs.Op) error {
 func (w *world) String() string { return "crash" }
 
 func consent(i int) otn.Consent {
-	return otn.Consent{Token: otn.NewToken("page", fmt.Sprintf("55%06d", i)), Channel: "m", Subscriber: otn.Subscriber{ID: fmt.Sprintf("psid-%06d", i)},
+	return otn.Consent{Token: otn.NewToken("page", fmt.Sprintf("55%06d", i)), Channel: "m", Subscriber: otn.Subscriber{ID: fmt.Sprintf("person-%06d", i)},
 		Topic: line.Topic, Subject: line.Subject, GrantedAt: noon}
 }
 
