@@ -908,6 +908,11 @@ func TestDeathInARetry(t *testing.T) {
 		want(t, "ann was told, and is a doubt", told["ann"], 1)
 		want(t, "bob was told by the dead, and by the living", told["bob"], 2)
 		w.stop()
+		l := w.ledger()
+		want(t, "left to be looked at again", len(l.Recovered().Redo), 0)
+		if err := l.Close(); err != nil {
+			t.Error(err)
+		}
 	})
 }
 
@@ -931,6 +936,7 @@ func TestDeathWhileSending(t *testing.T) {
 			w.after(time.Second)
 			after := w.fake("shop")
 			w.rise()
+			w.after(time.Second)
 			w.price("coat", "90.00 USD")
 			w.after(24 * time.Hour)
 			if cut {
@@ -938,7 +944,7 @@ func TestDeathWhileSending(t *testing.T) {
 				want(t, "ann", w.state(ann.ID), "unknown")
 				want(t, "cat", w.state(cat.ID), "unknown")
 			} else {
-				want(t, "told after a kill", texts(after), "cat: now price-drop 90.00 USD")
+				want(t, "told after a kill", texts(after), "cat: now price-drop 99.00 USD")
 				want(t, "ann", w.state(ann.ID), "sent")
 				want(t, "cat", w.state(cat.ID), "sent")
 			}
@@ -1013,5 +1019,243 @@ func TestConsentDuringARun(t *testing.T) {
 		want(t, "who came late", w.state(late.ID), "waiting")
 		want(t, "bob's later consent", w.state(again.ID), "waiting")
 		want(t, "seen", w.run().Seen, w.run().Sent)
+	})
+}
+
+// ledger opens what a Host that has ended left.
+func (w *world) ledger() *ledger.Ledger {
+	w.t.Helper()
+	engine, err := pebble.Open("data", pebble.Options{FS: w.disk, Marks: w.marks, Still: true})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	l, err := ledger.Open(w.t.Context(), engine, w.key, time.Now())
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return l
+}
+
+// An echo that was written down by a Host that died at once ends its doubt at the next start.
+func TestEchoOfADeadHost(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world) {
+		shop := w.fake("shop")
+		shop.can.SingleUseToken = true
+		shop.answer = func(otn.Delivery, int) error { return errors.New("the line went dead") }
+		w.start()
+		w.waiting()
+		ann := w.grant("ann", "price-drop", "coat")
+		w.price("coat", "99.00 USD")
+		w.after(time.Second)
+		w.stop()
+		l := w.ledger()
+		echo := &ledger.Doc{Key: ledger.EchoKey(shop.sent[0].ID), Value: []byte(`"m"`), Expect: ledger.Any}
+		if err := errors.Join(l.Commit(t.Context(), &ledger.Batch{Docs: []*ledger.Doc{echo}}), l.Close()); err != nil {
+			t.Fatal(err)
+		}
+		w.start()
+		w.after(time.Hour)
+		want(t, "calls", shop.calls(), 1)
+		want(t, "ann", w.state(ann.ID), "sent")
+		want(t, "sent", w.run().Sent, 1)
+		want(t, "unknown", w.run().Unknown, 0)
+	})
+}
+
+// A run that only a channel was left with that is configured no more comes to its end.
+func TestRunOfAChannelThatIsNoMore(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world) {
+		w.fake("shop")
+		w.fake("slow").answer = func(otn.Delivery, int) error { return deferred(24*time.Hour, otn.ChannelScope) }
+		w.start()
+		w.waiting("ann")
+		w.give(otn.Consent{Token: otn.NewToken("page", "s"), Channel: "slow", Subscriber: otn.Subscriber{ID: "s"}, Topic: "price-drop", Subject: "coat"})
+		w.price("coat", "99.00 USD")
+		w.after(time.Minute)
+		want(t, "run", w.run().State, "running")
+		w.restart()
+		want(t, "run", w.run().State, "running")
+		w.stop()
+		delete(w.chans, "slow")
+		w.start()
+		w.after(time.Minute)
+		want(t, "run without the channel", w.run().State, "done")
+	})
+}
+
+// A run that a retry paused while another channel was still at it stays paused when that one comes to its end.
+func TestPausedWhileAnotherChannelEnds(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world) {
+		shop := w.fake("shop")
+		shop.answer = func(_ otn.Delivery, nth int) error {
+			if nth == 1 {
+				return deferred(time.Minute, otn.MessageScope)
+			}
+			return &otn.SendError{Outcome: otn.Invalid, Scope: otn.ChannelScope, Code: "permission"}
+		}
+		slow := w.fake("slow")
+		slow.answer = func(otn.Delivery, int) error { time.Sleep(2 * time.Minute); return nil }
+		w.start()
+		w.waiting("ann", "bob")
+		w.give(otn.Consent{Token: otn.NewToken("page", "s"), Channel: "slow", Subscriber: otn.Subscriber{ID: "s"}, Topic: "price-drop", Subject: "coat"})
+		w.price("coat", "99.00 USD")
+		w.after(10 * time.Minute)
+		want(t, "run", w.run().State, "paused")
+		calls := shop.calls()
+		w.restart()
+		w.after(time.Hour)
+		want(t, "calls of a paused run", shop.calls(), calls)
+		if _, err := w.host.ResumeRun(t.Context(), w.run().ID); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// A run that was resumed a moment before its Host died goes on with the next.
+func TestDeathAfterResume(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := breakable(t)
+		shop := w.fake("shop")
+		shop.can.MaxInFlight = 1
+		broken, hangs := true, false
+		shop.answer = func(_ otn.Delivery, nth int) error {
+			switch {
+			case nth == 1:
+				return deferred(time.Minute, otn.MessageScope)
+			case broken:
+				return invalid()
+			}
+			return nil
+		}
+		w.chans["shop"] = &sleepy{both: &both{channel: shop}, before: func() error {
+			if hangs {
+				time.Sleep(time.Hour)
+			}
+			return nil
+		}}
+		w.start()
+		w.waiting("p1", "p2", "p3")
+		w.price("coat", "99.00 USD")
+		w.after(30 * time.Second)
+		want(t, "run", w.run().State, "done")
+		w.after(time.Hour)
+		want(t, "run", w.run().State, "paused")
+		broken, hangs = false, true
+		if _, err := w.host.ResumeRun(t.Context(), w.run().ID); err != nil {
+			t.Fatal(err)
+		}
+		w.die(false)
+		hangs = false
+		w.rise()
+		w.after(time.Hour)
+		told := map[string]bool{}
+		for _, s := range shop.accepted() {
+			told[s.Subscriber.ID] = true
+		}
+		want(t, "told", len(told), 3)
+		want(t, "run", w.run().State, "done")
+		w.stop()
+	})
+}
+
+// hooked are rules that do something at each match.
+type hooked struct {
+	shopRules
+	hook func(otn.Event)
+}
+
+func (r hooked) Restore(source []byte) (otn.Rules, error) {
+	rules, err := r.shopRules.Restore(source)
+	if err != nil {
+		return nil, err
+	}
+	return hooked{rules.(shopRules), r.hook}, nil
+}
+
+func (r hooked) Match(e otn.Event, last func(string) (otn.Last, bool)) []otn.Match {
+	r.hook(e)
+	return r.shopRules.Match(e, last)
+}
+
+// A send that is made again after a death opens no run that had come to its end.
+func TestSendIsMadeAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := breakable(t)
+		shop := w.fake("shop")
+		n := 0
+		w.rules = hooked{shopRules{text: "now"}, func(e otn.Event) {
+			if n++; n == 290 { // behind the first batch of lines
+				time.Sleep(time.Hour)
+				w.die(false)
+			}
+		}}
+		w.start()
+		var crowd []otn.Consent
+		for i := range 300 {
+			crowd = append(crowd, otn.Consent{Token: otn.NewToken("page", fmt.Sprint(i)), Channel: "shop", Subscriber: otn.Subscriber{ID: fmt.Sprint(i)}, Topic: "back", Subject: fmt.Sprint("coat", i)})
+			crowd = append(crowd, otn.Consent{Token: otn.NewToken("page", fmt.Sprint("second", i)), Channel: "shop", Subscriber: otn.Subscriber{ID: fmt.Sprint(i)}, Topic: "back", Subject: fmt.Sprint("coat", i)})
+		}
+		if _, err := w.host.Grant(t.Context(), crowd...); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := w.host.Send(t.Context(), core.SendRequest{Topic: "back", AllSubjects: true, Message: otn.Message{Text: "hello"}}); err != nil {
+			t.Fatal(err)
+		}
+		w.after(2 * time.Hour)
+		dead := map[string]bool{}
+		for _, s := range shop.accepted()[:256] {
+			dead[s.Subscriber.ID] = true
+		}
+		want(t, "told before the death", len(dead), 256)
+		after := w.fake("shop")
+		w.rise()
+		w.after(time.Hour)
+		want(t, "told after it", len(after.accepted()), 300-256)
+		for _, s := range after.accepted() {
+			if dead[s.Subscriber.ID] {
+				t.Error("told by both:", s.Subscriber.ID)
+			}
+		}
+		runs, _, err := w.host.Runs(core.RunQuery{Limit: 1000})
+		if err != nil {
+			t.Fatal(err)
+		}
+		want(t, "runs", len(runs), 300)
+		for _, r := range runs {
+			if r.State != "done" {
+				t.Fatalf("the run for %s is %s", r.Subject, r.State)
+			}
+		}
+		w.stop()
+	})
+}
+
+// Timers are worked on also while the journal is never empty.
+func TestTimersUnderLoad(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world) {
+		shop := w.fake("shop")
+		shop.answer = func(_ otn.Delivery, nth int) error {
+			if nth == 1 {
+				return deferred(time.Minute, otn.MessageScope)
+			}
+			return nil
+		}
+		n := int64(0)
+		w.rules = hooked{shopRules{text: "now"}, func(e otn.Event) {
+			if e.Subject.ID == "hat" && n < 600 {
+				n++
+				time.Sleep(time.Second)
+				w.observe(otn.Item{ID: "hat", Known: otn.FactPrice, Price: otn.Money{Minor: 10_000 + n, Currency: "USD"}})
+			}
+		}}
+		w.start()
+		w.waiting("ann")
+		w.grant("bob", "price-drop", "hat")
+		w.price("coat", "99.00 USD")
+		w.after(time.Second)
+		w.price("hat", "100.00 USD")
+		w.after(2 * time.Minute)
+		want(t, "told", texts(shop), "ann: now price-drop 99.00 USD")
+		w.after(time.Hour)
 	})
 }

@@ -208,23 +208,13 @@ func (l *Lane) returns(run *Run) bool {
 // nobody ends a turn that found nobody to tell: the run goes on behind them, or this lane is done with it.
 func (l *Lane) nobody(store context.Context, t *task, state *Progress, pg *page) (more bool, err error) {
 	state.Tally.add(pg.counts)
-	if t.seqs != nil || pg.end && !l.goesOn(t.run.ID) {
+	if t.seqs != nil || pg.end {
 		return false, l.finish(store, t, state, pg)
-	}
-	if pg.end {
-		return false, l.commit(store, &ledger.Batch{Timers: l.retries(pg)}) // the task behind it begins at the head
 	}
 	if len(pg.wait) > 0 {
 		return true, l.commit(store, &ledger.Batch{Timers: l.retries(pg)})
 	}
 	return true, nil
-}
-
-// goesOn reports whether another task has this lane go through a run.
-func (l *Lane) goesOn(id otn.RunID) bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return slices.ContainsFunc(l.tasks, func(t *task) bool { return t.run != nil && t.run.ID == id && t.seqs == nil })
 }
 
 // describe asks the channel what it can do and whose account it sends from.
@@ -299,7 +289,7 @@ func (l *Lane) limit() float64 {
 	return l.can.Rate
 }
 
-// finish closes this lane's part of a run; the last lane to do so closes the run.
+// finish closes this lane's part of a run; the last lane to do so closes the run, unless it is paused.
 func (l *Lane) finish(store context.Context, t *task, state *Progress, pg *page) error {
 	b, err := l.settlement()
 	if err != nil {
@@ -315,7 +305,7 @@ func (l *Lane) finish(store context.Context, t *task, state *Progress, pg *page)
 	b.Docs = append(b.Docs, put(laneKey(t.run.ID, l.name), state))
 	l.d.closing.Lock()
 	defer l.d.closing.Unlock()
-	if t.seqs == nil && l.d.lastLane(t.run.ID, l.name) {
+	if t.seqs == nil && !l.d.isPaused(t.run.ID) && l.d.lastLane(t.run.ID, l.name) {
 		b.Docs = append(b.Docs, drop(openPrefix+t.run.ID.String()))
 	}
 	if err := l.commit(store, b); err != nil {

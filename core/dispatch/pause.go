@@ -43,6 +43,12 @@ func (d *Dispatch) setPaused(id otn.RunID) {
 	d.paused[id] = true
 }
 
+func (d *Dispatch) isPaused(id otn.RunID) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.paused[id]
+}
+
 // park reports whether a task's run is paused. A retry is kept for Resume, which looks at everybody else anyway.
 func (d *Dispatch) park(l *Lane, t *task) bool {
 	d.mu.Lock()
@@ -79,7 +85,7 @@ func (d *Dispatch) Resume(ctx context.Context, id otn.RunID) error {
 		return fmt.Errorf("dispatch: run %s is not paused: %w", id, otn.ErrRefused)
 	}
 	run.Paused = ""
-	b := ledger.Batch{Docs: []*ledger.Doc{put(runKey(id), run), opened(id)}}
+	b := ledger.Batch{Docs: []*ledger.Doc{put(runKey(id), run)}}
 	for _, l := range d.lanes {
 		state, err := d.laneDoc(id, l.name)
 		if err != nil {
