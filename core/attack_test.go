@@ -1087,14 +1087,23 @@ func TestRunOfAChannelThatIsNoMore(t *testing.T) {
 func TestPausedWhileAnotherChannelEnds(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world) {
 		shop := w.fake("shop")
-		shop.answer = func(_ otn.Delivery, nth int) error {
-			if nth == 1 {
+		shop.answer = func(d otn.Delivery, nth int) error {
+			switch {
+			case nth == 1:
 				return deferred(time.Minute, otn.MessageScope)
+			case d.Subscriber.ID == "bob":
+				return deferred(30*time.Minute, otn.MessageScope)
 			}
 			return &otn.SendError{Outcome: otn.Invalid, Scope: otn.ChannelScope, Code: "permission"}
 		}
 		slow := w.fake("slow")
-		slow.answer = func(otn.Delivery, int) error { time.Sleep(2 * time.Minute); return nil }
+		turns := 0
+		w.chans["slow"] = &sleepy{both: &both{channel: slow}, before: func() error {
+			if turns++; turns == 2 { // the turn in which it comes to its end
+				time.Sleep(2 * time.Minute)
+			}
+			return nil
+		}}
 		w.start()
 		w.waiting("ann", "bob")
 		w.give(otn.Consent{Token: otn.NewToken("page", "s"), Channel: "slow", Subscriber: otn.Subscriber{ID: "s"}, Topic: "price-drop", Subject: "coat"})
