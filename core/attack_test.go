@@ -1126,7 +1126,8 @@ func TestDeathAfterResume(t *testing.T) {
 		w := breakable(t)
 		shop := w.fake("shop")
 		shop.can.MaxInFlight = 1
-		broken, hangs := true, false
+		broken := true
+		var hangs atomic.Bool
 		shop.answer = func(_ otn.Delivery, nth int) error {
 			switch {
 			case nth == 1:
@@ -1137,7 +1138,7 @@ func TestDeathAfterResume(t *testing.T) {
 			return nil
 		}
 		w.chans["shop"] = &sleepy{both: &both{channel: shop}, before: func() error {
-			if hangs {
+			if hangs.Load() {
 				time.Sleep(time.Hour)
 			}
 			return nil
@@ -1149,12 +1150,13 @@ func TestDeathAfterResume(t *testing.T) {
 		want(t, "run", w.run().State, "done")
 		w.after(time.Hour)
 		want(t, "run", w.run().State, "paused")
-		broken, hangs = false, true
+		broken = false
+		hangs.Store(true)
 		if _, err := w.host.ResumeRun(t.Context(), w.run().ID); err != nil {
 			t.Fatal(err)
 		}
 		w.die(false)
-		hangs = false
+		hangs.Store(false)
 		w.rise()
 		w.after(time.Hour)
 		told := map[string]bool{}
