@@ -9,6 +9,9 @@ import (
 	"sync"
 	"time"
 
+	"github.com/onetimenotify/otn/core"
+	"github.com/onetimenotify/otn/core/ledger"
+	"github.com/onetimenotify/otn/core/ledger/pebble"
 	"github.com/onetimenotify/otn/core/otn"
 )
 
@@ -265,4 +268,51 @@ func (c *channel) calls() int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return len(c.sent)
+}
+
+func deferred(after time.Duration, scope otn.Scope) error {
+	return &otn.SendError{Outcome: otn.Deferred, After: after, Scope: scope, Code: "later"}
+}
+
+func invalid() error { return &otn.SendError{Outcome: otn.Invalid, Code: "template"} }
+
+// waiting lets one person for each name wait for the coat, which costs 120.
+func (w *world) waiting(names ...string) {
+	w.t.Helper()
+	w.price("coat", "120.00 USD")
+	for _, n := range names {
+		w.grant(n, "price-drop", "coat")
+	}
+}
+
+func (w *world) give(c otn.Consent) core.Granted {
+	w.t.Helper()
+	g, err := w.host.Grant(w.t.Context(), c)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return g[0]
+}
+
+func (w *world) because(sub string) string {
+	w.t.Helper()
+	why, err := w.host.Why("shop", sub, "")
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return why.Reasons[len(why.Reasons)-1].Because
+}
+
+// ledger opens what a Host that has ended left.
+func (w *world) ledger() *ledger.Ledger {
+	w.t.Helper()
+	engine, err := pebble.Open("data", pebble.Options{FS: w.disk, Marks: w.marks, Still: true})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	l, err := ledger.Open(w.t.Context(), engine, w.key, time.Now())
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return l
 }
