@@ -1,4 +1,5 @@
 // The house's walls: who may import whom, which library has which door, and what may not be named where.
+
 package core_test
 
 import (

@@ -1,4 +1,5 @@
 // The Host's clock: the only place where the data path learns the time.
+
 package core
 
 import (

@@ -1,4 +1,5 @@
 // The Host dies at every write it makes, by kill -9 and by power cut: nobody is told twice, nothing acknowledged is lost.
+
 package core_test
 
 import (

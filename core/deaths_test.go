@@ -1,4 +1,5 @@
 // Deaths at the places that hurt: in a send, in a retry, between a cron line and its timer, before an answer.
+
 package core_test
 
 import (

@@ -1,4 +1,5 @@
 // A small rule set in Go, and a channel with a script: what the Host is tested with.
+
 package core_test
 
 import (

@@ -1,4 +1,5 @@
 // The public door: what is refused, what is repeated, and what happens when the store can take no more.
+
 package core_test
 
 import (

@@ -1,4 +1,5 @@
 // The Host end to end, on virtual time: consents in, an event decides, one message out, whatever the channel answers.
+
 package core_test
 
 import (
@@ -656,8 +657,14 @@ func TestSendNowAndLater(t *testing.T) {
 		w.after(2 * time.Hour)
 		want(t, "told", texts(shop), "ann: hello; cat: hello")
 
-		if _, err := w.host.Send(ctx, core.SendRequest{Topic: "back", Message: message}); !errors.Is(err, otn.ErrInvalid) {
-			t.Error(err)
+		for _, bad := range []core.SendRequest{
+			{Topic: "back", Message: message},
+			{Topic: "news", Subject: "coat", Message: message},
+			{Topic: "news", Message: message, At: time.Now().Add(-time.Hour)},
+		} {
+			if _, err := w.host.Send(ctx, bad); !errors.Is(err, otn.ErrInvalid) {
+				t.Errorf("%+v: %v", bad, err)
+			}
 		}
 		if _, err := w.host.Send(ctx, core.SendRequest{Topic: "no", Message: message}); !errors.Is(err, otn.ErrUnknownTopic) {
 			t.Error(err)

@@ -1,4 +1,5 @@
 // The key file: what wraps the data keys of the people in the store.
+
 package core
 
 import (

@@ -1,4 +1,5 @@
 // Lanes under trouble: faulty runs, rests, blocks, late timers and channels that are no more.
+
 package core_test
 
 import (

@@ -1,4 +1,5 @@
 // Nobody is lost: whoever waits is looked at again, whatever happened to the run that came to them first.
+
 package core_test
 
 import (

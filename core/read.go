@@ -1,4 +1,5 @@
 // What the Host shows of its state. Nothing here changes anything.
+
 package core
 
 import (

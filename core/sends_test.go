@@ -1,4 +1,5 @@
 // Sends, cron lines, doubts and reasons: once, at their moment, and told as they were.
+
 package core_test
 
 import (

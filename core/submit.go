@@ -1,4 +1,5 @@
 // What is told to the Host: consents, observations, triggers, asks, sends. On disk when the call returns.
+
 package core
 
 import (
@@ -258,6 +259,9 @@ func (h *Host) mayAsk(p otn.PersonID, r AskRequest, now time.Time) error {
 	return nil
 }
 
+// sendSlack is how late the moment of a send may be: it was on its way.
+const sendSlack = time.Minute
+
 // Send makes an operator's own message due, now or at a time, for those who wait for a topic. The same Key again is a
 // duplicate. Errors: otn.ErrUnknownTopic, otn.ErrInvalid, and the faults of its texts and its condition.
 func (h *Host) Send(ctx context.Context, r SendRequest) (SendAnswer, error) {
@@ -272,7 +276,10 @@ func (h *Host) Send(ctx context.Context, r SendRequest) (SendAnswer, error) {
 		return SendAnswer{}, fmt.Errorf("core: send: %q: %w", r.Topic, otn.ErrUnknownTopic)
 	}
 	if topic.Subject == otn.NoSubject {
-		r.AllSubjects, r.Subject = true, ""
+		if r.Subject != "" {
+			return SendAnswer{}, fmt.Errorf("core: send: topic %s has no subject: %w", r.Topic, otn.ErrInvalid)
+		}
+		r.AllSubjects = true
 	} else if (r.Subject == "") != r.AllSubjects {
 		return SendAnswer{}, fmt.Errorf("core: send: name a subject of topic %s, or all subjects: %w", r.Topic, otn.ErrInvalid)
 	}
@@ -283,7 +290,7 @@ func (h *Host) Send(ctx context.Context, r SendRequest) (SendAnswer, error) {
 	}
 	now := h.config.Clock.Now()
 	at := r.At
-	if at.Before(now) {
+	if at.IsZero() {
 		at = now
 	}
 	answer := SendAnswer{ID: send.ID}
@@ -312,6 +319,11 @@ func (h *Host) linesOf(r SendRequest) []ledger.Line {
 func (h *Host) schedule(ctx context.Context, send otn.Send, rules otn.Rules, topic otn.Topic, r SendRequest, at time.Time, answer SendAnswer) (SendAnswer, error) {
 	timer, version := dispatch.Schedule(send, rules, r.Subject, r.AllSubjects, at)
 	kept := &ledger.Doc{Key: "sends/" + send.ID, Value: mustJSON(at), Expect: ledger.Fresh}
+	if at.Before(h.config.Clock.Now().Add(-sendSlack)) {
+		if _, known, err := h.ledger.Doc(kept.Key); err != nil || !known {
+			return SendAnswer{}, errors.Join(err, fmt.Errorf("core: send: %s has passed: %w", at.Format(time.RFC3339), otn.ErrInvalid))
+		}
+	}
 	err := h.ledger.Commit(ctx, &ledger.Batch{Docs: []*ledger.Doc{version, kept}, Timers: []ledger.Timer{timer}})
 	if errors.Is(err, otn.ErrConflict) {
 		have, _, err := h.ledger.Doc(kept.Key)

@@ -1,4 +1,5 @@
 // What the Host shows: topics, consents, runs, deliveries and the reasons, as an operator reads them.
+
 package core
 
 import (

@@ -1,4 +1,5 @@
 // The clock goroutine: it sleeps until the earliest timer on disk, and hands over what is due.
+
 package core
 
 import (

@@ -1,4 +1,5 @@
 // Why somebody did or did not get a message: from what was decided and recorded, decided once more for this one person.
+
 package core
 
 import (

@@ -1,4 +1,5 @@
 // Plugins that do what a plugin should not: the test binary is each of them.
+
 package plugins_test
 
 import (

@@ -1,4 +1,5 @@
 // What the border costs: deliveries per second through one process, and the processor's time for each.
+
 package plugins_test
 
 import (

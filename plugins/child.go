@@ -1,4 +1,5 @@
 // The child process, as go-plugin's runner: its own group, stdin as its lifeline, and pipes that nothing it does can block or crash.
+
 package plugins
 
 import (

@@ -1,4 +1,5 @@
 // A bad plugin harms only itself: whatever it does, calls are answered, the host goes on, and nothing is left of it.
+
 package plugins_test
 
 import (

@@ -1,4 +1,5 @@
 // What is run, what it may see, and where its socket lives.
+
 package plugins
 
 import (

@@ -1,4 +1,5 @@
 // Another program of the same person cannot speak to a plugin: the connection takes the host's certificate and no other.
+
 package plugins_test
 
 import (

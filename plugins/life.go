@@ -1,4 +1,5 @@
 // One life of a plugin's process: launched, configured, watched, and ended so that nothing of it is left.
+
 package plugins
 
 import (

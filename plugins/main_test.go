@@ -1,4 +1,5 @@
 // The test binary is the host and every plugin it launches: its first argument, or none, says which.
+
 package plugins_test
 
 import (

@@ -1,4 +1,5 @@
 // A Process: the host's view of a plugin, the same interfaces that the plugin serves.
+
 package plugins
 
 import (

@@ -1,4 +1,5 @@
 // A plugin's process in good days: launched, configured, called, stopped.
+
 package plugins_test
 
 import (

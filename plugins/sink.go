@@ -1,4 +1,5 @@
 // What a plugin prints becomes lines of the host's log: cut to length, rate limited, and never trusted.
+
 package plugins
 
 import (

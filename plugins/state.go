@@ -1,4 +1,5 @@
 // Where a process stands, for the operator and for who waits until it is ready.
+
 package plugins
 
 import (

@@ -1,4 +1,5 @@
 // The stream of deliveries, host's side: written when the plugin has room, and each answered exactly once, whatever happens to the plugin.
+
 package plugins
 
 import (

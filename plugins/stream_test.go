@@ -1,4 +1,5 @@
 // The stream of deliveries against a plugin that a test plays: each delivery one answer, in whatever order things happen.
+
 package plugins
 
 import (

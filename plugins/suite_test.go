@@ -1,4 +1,5 @@
 // The mock on both sides of the border: the same suite, and every deed of its script with the same end.
+
 package plugins_test
 
 import (

@@ -1,4 +1,5 @@
 // The supervisor: start, watch, start again, and know when to leave a plugin alone.
+
 package plugins
 
 import (

@@ -1,4 +1,5 @@
 // When to start again, when to wait and when to leave a plugin alone; and what of its output is logged.
+
 package plugins
 
 import (

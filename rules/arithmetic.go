@@ -1,4 +1,5 @@
 // Arithmetic that is never wrong: no overflow, no infinity, no two currencies.
+
 package rules
 
 import (

@@ -1,4 +1,5 @@
 // Attacks on the daemon through a rule file: each is refused, or stopped by fuel, in bounded time and memory.
+
 package rules
 
 import (

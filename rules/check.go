@@ -1,4 +1,5 @@
 // From an expression's text to something that runs: names, types and cost are settled here, all mistakes at once.
+
 package rules
 
 import (

@@ -1,4 +1,5 @@
 // The codes of faults: stable for ever, one line of meaning each.
+
 package rules
 
 // The codes. R0 is the shape of a file, R1 its declarations, R2 expressions, R3 texts and messages, R8 warnings, R9 ours.

@@ -1,4 +1,5 @@
 // What shops get wrong, as the rules must decide it. The numbers are those of the list of pitfalls.
+
 package rules
 
 import (

@@ -1,4 +1,5 @@
 // The shape of a cron line: five fields or @every. What it means is decided where time is kept.
+
 package rules
 
 import (

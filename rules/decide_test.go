@@ -1,4 +1,5 @@
 // When a rule fires: change and state, first sight, what is not known, what fails.
+
 package rules
 
 import (

@@ -1,4 +1,5 @@
 // What the files declare together: params, attrs, triggers, topics and rules.
+
 package rules
 
 import (

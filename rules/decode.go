@@ -1,4 +1,5 @@
 // From nodes to declarations: which keys may stand where, and what their values are.
+
 package rules
 
 import (

@@ -1,4 +1,5 @@
 // Faults in rule files: where, what, why and what to do, with the source line and a caret.
+
 package rules
 
 import (

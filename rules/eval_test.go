@@ -1,4 +1,5 @@
 // Expressions by example: every function, every operator, and what becomes of facts that are not known.
+
 package rules
 
 import (

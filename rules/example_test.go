@@ -1,4 +1,5 @@
 // The package in two examples: a fault with its caret, and the way from an event to a message.
+
 package rules_test
 
 import (

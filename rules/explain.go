@@ -1,4 +1,5 @@
 // Explain: a condition with the value of each of its parts, for one consent.
+
 package rules
 
 import (

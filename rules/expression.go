@@ -1,4 +1,5 @@
 // Expressions inside a file: YAML's traps first, then the check, each mistake shown at its place in the file.
+
 package rules
 
 import (

@@ -1,4 +1,5 @@
 // What one evaluation sees: the facts of one moment and one consent.
+
 package rules
 
 import (

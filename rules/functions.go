@@ -1,4 +1,5 @@
 // The functions of the language, and no others.
+
 package rules
 
 import (

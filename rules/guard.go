@@ -1,4 +1,5 @@
 // The guard before the parser: what could drive it into the ground never reaches it.
+
 package rules
 
 import (

@@ -1,4 +1,5 @@
 // How money, numbers and times are written for a person: by their locale and in their zone.
+
 package rules
 
 import (

@@ -1,4 +1,5 @@
 // Loops over the lists of the shop: any, all, none, one, filter, count and sum, each counted in fuel.
+
 package rules
 
 import (

@@ -1,4 +1,5 @@
 // An event against the rules: what is the same for every consent is decided here, once.
+
 package rules
 
 import (

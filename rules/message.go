@@ -1,4 +1,5 @@
 // Messages: what of them can be checked at load is; the rest is made for one person from the facts of the run.
+
 package rules
 
 import (

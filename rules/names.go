@@ -1,4 +1,5 @@
 // The names that expressions see, with their types and how each is read: item, was, collection, sub, trigger, at, params.
+
 package rules
 
 import (

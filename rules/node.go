@@ -1,4 +1,5 @@
 // YAML as rules see it: mappings, lists and scalars that keep their text, their style and their place.
+
 package rules
 
 import (

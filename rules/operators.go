@@ -1,4 +1,5 @@
 // The operators: what each joins, and what becomes of facts that are not known.
+
 package rules
 
 import (

@@ -1,4 +1,5 @@
 // The meaning of conditions, held against three judges: expr's own machine, every way to fill in what is not known, and the whole against its halves.
+
 package rules
 
 import (

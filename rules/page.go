@@ -1,4 +1,5 @@
 // A page of consents: each is decided and written to from the same facts.
+
 package rules
 
 import (

@@ -1,4 +1,5 @@
 // What a decision costs.
+
 package rules
 
 import (

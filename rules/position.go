@@ -1,4 +1,5 @@
 // From a rune of a scalar's text to its place in the file, through every style of YAML.
+
 package rules
 
 import (

@@ -1,4 +1,5 @@
 // Carets: whatever the style of a scalar and whatever its runes, a fault points at the runes it means.
+
 package rules
 
 import (

@@ -1,4 +1,5 @@
 // From a letter and the facts to the message of one person, in a form that the channel carries.
+
 package rules
 
 import (

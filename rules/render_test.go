@@ -1,4 +1,5 @@
 // Messages: what a person gets, in their language and zone, through what their channel carries.
+
 package rules
 
 import (

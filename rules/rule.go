@@ -1,4 +1,5 @@
 // A rule made ready: what it is on, its condition in two halves, its message.
+
 package rules
 
 import (

@@ -1,4 +1,5 @@
 // An operator's send: one rule more, checked like any other, that fires for its own event alone.
+
 package rules
 
 import (

@@ -1,4 +1,5 @@
 // A Set: one immutable version of a merchant's rules, made of files and an operator's sends.
+
 package rules
 
 import (

@@ -1,4 +1,5 @@
 // A Set under many goroutines, and every input there is.
+
 package rules
 
 import (

@@ -1,4 +1,5 @@
 // The example shop, from event to message.
+
 package rules
 
 import (

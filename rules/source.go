@@ -1,4 +1,5 @@
 // A rule file as text: its lines, its limits, and where a fault in it is shown.
+
 package rules
 
 import (

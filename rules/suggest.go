@@ -1,4 +1,5 @@
 // Names that somebody may have meant.
+
 package rules
 
 import (

@@ -1,4 +1,5 @@
 // Texts with ${…}: found, checked and printed. $${ stands for a plain ${.
+
 package rules
 
 import (

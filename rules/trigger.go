@@ -1,4 +1,5 @@
 // Triggers from outside: their fields get the types that the rules declare.
+
 package rules
 
 import (

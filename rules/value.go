@@ -1,4 +1,5 @@
 // The values of expressions. Not known and failed are values too, so that each operator says what becomes of them.
+
 package rules
 
 import (

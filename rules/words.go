@@ -1,4 +1,5 @@
 // The parser's messages in the words of a rule file.
+
 package rules
 
 import (

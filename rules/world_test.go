@@ -1,4 +1,5 @@
 // What the tests share: the shop of testdata, items, consents and short ways to ask.
+
 package rules
 
 import (

@@ -1,4 +1,5 @@
 // Wrong files and what is said of them: the caret under the right rune, in every style of YAML.
+
 package rules
 
 import (

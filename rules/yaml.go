@@ -1,4 +1,5 @@
 // The door to YAML: what its parser would take wrongly or at any price is refused on the raw tokens first.
+
 package rules
 
 import (

@@ -1,4 +1,5 @@
 // Time zones by name, read once each.
+
 package rules
 
 import "time"

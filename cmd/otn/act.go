@@ -1,4 +1,5 @@
 // The commands that do: trigger, ask, why.
+
 package main
 
 import (

@@ -1,4 +1,5 @@
 // How fast the whole path is through a plugin's process: match, claim, render, send over the border, settle.
+
 package main
 
 import (

@@ -1,4 +1,5 @@
 // The built-in plugins: a table, and the hidden command that runs one in a process of its own.
+
 package main
 
 import (

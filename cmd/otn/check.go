@@ -1,4 +1,5 @@
 // otn check: every fault of the rules, before anything runs.
+
 package main
 
 import (

@@ -1,4 +1,5 @@
 // otn config: what the daemon would be started with.
+
 package main
 
 import (

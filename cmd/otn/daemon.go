@@ -1,4 +1,5 @@
 // The daemon: two doors, a host, and a process for each channel and source; started and stopped in the order of the data path.
+
 package main
 
 import (

@@ -1,4 +1,5 @@
 // The daemon in this process: it leaves nothing behind, and hurries when it is told to.
+
 package main
 
 import (

@@ -1,4 +1,5 @@
 // otn demo: a real daemon, a fake platform, seven people, and what becomes of them.
+
 package main
 
 import (

@@ -1,4 +1,5 @@
 // The way to the daemon's admin door: its address, its key, and pages.
+
 package main
 
 import (

@@ -1,4 +1,5 @@
 // Exit codes: what each means, and which one an error has.
+
 package main
 
 import (

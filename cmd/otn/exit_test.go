@@ -1,4 +1,5 @@
 // Every error has its exit code, and says what to do next where that can be said.
+
 package main
 
 import (

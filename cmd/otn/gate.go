@@ -1,4 +1,5 @@
 // What stands before the doors' handlers: health, a gate until the host is ready, and a limit on each address.
+
 package main
 
 import (

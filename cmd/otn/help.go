@@ -1,4 +1,5 @@
 // otn help: of a command, of the exit codes, or of the code of a fault.
+
 package main
 
 import (

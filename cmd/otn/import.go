@@ -1,4 +1,5 @@
 // otn consents import: tokens that were granted elsewhere.
+
 package main
 
 import (

@@ -1,4 +1,5 @@
 // otn init: a shop that runs, written into a folder.
+
 package main
 
 import (

@@ -1,4 +1,5 @@
 // The commands that look: topics, consents, runs, deliveries, channels, sources.
+
 package main
 
 import (

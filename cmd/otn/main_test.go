@@ -1,4 +1,5 @@
 // The command as its users meet it: scripts, in which the test binary is the tool, the daemon and the plugin.
+
 package main
 
 import (

@@ -1,4 +1,5 @@
 // otn observe: observations from a file, as JSON, JSON lines or CSV.
+
 package main
 
 import (

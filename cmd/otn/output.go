@@ -1,4 +1,5 @@
 // Output: data on stdout as a table, JSON or YAML.
+
 package main
 
 import (

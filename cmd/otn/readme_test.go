@@ -1,4 +1,5 @@
 // The README says what is so: its rules are valid, its channel is the example, its faults are what check prints.
+
 package main
 
 import (

@@ -1,4 +1,5 @@
 // The command tree.
+
 package main
 
 import (

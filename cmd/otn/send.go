@@ -1,4 +1,5 @@
 // otn send: a message of the operator's own to those who wait for a topic.
+
 package main
 
 import (

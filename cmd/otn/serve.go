@@ -1,4 +1,5 @@
 // otn serve: the daemon from the command line.
+
 package main
 
 import (

@@ -1,4 +1,5 @@
 // The story of the demo: what people ask for, what the shop does, and who is told.
+
 package main
 
 import (

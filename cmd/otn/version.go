@@ -1,4 +1,5 @@
 // otn version: what this program was built from.
+
 package main
 
 import (

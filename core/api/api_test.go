@@ -1,4 +1,5 @@
 // The door: who is let in, what each call hands to the host, and what its errors look like outside.
+
 package api_test
 
 import (

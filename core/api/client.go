@@ -1,4 +1,5 @@
 // The other side of the door, for Go programs and for the otn command.
+
 package api
 
 import (

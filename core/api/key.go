@@ -1,4 +1,5 @@
 // The key of the operator's door, in its file.
+
 package api
 
 import (

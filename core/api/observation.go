@@ -1,4 +1,5 @@
 // An observation on the wire: kept as it came, read by core/otn, described for the document.
+
 package api
 
 import (

@@ -1,4 +1,5 @@
 // Problems: what went wrong, as RFC 9457 with a stable code, from the sentinels of core/otn.
+
 package api
 
 import (

@@ -1,4 +1,5 @@
 // The calls that read: topics, consents, runs, deliveries, decisions, channels and sources.
+
 package api
 
 import (

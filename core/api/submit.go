@@ -1,4 +1,5 @@
 // The calls that change something: observations, triggers, asks, consents, sends, and a doubtful delivery resolved.
+
 package api
 
 import (

@@ -1,4 +1,5 @@
 // What an observation changes, and what it does not.
+
 package catalog_test
 
 import (

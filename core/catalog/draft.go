@@ -1,4 +1,5 @@
 // A batch in the making: documents are read once, changed in memory, and written together.
+
 package catalog
 
 import (

@@ -1,4 +1,5 @@
 // Events in the journal: what changed, as it is and as it was.
+
 package catalog
 
 import (

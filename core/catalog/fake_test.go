@@ -1,4 +1,5 @@
 // A ledger of maps, with the revisions and the refusals of the real one.
+
 package catalog_test
 
 import (

@@ -1,4 +1,5 @@
 // The catalog on a real ledger.
+
 package catalog_test
 
 import (

@@ -1,4 +1,5 @@
 // The staircase of lowest prices, from which "the lowest since you asked" is read.
+
 package catalog
 
 import (

@@ -1,4 +1,5 @@
 // One observation into one row: only what was told, and only where nothing newer was.
+
 package catalog
 
 import (

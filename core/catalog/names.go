@@ -1,4 +1,5 @@
 // Finding subjects by other names: a source's refs, the group, and the members of a collection.
+
 package catalog
 
 import (

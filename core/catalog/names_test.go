@@ -1,4 +1,5 @@
 // Stock by place, other names, groups and the items of a collection.
+
 package catalog_test
 
 import (

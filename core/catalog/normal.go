@@ -1,4 +1,5 @@
 // What an observation may be: bounded, clean, and one thing at a time.
+
 package catalog
 
 import (

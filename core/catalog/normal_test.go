@@ -1,4 +1,5 @@
 // Observations that make no sense, and those that are only untidy.
+
 package catalog_test
 
 import (

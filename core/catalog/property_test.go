@@ -1,4 +1,5 @@
 // What holds for any observations, in any order.
+
 package catalog_test
 
 import (

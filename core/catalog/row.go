@@ -1,4 +1,5 @@
 // What is on disk: a document for each subject, and small ones that find subjects by another name.
+
 package catalog
 
 import (

@@ -1,4 +1,5 @@
 // Stock by place: an item's stock is the sum of the parts that are known.
+
 package catalog
 
 import (

@@ -1,4 +1,5 @@
 // The order of versions: what a source said as of later is never replaced by what it said as of earlier.
+
 package catalog
 
 import (

@@ -1,4 +1,5 @@
 // Timers that are due: cron lines and scheduled sends are decided here, retries and resends go to their lane.
+
 package dispatch
 
 import (

@@ -1,4 +1,5 @@
 // The journal's reader: each entry is decided once, and the cursor moves in the batch that holds what was decided.
+
 package dispatch
 
 import (

@@ -1,4 +1,5 @@
 // A lane is one channel's part of every run: it selects, claims and settles page by page, at the channel's pace.
+
 package dispatch
 
 import (

@@ -1,4 +1,5 @@
 // A page: the next few consents of a run, selected with the facts as they are now, claimed together.
+
 package dispatch
 
 import (

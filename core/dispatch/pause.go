@@ -1,4 +1,5 @@
 // Paused runs: nothing of them is sent until an operator lets them go on, whatever dies meanwhile.
+
 package dispatch
 
 import (

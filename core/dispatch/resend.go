@@ -1,4 +1,5 @@
 // Doubts: deliveries that nobody can tell about, tried again where the platform itself refuses a second use.
+
 package dispatch
 
 import (

@@ -1,4 +1,5 @@
 // Runs and their lanes, as they are kept on disk.
+
 package dispatch
 
 import (

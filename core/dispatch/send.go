@@ -1,4 +1,5 @@
 // Sending: each member of a claimed page goes through the channel, at its pace, as many at once as it takes.
+
 package dispatch
 
 import (

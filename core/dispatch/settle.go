@@ -1,4 +1,5 @@
 // Settling: what each answer means for its token, its run and its channel.
+
 package dispatch
 
 import (

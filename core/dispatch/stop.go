@@ -1,4 +1,5 @@
 // Stops: who wants no more is not told, also where their consent was claimed or doubtful when they said so.
+
 package dispatch
 
 import (

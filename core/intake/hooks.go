@@ -1,4 +1,5 @@
 // The HTTP side of the door: /hooks/{instance} and below it.
+
 package intake
 
 import (
@@ -61,6 +62,9 @@ func (in *Intake) receive(w http.ResponseWriter, r *http.Request, name, path str
 		in.Log.Error("a webhook was not received", "instance", name, "error", err)
 		retryLater(w)
 		return
+	}
+	if resp.Status == http.StatusUnauthorized || resp.Status == http.StatusForbidden {
+		in.Log.Warn("a webhook was refused: its signature or key is wrong", "instance", name, "remote", r.RemoteAddr)
 	}
 	if len(records) > 0 {
 		if _, err := in.WriteEach(r.Context(), name, records...); err != nil {

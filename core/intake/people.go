@@ -1,4 +1,5 @@
 // Records about people: consents, open windows, proof of a message, and the wish to hear no more.
+
 package intake
 
 import (

@@ -1,4 +1,5 @@
 // What must become true together: a Batch, and the things it can hold.
+
 package ledger
 
 import (

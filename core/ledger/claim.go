@@ -1,4 +1,5 @@
 // Claims: tokens are taken for a page of a run, on disk before any of them leaves.
+
 package ledger
 
 import (

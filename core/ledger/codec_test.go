@@ -1,4 +1,5 @@
 // Every packed form: what was packed is read back, and no bytes make a reader panic.
+
 package ledger
 
 import (

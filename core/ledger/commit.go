@@ -1,4 +1,5 @@
 // Commit: a batch is prepared by its caller, decided in its turn, and written with its group.
+
 package ledger
 
 import (

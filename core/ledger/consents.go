@@ -1,4 +1,5 @@
 // Consents as an operator sees them: in every state, with what is left of them.
+
 package ledger
 
 import (

@@ -1,4 +1,5 @@
 // Decisions: why something happened or did not, newest first, bounded by age.
+
 package ledger
 
 import (

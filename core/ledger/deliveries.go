@@ -1,4 +1,5 @@
 // Deliveries as readers see them: one run for one person, open, ended or whole again.
+
 package ledger
 
 import (

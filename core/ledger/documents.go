@@ -1,4 +1,5 @@
 // Reading documents, the journal and timers.
+
 package ledger
 
 import (

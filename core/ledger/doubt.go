@@ -1,4 +1,5 @@
 // Doubts: unknown deliveries, kept with all that a resend needs until a proof or an operator ends them.
+
 package ledger
 
 import (

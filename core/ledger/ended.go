@@ -1,4 +1,5 @@
 // What remains of consents that left the waiting list: packed in blocks of neighbours, so that a page costs a few rows.
+
 package ledger
 
 import (

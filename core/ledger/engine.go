@@ -1,4 +1,5 @@
 // What the ledger stands on: rows in key order, changed all or none, and marks that outlive the process.
+
 package ledger
 
 // Engine keeps rows. A row is a key and a value, both bytes that mean nothing to it. One ledger at a time stands on it.

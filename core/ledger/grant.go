@@ -1,4 +1,5 @@
 // Grants: a token is added once, for ever; its row, its token, its person and its expiry are written together.
+
 package ledger
 
 import (

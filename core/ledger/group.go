@@ -1,4 +1,5 @@
 // One write for many callers: what it has read, what it changes, and what becomes true in memory once it is on disk.
+
 package ledger
 
 import (

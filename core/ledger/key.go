@@ -1,4 +1,5 @@
 // The keys: one byte of keyspace, then what the rows are ordered by. Nobody else writes or reads a key.
+
 package ledger
 
 import (

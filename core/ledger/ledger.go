@@ -1,4 +1,5 @@
 // The ledger itself: how it opens over an engine, and what it holds in memory.
+
 package ledger
 
 import (

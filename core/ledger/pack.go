@@ -1,4 +1,5 @@
 // How rows are packed: varints, counted strings, and varints that sort as their numbers do. Reading never panics.
+
 package ledger
 
 import (

@@ -1,4 +1,5 @@
 // How many may still be told: what a rule asks before it looks at anybody.
+
 package ledger
 
 // Recovered is the code of a delivery whose answer was found in the marks of a process that died, or nowhere.

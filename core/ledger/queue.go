@@ -1,4 +1,5 @@
 // The one queue through which everything is written: whoever finds it free writes for all who wait.
+
 package ledger
 
 import (

@@ -1,4 +1,5 @@
 // Recovery: what a process that died left open is settled by its marks before anybody claims again.
+
 package ledger
 
 import (

@@ -1,4 +1,5 @@
 // A consent as a row: what scans look at packed in the clear, secret and subscriber sealed.
+
 package ledger
 
 import (

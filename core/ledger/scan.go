@@ -1,4 +1,5 @@
 // Scans of a waiting list: oldest first, fast, still sealed.
+
 package ledger
 
 import (

@@ -1,4 +1,5 @@
 // What keeps secrets from the disk: keys derived from the master key, one for each consent, and names for people.
+
 package ledger
 
 import (

@@ -1,4 +1,5 @@
 // Settlements: how each member of a claim ended decides what becomes of its token.
+
 package ledger
 
 import (

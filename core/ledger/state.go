@@ -1,4 +1,5 @@
 // What the ledger holds in memory, read at Open: lines, topics with their counts, open claims.
+
 package ledger
 
 import (

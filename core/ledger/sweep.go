@@ -1,4 +1,5 @@
 // Expired consents leave the waiting lists and the counts.
+
 package ledger
 
 import (

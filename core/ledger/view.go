@@ -1,4 +1,5 @@
 // What readers of the ledger get: candidates, deliveries, doubts, counts.
+
 package ledger
 
 import (

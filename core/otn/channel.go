@@ -1,4 +1,5 @@
 // What a channel or a source can do. The same interfaces are served by a plugin's author, seen by the Host, and run in process by tests.
+
 package otn
 
 import (

@@ -1,4 +1,5 @@
 // Who is told about what: subscribers, topics, consents, and the requests for consent.
+
 package otn
 
 import "time"

@@ -1,4 +1,5 @@
 // Deliveries and how they end: one run for one subscriber, with one outcome.
+
 package otn
 
 import (

@@ -1,4 +1,5 @@
 // Ids and outcomes: derived, reversible, and safe when they are not understood.
+
 package otn
 
 import (

@@ -1,4 +1,5 @@
 // Errors that cross rooms: sentinels for the ordinary, SendError for what becomes of a token.
+
 package otn
 
 import (

@@ -1,4 +1,5 @@
 // What a shop says of the things it sells: items, collections, and what is known of each fact.
+
 package otn
 
 import "time"

@@ -1,4 +1,5 @@
 // What is read from an item's history.
+
 package otn
 
 import (

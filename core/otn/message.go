@@ -1,4 +1,5 @@
 // What a person gets: exactly one text, card, gallery or image, and at most one quick reply.
+
 package otn
 
 // Form is the shape of a message. The zero Form is none.

@@ -1,4 +1,5 @@
 // Money: integer minor units and a currency with its ISO 4217 exponent. Two currencies are never compared.
+
 package otn
 
 import (

@@ -1,4 +1,5 @@
 // Money: units, currencies, and what is refused rather than guessed.
+
 package otn
 
 import (

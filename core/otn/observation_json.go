@@ -1,4 +1,5 @@
 // Observations as JSON, the form in which the outside tells them: fields left out are not known, null forgets.
+
 package otn
 
 import (

@@ -1,4 +1,5 @@
 // Observations in their JSON form, read and written.
+
 package otn
 
 import (

@@ -1,4 +1,5 @@
 // Observations written as JSON.
+
 package otn
 
 import (

@@ -1,4 +1,5 @@
 // Records: what an instance's webhook, poll or listening yields. The host writes them down before it answers.
+
 package otn
 
 import "time"

@@ -1,4 +1,5 @@
 // The text that names a topic and a subject in links and in the payload of an ask: notify.TOPIC.SUBJECT?answers.
+
 package otn
 
 import (

@@ -1,4 +1,5 @@
 // Refs: what links and payloads say, and what they are not trusted with.
+
 package otn
 
 import (

@@ -1,4 +1,5 @@
 // How the rules are seen from the data path: they decide about events and consents, and change nothing.
+
 package otn
 
 import "time"

@@ -1,4 +1,5 @@
 // Secrets that cannot be printed by accident: Secret, and Token, which buys one message.
+
 package otn
 
 import (

@@ -1,4 +1,5 @@
 // Secrets and tokens in every way that something can be printed.
+
 package otn
 
 import (

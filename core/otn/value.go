@@ -1,4 +1,5 @@
 // Typed values: the answers of a consent, the attrs of an item, the fields of a trigger.
+
 package otn
 
 import (

@@ -1,4 +1,5 @@
 // Values: typed, never guessed, and the same after a trip through JSON.
+
 package otn
 
 import (

@@ -1,4 +1,5 @@
 // Cron lines in zones with every kind of clock change, against a brute-force walk.
+
 package schedule
 
 import (

@@ -1,4 +1,5 @@
 // A Host in your own program: rules from a text, a channel of your own, and one message when it happens.
+
 package embed_test
 
 import (

@@ -1,4 +1,5 @@
 // The example keeps what every channel owes its host, and stays as short as it promises.
+
 package main
 
 import (

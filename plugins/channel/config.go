@@ -1,4 +1,5 @@
 // From JSON to an author's configuration: every fault found, each with its path, and no secret quoted.
+
 package channel
 
 import (

@@ -1,4 +1,5 @@
 // Configurations: every fault found, with its path, and no secret in any of them.
+
 package channel
 
 import (

@@ -1,4 +1,5 @@
 // An instance: the author's type behind guards that hold whatever the author does.
+
 package channel
 
 import (

@@ -1,4 +1,5 @@
 // The shape of a configuration, read from a struct's fields and tags: what the JSON Schema says and what is checked are one.
+
 package channel
 
 import (

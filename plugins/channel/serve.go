@@ -1,4 +1,5 @@
 // A plugin's main: the handshake, the log, and the end of the process.
+
 package channel
 
 import (

@@ -1,4 +1,5 @@
 // The plugin's side of the calls: instances by name, each call guarded and counted.
+
 package channel
 
 import (

@@ -1,4 +1,5 @@
 // The author's side of the border, called as a host would and as it should not.
+
 package channel
 
 import (

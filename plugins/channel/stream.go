@@ -1,4 +1,5 @@
 // The stream of deliveries, plugin's side: as many at once as were granted, each answered once, results packed as they come.
+
 package channel
 
 import (

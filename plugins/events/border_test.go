@@ -1,4 +1,5 @@
 // What the source tells is the same on the host's side of the process border.
+
 package events_test
 
 import (

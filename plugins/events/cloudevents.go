@@ -1,4 +1,5 @@
 // CloudEvents 1.0: structured, in batches, and binary, where the attributes are headers.
+
 package events
 
 import (

@@ -1,4 +1,5 @@
 // One value of a body, converted as the map says. Nothing is guessed: what does not fit is an error with the value in it.
+
 package events
 
 import (

@@ -1,4 +1,5 @@
 // A body read by the map: values found, and told in otn's own form.
+
 package events
 
 import (

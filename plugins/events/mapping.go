@@ -1,4 +1,5 @@
 // The map from a body's fields to facts: what is checked when the source starts.
+
 package events
 
 import (

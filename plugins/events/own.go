@@ -1,4 +1,5 @@
 // otn's own form: an observation, or a trigger with its fields.
+
 package events
 
 import (

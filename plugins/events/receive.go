@@ -1,4 +1,5 @@
 // One call: who calls, which events the body holds, and what each becomes.
+
 package events
 
 import (

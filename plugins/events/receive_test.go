@@ -1,4 +1,5 @@
 // What bodies become.
+
 package events_test
 
 import (

@@ -1,4 +1,5 @@
 // Who may call: a signature of Standard Webhooks, or a secret that the caller shows.
+
 package events
 
 import (

@@ -1,4 +1,5 @@
 // Who may call.
+
 package events_test
 
 import (

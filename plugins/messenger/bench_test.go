@@ -1,4 +1,5 @@
 // How much the channel itself costs.
+
 package messenger
 
 import (

@@ -1,4 +1,5 @@
 // The bodies of sends and asks, and the limits that are checked before anything is called.
+
 package messenger
 
 import (

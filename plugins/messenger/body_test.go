@@ -1,4 +1,5 @@
 // Bodies against the fixtures, and every limit at its edge.
+
 package messenger
 
 import (

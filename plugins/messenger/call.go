@@ -1,4 +1,5 @@
 // One call of the Graph API: one attempt, a bounded answer, and the knowledge whether anything left.
+
 package messenger
 
 import (

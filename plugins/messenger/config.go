@@ -1,4 +1,5 @@
 // The configuration of one page, and what must hold of it before anything is sent.
+
 package messenger
 
 import (

@@ -1,4 +1,5 @@
 // The shape of a webhook's body: entries, each with the events of one page.
+
 package messenger
 
 import (

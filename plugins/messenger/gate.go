@@ -1,4 +1,5 @@
 // The page's pace: closed while a limit is exhausted, slower as one comes near, waits that grow while nothing works.
+
 package messenger
 
 import (

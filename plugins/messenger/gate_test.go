@@ -1,4 +1,5 @@
 // The usage headers of the fixtures, and what the gate makes of them.
+
 package messenger
 
 import (

@@ -1,4 +1,5 @@
 // The Graph API's own JSON: its error, and its answer to a message.
+
 package messenger
 
 import (

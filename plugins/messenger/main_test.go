@@ -1,4 +1,5 @@
 // No test leaves a goroutine behind; and what tests share.
+
 package messenger
 
 import (

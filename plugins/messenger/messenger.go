@@ -1,4 +1,5 @@
 // One page as a channel: what it is made of, and what it says of itself.
+
 package messenger
 
 import (

@@ -1,4 +1,5 @@
 // The page check: does the access token belong to the configured page?
+
 package messenger
 
 import (

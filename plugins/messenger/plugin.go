@@ -1,4 +1,5 @@
 // The channel as a plugin.
+
 package messenger
 
 import (

@@ -1,4 +1,5 @@
 // The configuration as an operator writes it, and the plugin as a host opens it.
+
 package messenger
 
 import (

@@ -1,4 +1,5 @@
 // The webhook's door: the set-up call, the signature over the raw bytes, and the answer.
+
 package messenger
 
 import (

@@ -1,4 +1,5 @@
 // The webhook's door against the vectors: who is let in, and what is answered.
+
 package messenger
 
 import (

@@ -1,4 +1,5 @@
 // From one event to records: consents, windows, referrals, echoes, notices, notes.
+
 package messenger
 
 import (

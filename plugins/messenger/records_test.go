@@ -1,4 +1,5 @@
 // Every webhook of the fixtures, read to records.
+
 package messenger
 
 import (

@@ -1,4 +1,5 @@
 // Send and Ask: checked, paced, called once, judged.
+
 package messenger
 
 import (

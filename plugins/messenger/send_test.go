@@ -1,4 +1,5 @@
 // Send and Ask against the fake Graph API: what arrives, how often, and what the host hears.
+
 package messenger
 
 import (

@@ -1,4 +1,5 @@
 // What each error of the Graph API means for a token: data, read from top to bottom.
+
 package messenger
 
 import (

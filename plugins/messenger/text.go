@@ -1,4 +1,5 @@
 // Texts and moments as webhooks write them: ids as numbers, times as text, in seconds or in milliseconds.
+
 package messenger
 
 import (

@@ -1,4 +1,5 @@
 // Texts as webhooks write them.
+
 package messenger
 
 import (

@@ -1,4 +1,5 @@
 // What the Graph API tells in its headers about how much of its limits is used.
+
 package messenger
 
 import (

@@ -1,4 +1,5 @@
 // From an answer to what becomes of the token: the order in which the evidence is looked at.
+
 package messenger
 
 import (

@@ -1,4 +1,5 @@
 // Every row of the error table and of the transport table, from the fixtures; and the order in which rows are looked at.
+
 package messenger
 
 import (

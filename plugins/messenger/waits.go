@@ -1,4 +1,5 @@
 // After how long a Deferred is tried again.
+
 package messenger
 
 import (

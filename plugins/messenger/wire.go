@@ -1,4 +1,5 @@
 // Connections to the Graph API that count what they wrote, so that "it never left" is a fact and not a guess.
+
 package messenger
 
 import (

@@ -1,4 +1,5 @@
 // What left and what did not: connections that fail before, at and after the first byte.
+
 package messenger
 
 import (

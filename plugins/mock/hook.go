@@ -1,4 +1,5 @@
 // The mock's webhook: consents as plain JSON, for tests and demos without a platform.
+
 package mock
 
 import (

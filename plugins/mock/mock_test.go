@@ -1,4 +1,5 @@
 // The mock keeps its own promises: the script in order, single use over restarts, and a file that never shows a token.
+
 package mock_test
 
 import (

@@ -1,4 +1,5 @@
 // What the mock accepted: in a file that survives it, in the log, or in memory.
+
 package mock
 
 import (

@@ -1,4 +1,5 @@
 // The bodies of Shopify's webhooks, as far as they are read. Ids keep every digit: no number goes through a float.
+
 package shopify
 
 import (

@@ -1,4 +1,5 @@
 // Stock by location, and collections.
+
 package shopify
 
 import (

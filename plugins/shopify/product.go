@@ -1,4 +1,5 @@
 // Products and variants: each variant is an item.
+
 package shopify
 
 import (

@@ -1,4 +1,5 @@
 // What a shop's webhooks mean: one row of the pitfalls after the other.
+
 package shopify_test
 
 import (

@@ -1,4 +1,5 @@
 // One webhook call: authenticated, then read by its topic.
+
 package shopify
 
 import (

@@ -1,4 +1,5 @@
 // Who is let in, and what they are answered.
+
 package shopify_test
 
 import (

@@ -1,4 +1,5 @@
 // A shop's webhooks all the way into a catalog: what would become an event.
+
 package shopify_test
 
 import (

@@ -1,4 +1,5 @@
 // Web addresses made from a template: https://shop.example/products/{handle}.
+
 package shopify
 
 import (

@@ -1,4 +1,5 @@
 // From merged values to a Config: every value checked, every fault at the place the value came from.
+
 package config
 
 import (

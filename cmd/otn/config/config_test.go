@@ -1,4 +1,5 @@
 // What a configuration says, and what is said of a wrong one.
+
 package config_test
 
 import (

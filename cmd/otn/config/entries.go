@@ -1,4 +1,5 @@
 // What may be shown of a configuration: every value with its origin, no secret among them.
+
 package config
 
 import (

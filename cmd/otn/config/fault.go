@@ -1,4 +1,5 @@
 // Faults of a configuration: where, what, the line with a caret, and what to do.
+
 package config
 
 import (

@@ -1,4 +1,5 @@
 // The layers over the file: environment and flags.
+
 package config
 
 import (

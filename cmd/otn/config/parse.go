@@ -1,4 +1,5 @@
 // The file: YAML to values, each with its place, and every key that does not exist refused.
+
 package config
 
 import (

@@ -1,4 +1,5 @@
 // References in the file: ${env:NAME} and ${file:PATH} stand for what they name, $${ for a plain ${.
+
 package config
 
 import (

@@ -1,4 +1,5 @@
 // Claims and settlements.
+
 package ledgertest
 
 import (

@@ -1,4 +1,5 @@
 // Grants, scans and numbers.
+
 package ledgertest
 
 import (

@@ -1,4 +1,5 @@
 // Documents, timers, decisions, expiry, and what an operator reads.
+
 package ledgertest
 
 import (

@@ -1,4 +1,5 @@
 // Deaths, and what is left to doubt.
+
 package ledgertest
 
 import (

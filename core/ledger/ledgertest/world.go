@@ -1,4 +1,5 @@
 // A small world around a ledger: shops that grant, runs that claim, a platform that takes tokens and forgets nothing.
+
 package ledgertest
 
 import (

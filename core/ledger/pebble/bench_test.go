@@ -1,4 +1,5 @@
 // What the ledger costs on a real disk, beside a probe of the disk itself taken in the same run.
+
 package pebble_test
 
 import (

@@ -1,4 +1,5 @@
 // A file system on which a crash cannot leave a marker that names a file which is not there.
+
 package pebble
 
 import (

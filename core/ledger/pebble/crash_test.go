@@ -1,4 +1,5 @@
 // A crash at every single write of a scenario, with none, half and all of what was not synced kept.
+
 package pebble_test
 
 import (

@@ -1,4 +1,5 @@
 // For benchmarks: a store brought to its final shape, and measured by keyspace.
+
 package pebble
 
 import (

@@ -1,4 +1,5 @@
 // What happens when Pebble cannot go on: the engine dies, nothing is acknowledged, the process lives.
+
 package pebble
 
 import (

@@ -1,4 +1,5 @@
 // A disk that fails: the engine dies, the process lives, nothing is acknowledged that is not there.
+
 package pebble_test
 
 import (

@@ -1,4 +1,5 @@
 // The data folder: whose it is, how it is made, and that one daemon at a time has it.
+
 package pebble
 
 import (

@@ -1,4 +1,5 @@
 // The data folder: made whole, never somebody else's, one daemon at a time, and nothing readable in it.
+
 package pebble_test
 
 import (

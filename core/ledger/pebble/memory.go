@@ -1,4 +1,5 @@
 // Marks in memory, for tests: a crash can keep them, as kill -9 does, or lose them, as a power cut does.
+
 package pebble
 
 import (

@@ -1,4 +1,5 @@
 // Pebble passes the suite, in memory with every kind of death, and on a real disk.
+
 package pebble_test
 
 import (

@@ -1,4 +1,5 @@
 // How the two sides find each other: the handshake, the protocol's versions and the limits of a connection.
+
 package wire
 
 import (

@@ -1,4 +1,5 @@
 // What is wrong with a configuration, as data: it crosses the border and reaches the operator with the path of each fault.
+
 package wire
 
 import (

@@ -1,4 +1,5 @@
 // A delivery, an ask and their parts, to messages and back.
+
 package wire
 
 import (

@@ -1,4 +1,5 @@
 // Descriptions, to messages and back. What a plugin says of itself is kept within bounds.
+
 package wire
 
 import (

@@ -1,4 +1,5 @@
 // Observations of items and collections, to messages and back.
+
 package wire
 
 import "github.com/onetimenotify/otn/core/otn"

@@ -1,4 +1,5 @@
 // Records, to messages and back: what a webhook or a poll yields.
+
 package wire
 
 import (

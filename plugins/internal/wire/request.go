@@ -1,4 +1,5 @@
 // Webhook calls and their answers, to messages and back.
+
 package wire
 
 import (

@@ -1,4 +1,5 @@
 // What became of a send or an ask, to messages and back. Whatever cannot be read is Unknown.
+
 package wire
 
 import (

@@ -1,4 +1,5 @@
 // Nothing is lost on the way: every field of every word that crosses the border comes out as it went in.
+
 package wire
 
 import (

@@ -1,4 +1,5 @@
 // What the fake answers: the errors that Meta documents, and usage headers.
+
 package graphtest
 
 import (

@@ -1,4 +1,5 @@
 // The books: what was called, delivered and asked.
+
 package graphtest
 
 import (

@@ -1,4 +1,5 @@
 // Faults: what goes wrong with the next calls.
+
 package graphtest
 
 import (

@@ -1,4 +1,5 @@
 // The fake keeps the platform's rules, so that a test that passes against it means something.
+
 package graphtest_test
 
 import (

@@ -1,4 +1,5 @@
 // The API's doors: who calls, and what for.
+
 package graphtest
 
 import (

@@ -1,4 +1,5 @@
 // What becomes of a message: the rules of the platform, single use above all.
+
 package graphtest
 
 import (

@@ -1,4 +1,5 @@
 // What people and the platform do: write, tap, block, and be told through webhooks.
+
 package graphtest
 
 import (

@@ -1,4 +1,5 @@
 // Webhooks: events in envelopes, signed as Meta signs, posted until they are taken.
+
 package graphtest
 
 import (
