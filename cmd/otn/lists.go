@@ -158,6 +158,13 @@ func (k *call) runs() *cobra.Command {
 		}
 		return k.show(v, k.runTable([]core.RunView{v}))
 	}))
+	cmd.AddCommand(k.one("resume ID", "Let a paused run go on", "  otn runs resume 01k9m3…", func(ctx context.Context, c *api.Client, id string) error {
+		var v core.RunView
+		if err := c.Post(ctx, "/v1/runs/"+url.PathEscape(id)+"/resume", "", struct{}{}, &v); err != nil {
+			return err
+		}
+		return k.show(v, k.runTable([]core.RunView{v}))
+	}))
 	return cmd
 }
 

@@ -50,8 +50,18 @@ func TestScripts(t *testing.T) {
 			"ready": ready,
 			"await": await,
 			"hook":  hook,
+			"find":  find,
 		},
 	})
+}
+
+// find NAME PATTERN keeps what the pattern's group matches in the last stdout.
+func find(ts *testscript.TestScript, _ bool, args []string) {
+	m := regexp.MustCompile(args[1]).FindStringSubmatch(ts.ReadFile("stdout"))
+	if len(m) != 2 {
+		ts.Fatalf("no %s in it", args[1])
+	}
+	ts.Setenv(args[0], m[1])
 }
 
 // code N COMMAND… runs a command that must exit with N.

@@ -35,6 +35,7 @@ type Host interface {
 	Consent(id string) (core.ConsentView, error)
 	Runs(q core.RunQuery) (list []core.RunView, next string, err error)
 	RunByID(id string) (core.RunView, error)
+	ResumeRun(ctx context.Context, id string) (core.RunView, error)
 	Deliveries(q core.DeliveryQuery) (list []core.DeliveryView, next string, err error)
 	Resolve(ctx context.Context, id string, sent bool) (core.DeliveryView, error)
 	Why(channel, subscriber, rule string) (core.Why, error)

@@ -91,6 +91,11 @@ func (f *fake) Resolve(_ context.Context, id string, sent bool) (core.DeliveryVi
 	return core.DeliveryView{ID: id, Outcome: "sent"}, f.err
 }
 
+func (f *fake) ResumeRun(_ context.Context, id string) (core.RunView, error) {
+	f.got = "resume " + id
+	return core.RunView{ID: id, State: "running"}, f.err
+}
+
 func (f *fake) Why(channel, subscriber, rule string) (core.Why, error) {
 	f.got = channel + "/" + subscriber + "/" + rule
 	return core.Why{Channel: channel, Subscriber: subscriber}, f.err
@@ -153,6 +158,7 @@ func TestCalls(t *testing.T) {
 		{"POST", "/v1/sends", `{"topic":"journal","all_subjects":true,"message":{"text":"hello"},"where":"true","at":"2026-11-22T11:00:00Z","dry_run":true}`, 202, `{"run":"r1","id":"s1","runs":["r1"],"reaches":214}`,
 			core.SendRequest{Topic: "journal", AllSubjects: true, Message: message, Where: "true", At: at, DryRun: true, Key: "6ab9f1eb8f7d3388f4f9d586f66e99fd"}},
 		{"POST", "/v1/deliveries/d1/resolve", `{"outcome":"lost"}`, 200, `{"id":"d1",`, "d1false"},
+		{"POST", "/v1/runs/r1/resume", ``, 200, `{"id":"r1",`, "resume r1"},
 		{"POST", "/v1/deliveries/d1/resolve", `{"outcome":"sent"}`, 200, `{"id":"d1",`, "d1true"},
 		{"GET", "/v1/topics", "", 200, `{"topics":[]}`, nil},
 		{"GET", "/v1/consents?topic=t&subject=s&state=waiting&cursor=c&limit=5", "", 200, `{"consents":[{"id":"c1",`, core.ConsentQuery{Topic: "t", Subject: "s", State: "waiting", Cursor: "c", Limit: 5}},
