@@ -5,12 +5,12 @@ package config
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net"
 	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
-	"sort"
 	"strconv"
 	"strings"
 	"time"
@@ -19,6 +19,7 @@ import (
 )
 
 func (l *loader) build(tree map[string]any) *Config {
+	l.whole = len(l.faults) == 0
 	listen, _ := tree["listen"].(map[string]any)
 	plugins, _ := tree["plugins"].(map[string]any)
 	c := &Config{
@@ -156,16 +157,17 @@ func (l *loader) globs(v any) []string {
 func (l *loader) instances(group string, v any, dir string) []Instance {
 	m, _ := v.(map[string]any)
 	var list []Instance
-	for name, settings := range m {
-		key := group + "." + name
-		fields, _ := settings.(map[string]any)
+	for _, name := range slices.Sorted(maps.Keys(m)) {
+		key, sound := group+"."+name, len(l.faults)
+		fields, _ := m[name].(map[string]any)
 		i := Instance{Name: name, Rate: l.rate(key+".rate", fields["rate"])}
 		i.Plugin, i.Builtin = l.program(key+".plugin", fields["plugin"], dir)
 		i.Settings = l.settings(key+".config", fields["config"])
-		l.try(i, key)
+		if len(l.faults) == sound {
+			l.try(i, key)
+		}
 		list = append(list, i)
 	}
-	sort.Slice(list, func(a, b int) bool { return list[a].Name < list[b].Name })
 	return list
 }
 
@@ -182,9 +184,9 @@ func (l *loader) settings(key string, v any) otn.Secret {
 	return otn.NewSecret(string(text))
 }
 
-// try lets a built-in plugin look at its settings, when nothing is wrong with them so far.
+// try lets a built-in plugin look at its settings, when the file could be read whole.
 func (l *loader) try(i Instance, key string) {
-	if l.Open == nil || !i.Builtin || l.Part != Whole || len(l.faults) > 0 {
+	if l.Open == nil || !i.Builtin || l.Part != Whole || !l.whole {
 		return
 	}
 	for _, w := range l.Open(i.Plugin, i.Name, []byte(i.Settings.Reveal())) {

@@ -182,6 +182,26 @@ func TestTrial(t *testing.T) {
 	}
 }
 
+// One instance's faults hide no other's.
+func TestEveryInstanceIsTried(t *testing.T) {
+	dir := shop(t, good)
+	o := config.Options{File: filepath.Join(dir, "otn.yaml"), Env: []string{"PAGE_TOKEN=x"}, Builtins: builtins()}
+	tried := map[string]bool{}
+	o.Open = func(_, instance string, _ []byte) []config.Wrong {
+		tried[instance] = true
+		return []config.Wrong{{Message: instance + " is odd"}}
+	}
+	_, err := config.Load(o)
+	if err == nil || len(tried) < 2 {
+		t.Fatalf("tried %v: %v", tried, err)
+	}
+	for instance := range tried {
+		if !strings.Contains(err.Error(), instance+" is odd") {
+			t.Errorf("nothing of %s in\n%s", instance, err)
+		}
+	}
+}
+
 func TestVariables(t *testing.T) {
 	dir := shop(t, good)
 	env := []string{"PAGE_TOKEN=x", "OTN_DATA=/a", "OTN_DATA_FILE=" + filepath.Join(dir, "other.txt")}

@@ -63,6 +63,7 @@ type loader struct {
 	origins  map[string]origin // by dotted key
 	faults   Faults
 	broken   bool // the list of rules is no list
+	whole    bool // nothing was wrong before the values were looked at
 	warnings []string
 }
 
