@@ -259,7 +259,7 @@ func TestConditionsMeanWhatExprSays(t *testing.T) {
 			t.Fatalf("%s = %v, expr says %v", src, got, want)
 		}
 	})
-	if decided < 20 {
+	if !testing.Short() && decided < 20 { // a short run draws few
 		t.Errorf("only %d conditions were compared", decided)
 	}
 }
@@ -293,7 +293,7 @@ func TestUndecidedIsSound(t *testing.T) {
 			t.Fatalf("%s: %v with facts missing, %v with them", src, part, full)
 		}
 	})
-	if decided < 20 || open < 5 {
+	if !testing.Short() && (decided < 20 || open < 5) { // a short run draws few
 		t.Errorf("%d decided, %d open", decided, open)
 	}
 }
