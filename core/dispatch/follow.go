@@ -20,7 +20,7 @@ type TriggerBody struct {
 }
 
 // stepSize bounds the entries decided in one batch.
-const stepSize = 128
+const stepSize = 512
 
 // Follow decides about everything in the journal behind the cursor and about timers that are due, until ctx is done.
 // It is the only one who decides: cron lines and events see each other's decisions in order.
