@@ -32,14 +32,17 @@ var rooms = map[string][]string{
 	"core/api":                    {"core", "core/otn"},
 	"rules":                       {"core/otn"},
 	"plugins/internal/wire":       {"core/otn"},
+	"plugins/internal/hook":       {"core/otn"},
+	"plugins/internal/sourcetest": {"core/otn", "core/ledger", "core/catalog", "plugins/channel", "plugins/internal/wire"},
 	"plugins":                     {"core/otn", "plugins/internal/wire"},
 	"plugins/channel":             {"core/otn", "plugins/internal/wire"},
 	"plugins/channeltest":         {"core/otn", "plugins/channel"},
 	"plugins/messenger":           {"core/otn", "plugins/channel"},
 	"plugins/messenger/graphtest": {},
 	"plugins/mock":                {"core/otn", "plugins/channel"},
-	"plugins/shopify":             {"core/otn", "plugins/channel"},
-	"plugins/events":              {"core/otn", "plugins/channel"},
+	"plugins/shopify":             {"core/otn", "plugins/channel", "plugins/internal/hook"},
+	"plugins/woocommerce":         {"core/otn", "plugins/channel", "plugins/internal/hook"},
+	"plugins/events":              {"core/otn", "plugins/channel", "plugins/internal/hook"},
 }
 
 // doors says which packages may import a library: one library, one door.

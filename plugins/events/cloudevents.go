@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/onetimenotify/otn/core/otn"
+	"github.com/onetimenotify/otn/plugins/internal/hook"
 )
 
 const (
@@ -21,11 +22,11 @@ const (
 
 func isCloud(r otn.Request) bool {
 	kind := mediaType(r)
-	return kind == structuredType || kind == batchType || header(r, "ce-specversion") != ""
+	return kind == structuredType || kind == batchType || hook.Header(r, "ce-specversion") != ""
 }
 
 func mediaType(r otn.Request) string {
-	kind, _, err := mime.ParseMediaType(header(r, "Content-Type"))
+	kind, _, err := mime.ParseMediaType(hook.Header(r, "Content-Type"))
 	if err != nil {
 		return ""
 	}

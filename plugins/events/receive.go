@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/onetimenotify/otn/core/otn"
+	"github.com/onetimenotify/otn/plugins/internal/hook"
 )
 
 // repeatWithin is how long a body that comes with no id of its own counts as repeated. Time is cut into pieces of this
@@ -35,16 +36,16 @@ func (e *Events) Receive(_ context.Context, r otn.Request) (otn.Response, []otn.
 	who := e.admit(r)
 	switch {
 	case !who.allowed:
-		return refuse(http.StatusUnauthorized, "not authorised"), nil, nil
+		return hook.Refuse(http.StatusUnauthorized, "not authorised"), nil, nil
 	case r.Method == http.MethodOptions:
 		return handshake(r), nil, nil
 	case r.Method != "" && r.Method != http.MethodPost:
-		return refuse(http.StatusMethodNotAllowed, "want POST"), nil, nil
+		return hook.Refuse(http.StatusMethodNotAllowed, "want POST"), nil, nil
 	}
 	records, err := e.records(r, who)
 	if err != nil {
 		records = []otn.Record{{Note: &otn.Note{Code: "body_not_valid", Text: err.Error()}}}
-		return refuse(http.StatusBadRequest, err.Error()), records, nil
+		return hook.Refuse(http.StatusBadRequest, err.Error()), records, nil
 	}
 	return otn.Response{Status: http.StatusOK}, records, nil
 }
@@ -131,7 +132,7 @@ func eventsOf(r otn.Request, who caller) ([]event, error) {
 			continue
 		}
 		events[n] = event{body: body, at: who.at}
-		switch id := header(r, "Idempotency-Key"); {
+		switch id := hook.Header(r, "Idempotency-Key"); {
 		case who.id != "":
 			events[n].key = hashKey("webhook", who.id, strconv.Itoa(n))
 		case id != "":
@@ -168,8 +169,4 @@ func hashKey(kind string, parts ...string) string {
 		_, _ = io.WriteString(h, strconv.Itoa(len(p))+":"+p)
 	}
 	return kind + "/" + hex.EncodeToString(h.Sum(nil)[:16])
-}
-
-func refuse(status int, why string) otn.Response {
-	return otn.Response{Status: status, Header: http.Header{"Content-Type": {"text/plain; charset=utf-8"}}, Body: []byte(why + "\n")}
 }

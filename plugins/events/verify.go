@@ -14,6 +14,7 @@ import (
 
 	"github.com/onetimenotify/otn/core/otn"
 	"github.com/onetimenotify/otn/plugins/channel"
+	"github.com/onetimenotify/otn/plugins/internal/hook"
 )
 
 // tolerance is how far a signature's moment may be from now. Source: Standard Webhooks 1.0.
@@ -74,7 +75,7 @@ func same(a, b string) bool {
 }
 
 func bearer(r otn.Request) string {
-	scheme, token, _ := strings.Cut(header(r, "Authorization"), " ")
+	scheme, token, _ := strings.Cut(hook.Header(r, "Authorization"), " ")
 	if !strings.EqualFold(scheme, "Bearer") {
 		return ""
 	}
@@ -90,7 +91,7 @@ type signature struct {
 
 // signatureOf reads the headers. A moment too far from now, either way, is as good as none.
 func signatureOf(r otn.Request) (s signature, ok bool) {
-	s = signature{id: header(r, "Webhook-Id"), stamp: header(r, "Webhook-Timestamp"), list: header(r, "Webhook-Signature")}
+	s = signature{id: hook.Header(r, "Webhook-Id"), stamp: hook.Header(r, "Webhook-Timestamp"), list: hook.Header(r, "Webhook-Signature")}
 	seconds, err := strconv.ParseInt(s.stamp, 10, 64)
 	if err != nil || s.id == "" || s.list == "" {
 		return s, false
@@ -116,21 +117,11 @@ func (s signature) by(signing, body []byte) bool {
 	return match
 }
 
-// header finds a header in any case.
-func header(r otn.Request, name string) string {
-	for key, values := range r.Header {
-		if strings.EqualFold(key, name) && len(values) > 0 {
-			return strings.TrimSpace(values[0])
-		}
-	}
-	return ""
-}
-
 // handshake answers the question that a sender of CloudEvents asks before it calls. Source: HTTP 1.1 Web Hooks for Event Delivery, 1.0.
 func handshake(r otn.Request) otn.Response {
-	origin := header(r, "WebHook-Request-Origin")
+	origin := hook.Header(r, "WebHook-Request-Origin")
 	if origin == "" {
-		return refuse(http.StatusMethodNotAllowed, "want POST")
+		return hook.Refuse(http.StatusMethodNotAllowed, "want POST")
 	}
 	return otn.Response{Status: http.StatusOK, Header: http.Header{
 		"Allow": {"POST"}, "Webhook-Allowed-Origin": {origin}, "Webhook-Allowed-Rate": {"*"},

@@ -7,6 +7,7 @@ import (
 	"fmt"
 
 	"github.com/onetimenotify/otn/core/otn"
+	"github.com/onetimenotify/otn/plugins/internal/hook"
 )
 
 // onlyVariant is the title that Shopify gives the variant of a product without variants.
@@ -15,14 +16,14 @@ const onlyVariant = "Default Title"
 // product reads a product. A variant that is not in the body is not gone: a body carries the first hundred.
 func (s *Shopify) product(c call) (records []otn.Record, err error) {
 	var p product
-	if err := read(c.Body, &p); err != nil {
+	if err := hook.Read(c.Body, &p); err != nil {
 		return nil, malformed{err}
 	}
-	if p.ID == "" || !p.Variants.known() {
+	if p.ID == "" || !p.Variants.Known() {
 		return nil, malformed{errors.New("no product: want id and variants")}
 	}
-	for n := range p.Variants.value {
-		v := &p.Variants.value[n]
+	for n := range p.Variants.Value {
+		v := &p.Variants.Value[n]
 		if v.ID == "" || v.ProductID != "" && v.ProductID != p.ID {
 			return nil, malformed{fmt.Errorf("variants[%d] is no variant of the product", n)}
 		}
@@ -32,12 +33,12 @@ func (s *Shopify) product(c call) (records []otn.Record, err error) {
 			return nil, malformed{fmt.Errorf("variants[%d]: %w", n, err)}
 		}
 		if !ok {
-			records = append(records, note("no_sku", fmt.Sprintf("variant %s has no SKU, and items are named by it", v.ID))...)
+			records = append(records, hook.Note("no_sku", fmt.Sprintf("variant %s has no SKU, and items are named by it", v.ID)))
 			continue
 		}
 		s.tellProduct(&o, &p, v, c)
 		o.AsOf = c.asOf(p.UpdatedAt)
-		records = append(records, c.record(o, p.UpdatedAt.known(), o.Item.ID))
+		records = append(records, c.record(o, p.UpdatedAt.Known(), o.Item.ID))
 	}
 	return records, nil
 }
@@ -45,7 +46,7 @@ func (s *Shopify) product(c call) (records []otn.Record, err error) {
 // variant reads the body of an edge of stock. What it tells is in the body alone: the topic is not signed.
 func (s *Shopify) variant(c call) ([]otn.Record, error) {
 	var v variant
-	if err := read(c.Body, &v); err != nil {
+	if err := hook.Read(c.Body, &v); err != nil {
 		return nil, malformed{err}
 	}
 	if v.ID == "" || v.ProductID == "" {
@@ -56,29 +57,29 @@ func (s *Shopify) variant(c call) ([]otn.Record, error) {
 		return nil, malformed{err}
 	}
 	if !ok {
-		return note("no_sku", fmt.Sprintf("variant %s has no SKU, and items are named by it", v.ID)), nil
+		return []otn.Record{hook.Note("no_sku", fmt.Sprintf("variant %s has no SKU, and items are named by it", v.ID))}, nil
 	}
-	if v.Quantity.known() { // these topics are about the online store, so its product can be bought there
-		tell(&o, otn.FactSellable, &o.Item.Sellable, s.sells(&v))
+	if v.Quantity.Known() { // these topics are about the online store, so its product can be bought there
+		hook.Tell(&o, otn.FactSellable, &o.Item.Sellable, s.sells(&v))
 	}
 	o.AsOf = c.asOf(v.UpdatedAt)
-	return []otn.Record{c.record(o, v.UpdatedAt.known(), o.Item.ID)}, nil
+	return []otn.Record{c.record(o, v.UpdatedAt.Known(), o.Item.ID)}, nil
 }
 
 // told is what a variant says of its item by itself. It is not ok when the variant has no name.
 func (s *Shopify) told(v *variant) (o otn.Observation, ok bool, err error) {
 	item := &otn.Item{ID: string(v.ID)}
 	if s.config.ID == "sku" {
-		item.ID = v.SKU.value
+		item.ID = v.SKU.Value
 	}
 	o.Item = item
-	tell(&o, otn.FactGroup, &item.Group, string(v.ProductID))
-	if v.Title.known() {
-		title := v.Title.value
+	hook.Tell(&o, otn.FactGroup, &item.Group, string(v.ProductID))
+	if v.Title.Known() {
+		title := v.Title.Value
 		if title == onlyVariant {
 			title = ""
 		}
-		tell(&o, otn.FactVariant, &item.Variant, title)
+		hook.Tell(&o, otn.FactVariant, &item.Variant, title)
 	}
 	if err := s.money(&o, otn.FactPrice, &item.Price, v.Price); err != nil {
 		return o, false, fmt.Errorf("price: %w", err)
@@ -86,14 +87,14 @@ func (s *Shopify) told(v *variant) (o otn.Observation, ok bool, err error) {
 	if err := s.money(&o, otn.FactListPrice, &item.ListPrice, v.CompareAt); err != nil {
 		return o, false, fmt.Errorf("compare_at_price: %w", err)
 	}
-	if v.CompareAt.is && !item.Known.Has(otn.FactListPrice) {
+	if v.CompareAt.Is && !item.Known.Has(otn.FactListPrice) {
 		o.Forget |= otn.FactListPrice // there is none any more
 	}
-	if len(s.config.Locations) == 0 && v.Quantity.is {
+	if len(s.config.Locations) == 0 && v.Quantity.Is {
 		s.stock(&o, v)
 	}
-	if v.SKU.known() {
-		item.Attrs = append(item.Attrs, otn.Named{Name: "sku", Value: otn.StringValue(v.SKU.value)})
+	if v.SKU.Known() {
+		item.Attrs = append(item.Attrs, otn.Named{Name: "sku", Value: otn.StringValue(v.SKU.Value)})
 	}
 	if v.InventoryItem != "" {
 		o.Refs = []string{inventoryRef(v.InventoryItem)}
@@ -103,33 +104,33 @@ func (s *Shopify) told(v *variant) (o otn.Observation, ok bool, err error) {
 
 // stock tells the total of a variant; one that is null is not tracked, and then not known.
 func (s *Shopify) stock(o *otn.Observation, v *variant) {
-	if v.Quantity.null {
+	if v.Quantity.Null {
 		o.Forget |= otn.FactStock | otn.FactAvailability
 		return
 	}
-	tell(o, otn.FactStock, &o.Item.Stock, v.Quantity.value)
+	hook.Tell(o, otn.FactStock, &o.Item.Stock, v.Quantity.Value)
 	available := otn.OutOfStock
 	switch {
-	case v.Quantity.value > 0:
+	case v.Quantity.Value > 0:
 		available = otn.InStock
 	case v.Policy == "continue":
 		available = otn.Backorder
 	}
-	tell(o, otn.FactAvailability, &o.Item.Availability, available)
+	hook.Tell(o, otn.FactAvailability, &o.Item.Availability, available)
 }
 
 // money tells a price in the shop's currency. It is a text: a number could be of another unit, and is refused. A price that
 // is nothing, zero or less is not told.
-func (s *Shopify) money(o *otn.Observation, f otn.Fact, to *otn.Money, price told[string]) error {
-	if price.value == "" {
+func (s *Shopify) money(o *otn.Observation, f otn.Fact, to *otn.Money, price hook.Told[string]) error {
+	if price.Value == "" {
 		return nil
 	}
-	m, err := otn.ParseAmount(price.value, s.config.Currency)
+	m, err := otn.ParseAmount(price.Value, s.config.Currency)
 	if err != nil {
 		return err
 	}
 	if m.Minor > 0 {
-		tell(o, f, to, m)
+		hook.Tell(o, f, to, m)
 	}
 	return nil
 }
@@ -137,25 +138,25 @@ func (s *Shopify) money(o *otn.Observation, f otn.Fact, to *otn.Money, price tol
 // tellProduct adds what the product says of all its variants.
 func (s *Shopify) tellProduct(o *otn.Observation, p *product, v *variant, c call) {
 	item := o.Item
-	if p.Title.known() {
-		tell(o, otn.FactTitle, &item.Title, p.Title.value)
+	if p.Title.Known() {
+		hook.Tell(o, otn.FactTitle, &item.Title, p.Title.Value)
 	}
-	if p.Tags.is {
-		tell(o, otn.FactTags, &item.Tags, []string(p.Tags.value))
+	if p.Tags.Is {
+		hook.Tell(o, otn.FactTags, &item.Tags, []string(p.Tags.Value))
 	}
-	if p.Vendor.known() {
-		item.Attrs = append(item.Attrs, otn.Named{Name: "vendor", Value: otn.StringValue(p.Vendor.value)})
+	if p.Vendor.Known() {
+		item.Attrs = append(item.Attrs, otn.Named{Name: "vendor", Value: otn.StringValue(p.Vendor.Value)})
 	}
-	if p.Type.known() {
-		item.Attrs = append(item.Attrs, otn.Named{Name: "product_type", Value: otn.StringValue(p.Type.value)})
+	if p.Type.Known() {
+		item.Attrs = append(item.Attrs, otn.Named{Name: "product_type", Value: otn.StringValue(p.Type.Value)})
 	}
 	if url := s.item.fill(func(name string) string {
-		return map[string]string{"handle": p.Handle, "product": string(p.ID), "variant": string(v.ID), "sku": v.SKU.value}[name]
+		return map[string]string{"handle": p.Handle, "product": string(p.ID), "variant": string(v.ID), "sku": v.SKU.Value}[name]
 	}); url != "" {
-		tell(o, otn.FactURL, &item.URL, url)
+		hook.Tell(o, otn.FactURL, &item.URL, url)
 	}
-	if p.Image.is || p.Images != nil {
-		tell(o, otn.FactImage, &item.Image, p.picture(v.ImageID))
+	if p.Image.Is || p.Images != nil {
+		hook.Tell(o, otn.FactImage, &item.Image, p.picture(v.ImageID))
 	}
 	s.tellPublished(o, p, v, c)
 }
@@ -164,26 +165,26 @@ func (s *Shopify) tellProduct(o *otn.Observation, p *product, v *variant, c call
 // and one that is published later cannot, whatever its stock.
 func (s *Shopify) tellPublished(o *otn.Observation, p *product, v *variant, c call) {
 	at := p.PublishedAt
-	if at.known() {
-		tell(o, otn.FactPublishedAt, &o.Item.PublishedAt, at.value.UTC())
-	} else if at.is {
+	if at.Known() {
+		hook.Tell(o, otn.FactPublishedAt, &o.Item.PublishedAt, at.Value.UTC())
+	} else if at.Is {
 		o.Forget |= otn.FactPublishedAt
 	}
-	hidden := p.Status.known() && p.Status.value != "active" || at.is && (at.null || !c.At.IsZero() && at.value.After(c.At))
+	hidden := p.Status.Known() && p.Status.Value != "active" || at.Is && (at.Null || !c.At.IsZero() && at.Value.After(c.At))
 	switch {
 	case hidden:
-		tell(o, otn.FactPublished, &o.Item.Published, false)
-		tell(o, otn.FactSellable, &o.Item.Sellable, false)
-	case p.Status.known() && at.known():
-		tell(o, otn.FactPublished, &o.Item.Published, true)
-		if v.Quantity.known() {
-			tell(o, otn.FactSellable, &o.Item.Sellable, s.sells(v))
+		hook.Tell(o, otn.FactPublished, &o.Item.Published, false)
+		hook.Tell(o, otn.FactSellable, &o.Item.Sellable, false)
+	case p.Status.Known() && at.Known():
+		hook.Tell(o, otn.FactPublished, &o.Item.Published, true)
+		if v.Quantity.Known() {
+			hook.Tell(o, otn.FactSellable, &o.Item.Sellable, s.sells(v))
 		}
 	}
 }
 
 func (s *Shopify) sells(v *variant) bool {
-	return v.Quantity.value > 0 || s.config.Oversell && v.Policy == "continue"
+	return v.Quantity.Value > 0 || s.config.Oversell && v.Policy == "continue"
 }
 
 // productGone takes all items of a product away: the body names the product alone. An id is never used again, so the same
@@ -194,12 +195,12 @@ func (s *Shopify) productGone(c call) ([]otn.Record, error) {
 		return nil, err
 	}
 	o := otn.Observation{AsOf: c.triggered, Gone: true, Item: &otn.Item{}}
-	tell(&o, otn.FactGroup, &o.Item.Group, string(d.ID))
+	hook.Tell(&o, otn.FactGroup, &o.Item.Group, string(d.ID))
 	return []otn.Record{c.record(o, true, string(d.ID))}, nil
 }
 
 func (c *call) deleted() (d deleted, err error) {
-	if err := read(c.Body, &d); err != nil {
+	if err := hook.Read(c.Body, &d); err != nil {
 		return d, malformed{err}
 	}
 	if d.ID == "" || d.Title != nil || d.Handle != nil || d.Variants != nil {
@@ -209,26 +210,16 @@ func (c *call) deleted() (d deleted, err error) {
 }
 
 // picture is the variant's own image, or else the product's.
-func (p *product) picture(own id) string {
+func (p *product) picture(own hook.ID) string {
 	for _, i := range p.Images {
 		if own != "" && i.ID == own {
 			return i.Src
 		}
 	}
-	if p.Image.value.Src == "" && len(p.Images) > 0 {
+	if p.Image.Value.Src == "" && len(p.Images) > 0 {
 		return p.Images[0].Src
 	}
-	return p.Image.value.Src
+	return p.Image.Value.Src
 }
 
-func inventoryRef(i id) string { return "inventory_item:" + string(i) }
-
-// tell sets a fact and says that it is known.
-func tell[T any](o *otn.Observation, f otn.Fact, to *T, value T) {
-	*to = value
-	if o.Item != nil {
-		o.Item.Known |= f
-		return
-	}
-	o.Collection.Known |= f
-}
+func inventoryRef(i hook.ID) string { return "inventory_item:" + string(i) }

@@ -15,7 +15,7 @@ func TestProductBecomesItems(t *testing.T) {
 	if events := s.send("products/update", fixture(t, "products_update.1_base")); len(events) != 2 || !events[0].First {
 		t.Fatalf("%d events", len(events))
 	}
-	i := s.item(medium)
+	i := s.Item(medium)
 	if i.Group != "9007199254740993" || i.Title != "Dock Jacket" || i.Variant != "M" || i.Price != usd(14900) || i.Known.Has(otn.FactListPrice) {
 		t.Errorf("got %+v", i)
 	}
@@ -30,7 +30,7 @@ func TestProductBecomesItems(t *testing.T) {
 	if sku.Text() != "DJ-M" || vendor.Text() != "Harbor & Pine" || len(i.Tags) != 2 || i.Tags[0] != "waxed" {
 		t.Errorf("sku %v, vendor %v, tags %q", sku, vendor, i.Tags)
 	}
-	if i := s.item(small); i.IsSellable() || i.Availability != otn.OutOfStock {
+	if i := s.Item(small); i.IsSellable() || i.Availability != otn.OutOfStock {
 		t.Errorf("sold out: %+v", i)
 	}
 }
@@ -39,7 +39,7 @@ func TestP1IdsKeepEveryDigit(t *testing.T) {
 	s := newShop(t, plain)
 	s.send("products/update", fixture(t, "products_update.1_base"))
 	for n, want := range []string{small, medium} {
-		if got := s.records[n].Observation.Item.ID; got != want {
+		if got := s.Records[n].Observation.Item.ID; got != want {
 			t.Errorf("%s became %s", want, got)
 		}
 	}
@@ -71,10 +71,10 @@ func TestSequenceOfUpdates(t *testing.T) {
 	if len(events) != 1 || events[0].Subject.ID != small {
 		t.Fatalf("the draft: %d events", len(events))
 	}
-	if i := s.item(small); i.IsSellable() || i.IsPublished() || i.Known.Has(otn.FactPublishedAt) {
+	if i := s.Item(small); i.IsSellable() || i.IsPublished() || i.Known.Has(otn.FactPublishedAt) {
 		t.Errorf("P10: a draft with 40 pieces can be bought: %+v", i)
 	}
-	if i := s.item(medium); !i.IsSellable() || i.Stock != 12 {
+	if i := s.Item(medium); !i.IsSellable() || i.Stock != 12 {
 		t.Errorf("P11: a variant that is not in the body was changed: %+v", i)
 	}
 }
@@ -94,7 +94,7 @@ func TestP10NotYetPublished(t *testing.T) {
 	s := newShop(t, plain)
 	later := bytes.ReplaceAll(fixture(t, "products_update.2_price_drop"), []byte(`"published_at":"2026-09-01T09:05:00-04:00"`), []byte(`"published_at":"2026-11-22T14:30:01Z"`))
 	s.send("products/update", later)
-	if i := s.item(medium); i.IsSellable() || i.IsPublished() || !i.Known.Has(otn.FactPublishedAt) {
+	if i := s.Item(medium); i.IsSellable() || i.IsPublished() || !i.Known.Has(otn.FactPublishedAt) {
 		t.Errorf("published in a second: %+v", i)
 	}
 }
@@ -103,7 +103,7 @@ func TestP10HiddenWhateverIsPublished(t *testing.T) {
 	for _, state := range []string{"draft", "archived", "unlisted"} {
 		s := newShop(t, plain)
 		s.send("products/update", bytes.Replace(fixture(t, "products_update.1_base"), []byte(`"status":"active"`), []byte(`"status":"`+state+`"`), 1))
-		if i := s.item(medium); i.IsSellable() || i.IsPublished() {
+		if i := s.Item(medium); i.IsSellable() || i.IsPublished() {
 			t.Errorf("%s: %+v", state, i)
 		}
 	}
@@ -113,12 +113,12 @@ func TestP4PriceThatIsNothing(t *testing.T) {
 	for _, price := range []string{`""`, `null`, `"0.00"`, `"0"`, `"-1.00"`} {
 		s := newShop(t, plain)
 		s.send("products/update", bytes.ReplaceAll(fixture(t, "products_update.1_base"), []byte(`"149.00"`), []byte(price)))
-		if i := s.item(medium); i.Known.Has(otn.FactPrice) || !i.Price.IsZero() {
+		if i := s.Item(medium); i.Known.Has(otn.FactPrice) || !i.Price.IsZero() {
 			t.Errorf("%s became %s", price, i.Price)
 		}
 		s.send("products/update", fixture(t, "products_update.2_price_drop"))
 		s.send("products/update", bytes.ReplaceAll(fixture(t, "products_update.3_fake_drop_compare_at_only"), []byte(`"149.00"`), []byte(price)))
-		if i := s.item(medium); i.Price != usd(11900) || i.ListPrice != usd(18900) {
+		if i := s.Item(medium); i.Price != usd(11900) || i.ListPrice != usd(18900) {
 			t.Errorf("%s after 119.00 became %s, list price %s", price, i.Price, i.ListPrice)
 		}
 	}
@@ -128,12 +128,12 @@ func TestP9OversellIsAChoice(t *testing.T) {
 	body := bytes.ReplaceAll(fixture(t, "products_update.1_base"), []byte(`"inventory_policy":"deny"`), []byte(`"inventory_policy":"continue"`))
 	s := newShop(t, plain)
 	s.send("products/update", body)
-	if i := s.item(small); i.IsSellable() || i.Availability != otn.Backorder {
+	if i := s.Item(small); i.IsSellable() || i.Availability != otn.Backorder {
 		t.Errorf("by default: %+v", i)
 	}
 	s = newShop(t, plain[:len(plain)-1]+`,"oversell":true}`)
 	s.send("products/update", body)
-	if i := s.item(small); !i.IsSellable() || i.Availability != otn.Backorder || i.Stock != 0 {
+	if i := s.Item(small); !i.IsSellable() || i.Availability != otn.Backorder || i.Stock != 0 {
 		t.Errorf("chosen: %+v", i)
 	}
 }
@@ -142,7 +142,7 @@ func TestP34TagsInBothForms(t *testing.T) {
 	for _, form := range []string{`"waxed, winter"`, `["waxed","winter"]`} {
 		s := newShop(t, plain)
 		s.send("products/update", bytes.ReplaceAll(fixture(t, "products_update.1_base"), []byte(`"waxed, winter"`), []byte(form)))
-		if tags := s.item(small).Tags; len(tags) != 2 || tags[0] != "waxed" || tags[1] != "winter" {
+		if tags := s.Item(small).Tags; len(tags) != 2 || tags[0] != "waxed" || tags[1] != "winter" {
 			t.Errorf("%s became %q", form, tags)
 		}
 	}
@@ -155,7 +155,7 @@ func TestEdgesOfStock(t *testing.T) {
 	if len(in) != 1 || in[0].Was.Item.Stock != 0 || in[0].Now.Item.Stock != 3 || in[0].Was.Item.IsSellable() || !in[0].Now.Item.IsSellable() {
 		t.Fatalf("in stock: %+v", in)
 	}
-	if i := s.item(small); i.Title != "Dock Jacket" || i.URL == "" {
+	if i := s.Item(small); i.Title != "Dock Jacket" || i.URL == "" {
 		t.Errorf("the edge took away what it did not tell: %+v", i)
 	}
 	out := s.send("variants/out_of_stock", fixture(t, "variants_out_of_stock"))
@@ -180,7 +180,7 @@ func TestP21OneChangeThroughThreeTopics(t *testing.T) {
 		}
 		seen += len(s.send(topic, body))
 	}
-	if i := s.item(small); seen != 1 || i.Stock != 3 || !i.IsSellable() {
+	if i := s.Item(small); seen != 1 || i.Stock != 3 || !i.IsSellable() {
 		t.Errorf("%d events, stock %d", seen, i.Stock)
 	}
 }
@@ -195,18 +195,18 @@ func TestP8StockByLocation(t *testing.T) {
 	if len(events) != 2 || !events[0].First {
 		t.Fatalf("%d events", len(events))
 	}
-	if n, known := pieces(s.item(small)); n != 2 || !known {
+	if n, known := pieces(s.Item(small)); n != 2 || !known {
 		t.Errorf("stock %d, %v: want what was told before the variant was known", n, known)
 	}
-	if n, known := pieces(s.item(medium)); known {
+	if n, known := pieces(s.Item(medium)); known {
 		t.Errorf("stock %d: the product's total was taken though locations are named", n)
 	}
 	s.send("inventory_levels/update", fixture(t, "inventory_levels_update.loc24826419"))
-	if len(s.records) != 1 || s.records[0].Note == nil {
+	if len(s.Records) != 1 || s.Records[0].Note == nil {
 		t.Error("a location that does not count was told")
 	}
 	s.send("inventory_levels/update", fixture(t, "inventory_levels_update.loc24826420"))
-	if n, known := pieces(s.item(small)); n != 2 || !known {
+	if n, known := pieces(s.Item(small)); n != 2 || !known {
 		t.Errorf("stock %d, %v: null adds nothing and is not zero", n, known)
 	}
 	if events := s.send("variants/in_stock", fixture(t, "variants_in_stock")); len(events) == 1 && events[0].Now.Item.Stock != 2 {
@@ -217,10 +217,10 @@ func TestP8StockByLocation(t *testing.T) {
 func TestItemsByTheirSKU(t *testing.T) {
 	s := newShop(t, plain[:len(plain)-1]+`,"id":"sku","url":"https://shop.example/p/{handle}/{sku}"}`)
 	s.send("products/update", bytes.Replace(fixture(t, "products_update.1_base"), []byte(`"sku":"DJ-S"`), []byte(`"sku":null`), 1))
-	if len(s.records) != 2 || s.records[0].Note == nil || s.records[0].Note.Code != "no_sku" {
-		t.Errorf("a variant without SKU: %+v", s.records[0])
+	if len(s.Records) != 2 || s.Records[0].Note == nil || s.Records[0].Note.Code != "no_sku" {
+		t.Errorf("a variant without SKU: %+v", s.Records[0])
 	}
-	if i := s.item("DJ-M"); i.URL != "https://shop.example/p/dock-jacket/DJ-M" {
+	if i := s.Item("DJ-M"); i.URL != "https://shop.example/p/dock-jacket/DJ-M" {
 		t.Errorf("url %q", i.URL)
 	}
 }
@@ -233,7 +233,7 @@ func TestProductIsDeleted(t *testing.T) {
 		t.Fatalf("%d events: want one for each variant", len(events))
 	}
 	for _, id := range []string{small, medium} {
-		if i := s.item(id); i.IsSellable() || i.IsPublished() {
+		if i := s.Item(id); i.IsSellable() || i.IsPublished() {
 			t.Errorf("%s: %+v", id, i)
 		}
 	}
@@ -244,10 +244,10 @@ func TestPictures(t *testing.T) {
 		"variants":[{"id":2,"product_id":1,"title":"Default Title","image_id":8},{"id":3,"product_id":1,"image_id":null}]}`)
 	s := newShop(t, `{"secrets":["`+secret+`"],"currency":"USD"}`)
 	s.send("products/create", body)
-	if i := s.item("2"); i.Image != "https://cdn/v.jpg" || i.Variant != "" || i.Known.Has(otn.FactURL) {
+	if i := s.Item("2"); i.Image != "https://cdn/v.jpg" || i.Variant != "" || i.Known.Has(otn.FactURL) {
 		t.Errorf("got %+v", i)
 	}
-	if i := s.item("3"); i.Image != "https://cdn/p.jpg" || i.Known.Has(otn.FactVariant) || i.Known.Has(otn.FactSellable) || i.Known.Has(otn.FactStock) {
+	if i := s.Item("3"); i.Image != "https://cdn/p.jpg" || i.Known.Has(otn.FactVariant) || i.Known.Has(otn.FactSellable) || i.Known.Has(otn.FactStock) {
 		t.Errorf("got %+v", i)
 	}
 }
@@ -268,7 +268,7 @@ func TestP23CollectionIsLaunched(t *testing.T) {
 		t.Errorf("got %+v", c)
 	}
 	s.send("collections/delete", []byte(`{"id":`+winter+`}`))
-	if snap, _, _ := s.catalog.Snapshot(events[0].Subject); snap.Collection.IsPublished() {
+	if snap, _ := s.Snapshot(events[0].Subject); snap.Collection.IsPublished() {
 		t.Error("a deleted collection is published")
 	}
 }
@@ -280,7 +280,7 @@ func TestVersionOfABodyWithoutOne(t *testing.T) {
 	for triggered, want := range map[string]time.Time{"2026-11-22T14:00:00.5Z": clock.Add(-30*time.Minute + 500*time.Millisecond), "2099-01-01T00:00:00Z": {}, "": {}} {
 		r := signed("products/update", body)
 		r.Header.Set("X-Shopify-Triggered-At", triggered)
-		_, records, err := s.source.Receive(t.Context(), r)
+		_, records, err := s.Source.Receive(t.Context(), r)
 		if err != nil || !records[0].Observation.AsOf.Equal(want) {
 			t.Errorf("%q: %v, %v", triggered, records[0].Observation.AsOf, err)
 		}

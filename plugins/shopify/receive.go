@@ -4,9 +4,7 @@ package shopify
 
 import (
 	"context"
-	"crypto/hmac"
 	"crypto/sha256"
-	"encoding/base64"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -16,6 +14,7 @@ import (
 	"time"
 
 	"github.com/onetimenotify/otn/core/otn"
+	"github.com/onetimenotify/otn/plugins/internal/hook"
 )
 
 // call is one authenticated webhook.
@@ -33,14 +32,14 @@ type malformed struct{ error }
 // 200 and a note: Shopify takes a subscription away after too many failures.
 func (s *Shopify) Receive(_ context.Context, r otn.Request) (otn.Response, []otn.Record, error) {
 	if r.Method != "" && r.Method != http.MethodPost {
-		return refuse(http.StatusMethodNotAllowed, "want POST"), nil, nil
+		return hook.Refuse(http.StatusMethodNotAllowed, "want POST"), nil, nil
 	}
-	if !s.signed(header(r, "Hmac-Sha256"), r.Body) {
-		return refuse(http.StatusUnauthorized, "the signature does not match"), nil, nil
+	if !hook.Signed(header(r, "Hmac-Sha256"), r.Body, s.config.Secrets) {
+		return hook.Refuse(http.StatusUnauthorized, "the signature does not match"), nil, nil
 	}
 	c := call{Request: r, topic: header(r, "Topic"), shop: header(r, "Shop-Domain"), event: header(r, "Event-Id")}
 	if s.config.Shop != "" && !strings.EqualFold(c.shop, s.config.Shop) {
-		return refuse(http.StatusUnauthorized, "another shop"), nil, nil
+		return hook.Refuse(http.StatusUnauthorized, "another shop"), nil, nil
 	}
 	if c.event == "" {
 		c.event = header(r, "Webhook-Id")
@@ -51,7 +50,7 @@ func (s *Shopify) Receive(_ context.Context, r otn.Request) (otn.Response, []otn
 	records, err := s.route(c)
 	var bad malformed
 	if errors.As(err, &bad) {
-		return refuse(http.StatusBadRequest, fmt.Sprintf("%.60q: %v", c.topic, bad.error)), nil, nil
+		return hook.Refuse(http.StatusBadRequest, fmt.Sprintf("%.60q: %v", c.topic, bad.error)), nil, nil
 	}
 	return otn.Response{Status: http.StatusOK}, records, err
 }
@@ -71,38 +70,16 @@ func (s *Shopify) route(c call) ([]otn.Record, error) {
 	case "collections/delete":
 		return s.collectionGone(c)
 	case "customers/data_request", "customers/redact", "shop/redact":
-		return note("privacy_request", "Shopify asks for "+c.topic+": otn keeps nothing of the shop's customers by their Shopify id; erase a subscriber with otn subscribers erase"), nil
+		return []otn.Record{hook.Note("privacy_request", "Shopify asks for "+c.topic+": otn keeps nothing of the shop's customers by their Shopify id; erase a subscriber with otn subscribers erase")}, nil
 	case "":
 		return nil, malformed{fmt.Errorf("no topic")}
 	}
-	return note("unknown_topic", fmt.Sprintf("no use for webhooks on %.60q", c.topic)), nil
+	return []otn.Record{hook.Note("unknown_topic", fmt.Sprintf("no use for webhooks on %.60q", c.topic))}, nil
 }
 
-// signed reports whether one of the secrets made the signature. It looks at all of them, whatever it finds.
-func (s *Shopify) signed(signature string, body []byte) bool {
-	given, err := base64.StdEncoding.DecodeString(signature)
-	if err != nil || len(given) != sha256.Size {
-		return false
-	}
-	match := false
-	for _, secret := range s.config.Secrets {
-		mac := hmac.New(sha256.New, []byte(secret.Reveal()))
-		mac.Write(body)
-		match = hmac.Equal(mac.Sum(nil), given) || match
-	}
-	return match
-}
-
-// header finds a header in any case, with or without the leading X- that newer versions drop.
+// header finds a header with or without the leading X- that newer versions drop.
 func header(r otn.Request, name string) string {
-	for _, full := range []string{"X-Shopify-" + name, "Shopify-" + name} {
-		for key, values := range r.Header {
-			if strings.EqualFold(key, full) && len(values) > 0 {
-				return strings.TrimSpace(values[0])
-			}
-		}
-	}
-	return ""
+	return hook.Header(r, "X-Shopify-"+name, "Shopify-"+name)
 }
 
 // key is what a record of the call is deduplicated by. The same body that carries its own version is the same news, under
@@ -119,9 +96,9 @@ func (c *call) key(versioned bool, subject string) string {
 }
 
 // asOf is the version of what a body says: its own, or else the moment of the call's making.
-func (c *call) asOf(updated told[time.Time]) time.Time {
-	if updated.known() {
-		return updated.value.UTC()
+func (c *call) asOf(updated hook.Told[time.Time]) time.Time {
+	if updated.Known() {
+		return updated.Value.UTC()
 	}
 	return c.triggered
 }
@@ -129,12 +106,4 @@ func (c *call) asOf(updated told[time.Time]) time.Time {
 // record makes a record of an observation.
 func (c *call) record(o otn.Observation, versioned bool, subject string) otn.Record {
 	return otn.Record{Key: c.key(versioned, subject), At: o.AsOf, Observation: &o}
-}
-
-func note(code, text string) []otn.Record {
-	return []otn.Record{{Note: &otn.Note{Code: code, Text: text}}}
-}
-
-func refuse(status int, why string) otn.Response {
-	return otn.Response{Status: status, Header: http.Header{"Content-Type": {"text/plain; charset=utf-8"}}, Body: []byte(why + "\n")}
 }

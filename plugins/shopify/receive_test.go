@@ -4,8 +4,6 @@ package shopify_test
 
 import (
 	"bytes"
-	"crypto/hmac"
-	"crypto/sha256"
 	"encoding/base64"
 	"errors"
 	"net/http"
@@ -14,6 +12,7 @@ import (
 
 	"github.com/onetimenotify/otn/core/otn"
 	"github.com/onetimenotify/otn/plugins/channel"
+	"github.com/onetimenotify/otn/plugins/internal/sourcetest"
 	"github.com/onetimenotify/otn/plugins/shopify"
 )
 
@@ -31,15 +30,9 @@ func topicOf(file string) string {
 	return ""
 }
 
-func sign(key string, body []byte) string {
-	mac := hmac.New(sha256.New, []byte(key))
-	mac.Write(body)
-	return base64.StdEncoding.EncodeToString(mac.Sum(nil))
-}
-
 func signed(topic string, body []byte) otn.Request {
 	return otn.Request{Method: http.MethodPost, Body: body, At: clock, Header: http.Header{
-		"X-Shopify-Topic": {topic}, "X-Shopify-Hmac-Sha256": {sign(secret, body)}, "X-Shopify-Shop-Domain": {domain},
+		"X-Shopify-Topic": {topic}, "X-Shopify-Hmac-Sha256": {sourcetest.Sign(secret, body)}, "X-Shopify-Shop-Domain": {domain},
 		"X-Shopify-Webhook-Id": {"w-1"}, "X-Shopify-Event-Id": {"e-1"},
 	}}
 }
@@ -70,12 +63,12 @@ func TestP31HeadersInAnyCaseAndBadSignatures(t *testing.T) {
 	source, body := open(t, plain), fixture(t, "variants_in_stock")
 	for name, header := range map[string]string{"lower": "x-shopify-", "upper": "X-SHOPIFY-", "without X-": "Shopify-"} {
 		r := otn.Request{Method: http.MethodPost, Body: body, At: clock, Header: http.Header{
-			header + "topic": {"variants/in_stock"}, header + "Hmac-SHA256": {sign(secret, body)}, header + "shop-domain": {domain}}}
+			header + "topic": {"variants/in_stock"}, header + "Hmac-SHA256": {sourcetest.Sign(secret, body)}, header + "shop-domain": {domain}}}
 		if resp, records, err := source.Receive(t.Context(), r); err != nil || resp.Status != http.StatusOK || len(records) != 1 {
 			t.Errorf("%s: %d, %v", name, resp.Status, err)
 		}
 	}
-	good := sign(secret, body)
+	good := sourcetest.Sign(secret, body)
 	for _, bad := range []string{"", "=", "not base64!", good[:20], good + good, good[:43], strings.ToLower(good), base64.StdEncoding.EncodeToString([]byte("short"))} {
 		r := signed("variants/in_stock", body)
 		r.Header["X-Shopify-Hmac-Sha256"] = []string{bad}
