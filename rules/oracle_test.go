@@ -217,7 +217,7 @@ func asFloat(v any) float64 {
 func judged(f *frame) map[string]any {
 	item := func(it *otn.Item) map[string]any {
 		w, _ := it.Attr("weight")
-		return map[string]any{"title": it.Title, "variant": it.Variant, "price": cash(it.Price), "stock": int(it.Stock), "sellable": it.Sellable, "tags": it.Tags, "collections": it.Collections,
+		return map[string]any{"title": it.Title, "variant": it.Variant, "price": cash(it.Price), "stock": int(it.Stock), "sellable": it.IsSellable(), "tags": it.Tags, "collections": it.Collections,
 			"published_at": it.PublishedAt, "starts_at": it.StartsAt, "attrs": map[string]any{"weight": int(w.Int())}, "has": map[string]any{"stock": true, "price": true}}
 	}
 	var top []any

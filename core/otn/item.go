@@ -84,8 +84,10 @@ func (i *Item) LowSince(t time.Time) (Money, bool) {
 	return i.Price, i.Known.Has(FactPrice)
 }
 
-// IsSellable is Sellable, or true when it was not told.
-func (i *Item) IsSellable() bool { return i.Sellable || !i.Known.Has(FactSellable) }
+// IsSellable is Sellable, or true when it was not told; an item that is not published cannot be bought, whatever was told.
+func (i *Item) IsSellable() bool {
+	return i.IsPublished() && (i.Sellable || !i.Known.Has(FactSellable))
+}
 
 // IsPublished is Published, or true when it was not told.
 func (i *Item) IsPublished() bool { return i.Published || !i.Known.Has(FactPublished) }

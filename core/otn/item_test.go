@@ -22,3 +22,23 @@ func TestLowSince(t *testing.T) {
 		t.Errorf("no price is known now, and the lowest since is %s", got)
 	}
 }
+
+// Stock on something hidden is no stock: who tells that it can be bought and who tells that it is out may be two bodies.
+func TestP10OnlyWhatIsPublishedIsSellable(t *testing.T) {
+	both := FactSellable | FactPublished
+	for name, c := range map[string]struct {
+		item Item
+		want bool
+	}{
+		"nothing told":               {Item{}, true},
+		"sellable, published":        {Item{Known: both, Sellable: true, Published: true}, true},
+		"sellable, hidden":           {Item{Known: both, Sellable: true}, false},
+		"not told, hidden":           {Item{Known: FactPublished}, false},
+		"sold out, published":        {Item{Known: both, Published: true}, false},
+		"sellable, not told whether": {Item{Known: FactSellable, Sellable: true}, true},
+	} {
+		if got := c.item.IsSellable(); got != c.want {
+			t.Errorf("%s: sellable %v", name, got)
+		}
+	}
+}
