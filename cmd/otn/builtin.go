@@ -16,14 +16,16 @@ import (
 	"github.com/onetimenotify/otn/plugins/messenger"
 	"github.com/onetimenotify/otn/plugins/mock"
 	"github.com/onetimenotify/otn/plugins/shopify"
+	"github.com/onetimenotify/otn/plugins/woocommerce"
 )
 
 func builtins() map[string]channel.Program {
 	return map[string]channel.Program{
-		"events":    events.Plugin,
-		"messenger": messenger.Plugin,
-		"mock":      mock.Plugin,
-		"shopify":   shopify.Plugin,
+		"events":      events.Plugin,
+		"messenger":   messenger.Plugin,
+		"mock":        mock.Plugin,
+		"shopify":     shopify.Plugin,
+		"woocommerce": woocommerce.Plugin,
 	}
 }
 

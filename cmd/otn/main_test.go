@@ -148,7 +148,7 @@ func poll(ts *testscript.TestScript, fault string, so func() bool) {
 	}
 }
 
-// hook STATUS DATA PATH FILE posts a file to the public door.
+// hook STATUS DATA PATH FILE [HEADER: VALUE]… posts a file to the public door, as JSON unless a header says otherwise.
 func hook(ts *testscript.TestScript, _ bool, args []string) {
 	at, err := readDoors(ts.MkAbs(args[1]))
 	ts.Check(err)
@@ -157,7 +157,14 @@ func hook(ts *testscript.TestScript, _ bool, args []string) {
 	defer body.Close() //nolint:errcheck // only read
 	c := &http.Client{Timeout: 10 * time.Second}
 	defer c.CloseIdleConnections()
-	answer, err := c.Post("http://"+at.Hooks+args[2], "application/json", body)
+	r, err := http.NewRequest(http.MethodPost, "http://"+at.Hooks+args[2], body)
+	ts.Check(err)
+	r.Header.Set("Content-Type", "application/json")
+	for _, header := range args[4:] {
+		name, value, _ := strings.Cut(header, ": ")
+		r.Header.Set(name, value)
+	}
+	answer, err := c.Do(r)
 	ts.Check(err)
 	_ = answer.Body.Close()
 	if fmt.Sprint(answer.StatusCode) != args[0] {

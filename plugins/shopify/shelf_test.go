@@ -68,4 +68,4 @@ func (s shop) send(topic string, body []byte) []otn.Event { return s.Take(signed
 
 func usd(minor int64) otn.Money { return otn.Money{Minor: minor, Currency: "USD"} }
 
-func pieces(i otn.Item) (int64, bool) { return i.Stock, i.Known.Has(otn.FactStock) }
+func pieces(i *otn.Item) (int64, bool) { return i.Stock, i.Known.Has(otn.FactStock) }

@@ -39,19 +39,28 @@ func (i *ID) UnmarshalJSON(text []byte) error {
 		return nil
 	}
 	if s == "" || strings.Trim(s, "0123456789") != "" {
-		return errors.New("an id that is no whole number")
+		return Misfit("an id that is no whole number")
 	}
 	*i = ID(s)
 	return nil
 }
 
+// Misfit is what a field's own reader says of a value that does not fit. It quotes nothing of it.
+type Misfit string
+
+// Error is the text itself.
+func (m Misfit) Error() string { return string(m) }
+
 // Read decodes a body. Its error says where it does not fit, and quotes nothing.
 func Read(body []byte, into any) error {
 	err := json.Unmarshal(body, into)
 	var typed *json.UnmarshalTypeError
+	var misfit Misfit
 	switch {
 	case err == nil:
 		return nil
+	case errors.As(err, &misfit):
+		return misfit
 	case errors.As(err, &typed):
 		return fmt.Errorf("%s is no %s", typed.Field, typed.Type)
 	}

@@ -101,13 +101,13 @@ func (s *Shelf) Snapshot(subject otn.Subject) (otn.Snapshot, bool) {
 }
 
 // Item gives an item that must be known.
-func (s *Shelf) Item(id string) otn.Item {
+func (s *Shelf) Item(id string) *otn.Item {
 	s.t.Helper()
 	snap, ok := s.Snapshot(otn.Subject{Kind: otn.ItemKind, ID: id})
 	if !ok {
 		s.t.Fatalf("there is no item %s", id)
 	}
-	return *snap.Item
+	return snap.Item
 }
 
 // CrossesBorder fails the test unless the call yields records that are the same on the host's side of the process border.
