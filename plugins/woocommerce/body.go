@@ -120,15 +120,12 @@ func (w *WooCommerce) moment(gmt, local hook.Told[string]) (time.Time, bool) {
 	if !gmt.Is {
 		text, zone = local, w.zone
 	}
-	if !text.Known() {
+	t, err := time.Parse(time.RFC3339, text.Value)
+	if err != nil && zone != nil {
+		t, err = time.ParseInLocation("2006-01-02T15:04:05", text.Value, zone)
+	}
+	if err != nil || t.Year() <= 1 { // the year of a date that was never set
 		return time.Time{}, false
 	}
-	if t, err := time.Parse(time.RFC3339, text.Value); err == nil {
-		return t.UTC(), true
-	}
-	if zone == nil {
-		return time.Time{}, false
-	}
-	t, err := time.ParseInLocation("2006-01-02T15:04:05", text.Value, zone)
-	return t.UTC(), err == nil && t.Year() > 1 // the year of a date that was never set
+	return t.UTC(), true
 }

@@ -57,7 +57,7 @@ func TestP4PriceThatIsNothing(t *testing.T) {
 	for _, price := range []string{`""`, `null`, `"0.00"`, `"0"`, `"-1.00"`, ``} {
 		s := newShop(t, plain)
 		s.update(edit(t, fixture(t, base), map[string]string{"price": price}))
-		if i := s.Item(mug); i.Known.Has(otn.FactPrice) || !i.Price.IsZero() {
+		if i, o := s.Item(mug), s.Records[0].Observation; i.Known.Has(otn.FactPrice) || o.Item.Known.Has(otn.FactPrice) || !i.Price.IsZero() {
 			t.Errorf("%q became %s", price, i.Price)
 		}
 		s.update(edit(t, fixture(t, base), stamped(clock.Add(-time.Minute), nil)))

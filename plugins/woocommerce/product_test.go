@@ -235,6 +235,7 @@ func TestP11VariationNotInTheList(t *testing.T) {
 		t.Errorf("%d events, %+v", len(events), s.Item(teeS))
 	}
 	s.update(edit(t, fixture(t, parent), stamped(clock, map[string]string{"tags": `[{"id":4,"name":"Salt &amp; Pine","slug":"salt-pine"}]`})))
+	s.update(edit(t, fixture(t, variation), stamped(clock.Add(time.Second), map[string]string{"tags": "[]", "categories": "[]"})))
 	if i := s.Item(teeS); !slices.Equal(i.Tags, []string{"Salt & Pine"}) || !slices.Equal(i.Collections, []string{"9"}) {
 		t.Errorf("tags %q, collections %q", i.Tags, i.Collections)
 	}
@@ -277,7 +278,7 @@ func TestP33LocalDatesAreNotUTC(t *testing.T) {
 	}
 	for date, want := range map[string]time.Time{
 		`"2026-07-01T10:00:00Z"`: time.Date(2026, 7, 1, 10, 0, 0, 0, time.UTC), `"2026-07-01T12:00:00+02:00"`: time.Date(2026, 7, 1, 10, 0, 0, 0, time.UTC),
-		`null`: {}, `"-0001-11-30T00:00:00"`: {}, `"0000-00-00T00:00:00"`: {}, `"0001-01-01T00:00:00"`: {}, `"soon"`: {},
+		`null`: {}, `"-0001-11-30T00:00:00"`: {}, `"0000-00-00T00:00:00"`: {}, `"0000-12-30T00:00:00"`: {}, `"0001-01-01T00:00:00"`: {}, `"soon"`: {},
 	} {
 		s := newShop(t, plain)
 		s.update(edit(t, fixture(t, base), map[string]string{"date_modified_gmt": date}))

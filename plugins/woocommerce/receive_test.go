@@ -128,6 +128,7 @@ func TestP22BodyUnderAnotherTopic(t *testing.T) {
 		t.Errorf("got %+v", i)
 	}
 	// An old body that comes again as one of a restored product keeps its own date.
+	s = newShop(t, plain)
 	s.update(edit(t, fixture(t, base), stamped(clock.Add(-2*restored), map[string]string{"stock_quantity": "5"})))
 	if events := s.send("product.restored", fixture(t, base)); len(events) != 0 {
 		t.Errorf("an old body made %d events", len(events))
@@ -212,7 +213,8 @@ func TestL15Keys(t *testing.T) {
 	undated := edit(t, body, map[string]string{"date_modified_gmt": "null", "date_modified": "null"})
 	gone := fixture(t, "product_deleted.json")
 	for topic, body := range map[string][]byte{"product.updated": undated, "product.deleted": gone} {
-		if key(topic, "d-1", body) == key(topic, "d-2", body) || key(topic, "d-1", body) != key(topic, "d-1", body) {
+		one, same, other := key(topic, "d-1", body), key(topic, "d-1", body), key(topic, "d-2", body)
+		if one == other || one != same {
 			t.Errorf("%s: a body without a version is told apart by its delivery", topic)
 		}
 	}
@@ -270,7 +272,7 @@ func FuzzReceive(f *testing.F) {
 			if o == nil {
 				continue
 			}
-			if o.Item.Known&o.Forget != 0 || o.Item.Known.Has(otn.FactPrice) && o.Item.Price.Minor <= 0 || r.Key == "" {
+			if o.Item.Known&o.Forget != 0 || o.Item.Known.Has(otn.FactPrice) && o.Item.Price.Minor <= 0 || r.Key == "" || !o.AsOf.IsZero() && o.AsOf.Year() < 1 {
 				t.Errorf("%+v %+v", o, o.Item)
 			}
 		}
