@@ -32,6 +32,8 @@ type Ledger struct {
 	// Touched by the writer alone.
 	dropping []uint64 // marks whose settlement is written and not yet durable
 	unsynced bool     // something was written that is not durable
+	writes   uint64   // how many groups were written
+	durable  uint64   // the last of them that is on disk for certain
 }
 
 // line is one waiting list.
@@ -67,6 +69,7 @@ const (
 	metaHead   = "head"
 	metaNewest = "newest"
 	metaCheck  = "check"
+	metaWrites = "writes" // how many groups were written, and the number of the last one that was durable before
 )
 
 // Open opens the ledger over an engine, with the master key as NewKey makes it. Before anything else it recovers: every
@@ -99,7 +102,26 @@ func (l *Ledger) start(ctx context.Context, key otn.Secret, now time.Time) (err 
 	if err := l.load(); err != nil {
 		return err
 	}
+	if err := l.compareWitness(); err != nil {
+		return err
+	}
 	return l.recover(ctx, now)
+}
+
+// compareWitness refuses a store that is not the one its witness saw: the end of its log is lost, or one of the two is older.
+func (l *Ledger) compareWitness() error {
+	seen, ok := l.engine.Witnessed()
+	switch {
+	case !ok:
+		return nil
+	case seen > l.writes:
+		return fmt.Errorf("the store ends at write %d, and its witness saw write %d on disk: what was written last is lost, claims may be among it. "+
+			"Nothing was changed. Restore a backup with otn restore, or let otn restore --keep take the store as it is: %w", l.writes, seen, otn.ErrStore)
+	case seen < l.durable:
+		return fmt.Errorf("the store knows that write %d was witnessed, and its witness stops at %d: it is an older one, and does not know which tokens were claimed since. "+
+			"Nothing was changed. Put the right one back, or let otn restore --keep make a new one: %w", l.durable, seen, otn.ErrStore)
+	}
+	return nil
 }
 
 // checkKey compares the key with the one that the store was made with; an empty store takes the key.
@@ -113,7 +135,7 @@ func (l *Ledger) checkKey(ctx context.Context) error {
 	case there:
 		return otn.ErrKey
 	}
-	return l.engine.Write([]Change{{Set, metaKey(metaCheck), l.safe.check}}, true)
+	return l.engine.Write(Write{Changes: []Change{{Set, metaKey(metaCheck), l.safe.check}}, Durable: true})
 }
 
 // Close closes the engine. Claims that are open stay open: the next Open recovers them.
