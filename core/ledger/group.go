@@ -63,12 +63,6 @@ func (l *Ledger) writeGroup(turns []*turn) error {
 			return err
 		}
 		l.unsynced = !durable
-		if len(g.changes) > 0 {
-			l.writes++
-		}
-		if durable {
-			l.durable = l.writes
-		}
 	}
 	g.apply(durable)
 	return nil
@@ -288,6 +282,10 @@ func (g *group) apply(durable bool) {
 	}
 	if len(g.changes) > 0 {
 		l.head = g.next - 1
+		l.writes++
+	}
+	if durable {
+		l.durable = l.writes
 	}
 	l.newest = g.newest
 	l.numbers = max(l.numbers, g.numbers)

@@ -22,6 +22,7 @@ type Ledger struct {
 	head      uint64
 	newest    time.Time // the newest moment ever recorded
 	numbers   uint64    // the last number given to a topic or a line
+	writes    uint64    // how many groups were written
 	lines     map[Line]*line
 	lineAt    map[uint64]*line
 	topics    map[string]*topic
@@ -32,8 +33,7 @@ type Ledger struct {
 	// Touched by the writer alone.
 	dropping []uint64 // marks whose settlement is written and not yet durable
 	unsynced bool     // something was written that is not durable
-	writes   uint64   // how many groups were written
-	durable  uint64   // the last of them that is on disk for certain
+	durable  uint64   // the last write that is on disk for certain
 }
 
 // line is one waiting list.
@@ -77,7 +77,16 @@ const (
 // The ledger owns the engine from then on, and closes it when Open fails.
 // Errors: otn.ErrKey when the store was made with another key, otn.ErrInvalid for a text that is no key, otn.ErrStore.
 func Open(ctx context.Context, e Engine, key otn.Secret, now time.Time) (*Ledger, error) {
-	l := &Ledger{
+	l := newLedger(e)
+	if err := l.start(ctx, key, now); err != nil {
+		_ = e.Close()
+		return nil, fmt.Errorf("ledger: open: %w", err)
+	}
+	return l, nil
+}
+
+func newLedger(e Engine) *Ledger {
+	return &Ledger{
 		engine:  e,
 		lines:   make(map[Line]*line),
 		lineAt:  make(map[uint64]*line),
@@ -85,11 +94,6 @@ func Open(ctx context.Context, e Engine, key otn.Secret, now time.Time) (*Ledger
 		topicAt: make(map[uint64]*topic),
 		open:    make(map[pageID]*openClaim),
 	}
-	if err := l.start(ctx, key, now); err != nil {
-		_ = e.Close()
-		return nil, fmt.Errorf("ledger: open: %w", err)
-	}
-	return l, nil
 }
 
 func (l *Ledger) start(ctx context.Context, key otn.Secret, now time.Time) (err error) {
@@ -138,6 +142,14 @@ func (l *Ledger) checkKey(ctx context.Context) error {
 	return l.engine.Write(Write{Changes: []Change{{Set, metaKey(metaCheck), l.safe.check}}, Durable: true})
 }
 
+// Copy makes a copy of everything that is written, as it is at one moment, at dir, which must not exist yet.
+func (l *Ledger) Copy(dir string) error {
+	if err := l.engine.Copy(dir); err != nil {
+		return fmt.Errorf("ledger: copy to %s: %w", dir, err)
+	}
+	return nil
+}
+
 // Close closes the engine. Claims that are open stay open: the next Open recovers them.
 func (l *Ledger) Close() error {
 	if err := l.engine.Close(); err != nil {
@@ -154,6 +166,21 @@ func (l *Ledger) Head() uint64 {
 	l.mu.RLock()
 	defer l.mu.RUnlock()
 	return l.head
+}
+
+// Writes is how many writes the store holds.
+func (l *Ledger) Writes() uint64 {
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	return l.writes
+}
+
+// Forward makes the next write the one behind a number, if that is larger: for a store that goes on where a later one stood,
+// so that no number is given twice to what a witness remembers.
+func (l *Ledger) Forward(number uint64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.writes = max(l.writes, number)
 }
 
 // get reads one row; the value is the caller's own.

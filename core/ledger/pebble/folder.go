@@ -223,7 +223,7 @@ func (f *folder) readMarker() error {
 		return fmt.Errorf("it says %q: %w", strings.TrimSpace(string(text)), otn.ErrForeign)
 	}
 	if !f.has(storeName) {
-		return fmt.Errorf("its %s is gone: %w", storeName, otn.ErrStore)
+		return errGone
 	}
 	return nil
 }

@@ -391,10 +391,9 @@ type Testimony struct {
 	Erased  []otn.PersonID // behind that number
 }
 
-// ReadWitness reads what the witness of the data folder dir knows of the writes behind a number. A folder without one, or
-// with one that cannot be read, knows nothing and is not whole. No daemon has the folder meanwhile: the caller holds it.
-func ReadWitness(dir string, o Options, behind uint64) (Testimony, error) {
-	f := o.folder(dir)
+// readWitness reads what the witness of a data folder knows of the writes behind a number. A folder without one, or with
+// one that cannot be read, knows nothing and is not whole.
+func readWitness(f folder, behind uint64) (Testimony, error) {
 	var t Testimony
 	list, err := segments(f.FS, f.path(witnessName))
 	if err != nil {
