@@ -187,7 +187,7 @@ func TestRestoreRefuses(t *testing.T) {
 		_, err := core.Restore(t.Context(), c)
 		return err
 	}
-	if err := try(core.RestoreConfig{From: backup}); !errors.Is(err, otn.ErrInvalid) {
+	if err := try(core.RestoreConfig{From: backup}); !errors.Is(err, otn.ErrRefused) {
 		t.Errorf("over a store: %v", err)
 	}
 	if err := try(core.RestoreConfig{From: t.TempDir(), Replace: true}); !errors.Is(err, otn.ErrForeign) {

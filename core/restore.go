@@ -41,7 +41,7 @@ type Restored struct {
 // Restore makes a backup the store of a data folder. What the witness of the folder saw claimed after the backup was made
 // becomes unknown, without a witness everybody who waits; every run that was open is paused, timers whose moment has passed
 // are dropped. Whatever dies on the way, the folder opens only with the old store or with the new one, finished.
-// Errors: otn.ErrInvalid when there is a store and Replace is not set, otn.ErrForeign, otn.ErrLocked, otn.ErrKey, otn.ErrStore.
+// Errors: otn.ErrRefused when there is a store and Replace is not set, otn.ErrForeign, otn.ErrLocked, otn.ErrKey, otn.ErrStore.
 func Restore(ctx context.Context, c RestoreConfig) (Restored, error) {
 	r, err := restore(ctx, c)
 	if err != nil {
@@ -99,7 +99,7 @@ func (c *RestoreConfig) source(ctx context.Context, held *pebble.Held, r *Restor
 		return from, err
 	}
 	if held.HasStore() && !c.Replace {
-		return "", fmt.Errorf("%s holds a store; it is set aside with replace: %w", c.Dir, otn.ErrInvalid)
+		return "", fmt.Errorf("%s holds a store; with replace (--replace) it is set aside: %w", c.Dir, otn.ErrRefused)
 	}
 	r.Backup, err = verifyBackup(ctx, c.From, c.Key)
 	r.Writes = r.Backup.Writes
