@@ -85,6 +85,10 @@ func exitCode(err error) int {
 		return exitInterrupted
 	case errors.Is(err, otn.ErrStore), errors.Is(err, otn.ErrForeign), errors.Is(err, otn.ErrLocked):
 		return exitStore
+	case errors.Is(err, otn.ErrRefused):
+		return exitRefused
+	case errors.Is(err, otn.ErrNotFound):
+		return exitNotFound
 	case errors.Is(err, fs.ErrPermission):
 		return exitUnauthorised
 	}

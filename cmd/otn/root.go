@@ -79,11 +79,12 @@ func (k *call) root() *cobra.Command {
 	p.VarP(&choice{value: &k.format, known: []string{asTable, asJSON, asYAML}}, "output", "o", "table, json or yaml")
 	k.format = asTable
 	_ = root.RegisterFlagCompletionFunc("output", cobra.FixedCompletions([]string{asTable, asJSON, asYAML}, cobra.ShellCompDirectiveNoFileComp))
-	root.AddGroup(&cobra.Group{ID: "run", Title: "Run:"}, &cobra.Group{ID: "do", Title: "Do:"}, &cobra.Group{ID: "look", Title: "Look:"}, &cobra.Group{ID: "set", Title: "Set up:"})
+	root.AddGroup(&cobra.Group{ID: "run", Title: "Run:"}, &cobra.Group{ID: "do", Title: "Do:"}, &cobra.Group{ID: "look", Title: "Look:"}, &cobra.Group{ID: "set", Title: "Set up:"}, &cobra.Group{ID: "keep", Title: "Keep safe:"})
 	root.AddCommand(
 		k.serve(), k.demo(),
 		k.observe(), k.trigger(), k.ask(), k.send(),
 		k.topics(), k.consents(), k.runs(), k.deliveries(), k.why(), k.channels(), k.sources(),
+		k.backup(), k.restore(), k.verify(),
 		k.initShop(), k.check(), k.configuration(), k.version(),
 		k.plugin(), exitCodes(),
 	)

@@ -132,7 +132,19 @@ func (k *call) confirm(ctx context.Context, reaches int64, topic string) error {
 	if !ok || !isatty.IsTerminal(in.Fd()) {
 		return &coded{exitUsage, fmt.Errorf("this would spend the tokens of %d people", reaches), "look with --dry-run, and add --yes to send without being asked"}
 	}
-	_, _ = fmt.Fprintf(k.stderr, "This spends a token of %d people who wait for %s. Type %d to send: ", reaches, topic, reaches)
+	typed, err := k.typed(ctx, in, fmt.Sprintf("This spends a token of %d people who wait for %s. Type %d to send: ", reaches, topic, reaches))
+	if err != nil {
+		return err
+	}
+	if typed != number(reaches) {
+		return &coded{exitRefused, fmt.Errorf("nothing was sent"), ""}
+	}
+	return nil
+}
+
+// typed asks a question and reads one line of answer.
+func (k *call) typed(ctx context.Context, in *os.File, question string) (string, error) {
+	_, _ = fmt.Fprint(k.stderr, question)
 	line, err := unless(ctx, func() (string, error) {
 		line, err := bufio.NewReader(in).ReadString('\n')
 		if errors.Is(err, io.EOF) {
@@ -140,13 +152,7 @@ func (k *call) confirm(ctx context.Context, reaches int64, topic string) error {
 		}
 		return line, err
 	})
-	if err != nil {
-		return err
-	}
-	if strings.TrimSpace(line) != number(reaches) {
-		return &coded{exitRefused, fmt.Errorf("nothing was sent"), ""}
-	}
-	return nil
+	return strings.TrimSpace(line), err
 }
 
 func (k *call) sent(a api.SendAnswer) error {

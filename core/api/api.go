@@ -39,6 +39,7 @@ type Host interface {
 	Deliveries(q core.DeliveryQuery) (list []core.DeliveryView, next string, err error)
 	Resolve(ctx context.Context, id string, sent bool) (core.DeliveryView, error)
 	Why(channel, subscriber, rule string) (core.Why, error)
+	Backup(ctx context.Context, dir string) (core.Backup, error)
 	Instances(ctx context.Context) (channels, sources []core.InstanceView)
 }
 

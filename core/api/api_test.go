@@ -100,6 +100,11 @@ func (f *fake) Why(channel, subscriber, rule string) (core.Why, error) {
 	f.got = channel + "/" + subscriber + "/" + rule
 	return core.Why{Channel: channel, Subscriber: subscriber}, f.err
 }
+func (f *fake) Backup(_ context.Context, dir string) (core.Backup, error) {
+	f.got = "backup " + dir
+	return core.Backup{Writes: 7}, f.err
+}
+
 func (f *fake) Instances(context.Context) (channels, sources []core.InstanceView) {
 	return f.channels, nil
 }

@@ -40,6 +40,8 @@ func (d *door) calls(a huma.API) {
 		"sent: the message did arrive, its token is spent. lost: it certainly did not, and the consent waits again at its place.", http.StatusOK, d.resolve)
 	post(a, "resume-run", "/v1/runs/{id}/resume", "Let a paused run go on",
 		"A run pauses when the channel says that its messages or the configuration are at fault. It looks again at everybody who still waits.", http.StatusOK, d.resume)
+	post(a, "backup", "/v1/backups", "Copy the store to a folder",
+		"The copy is opened again and compared row by row before the call answers. The key file is not in it, and it is read only with that.", http.StatusCreated, d.backup)
 	d.reads(a)
 }
 

@@ -154,7 +154,7 @@ const keptVersions = 64
 // Recover takes up what an earlier daemon left: open runs from their start, doubts with their resends, wishes to hear no
 // more, cron lines. Call it once, before the loops.
 func (d *Dispatch) Recover(ctx context.Context) error {
-	for _, step := range []func(context.Context) error{d.restop, d.reopen, d.redo, d.remindDoubts, d.recall, d.plan} {
+	for _, step := range []func(context.Context) error{d.restop, d.restored, d.reopen, d.redo, d.remindDoubts, d.recall, d.plan} {
 		if err := step(ctx); err != nil {
 			return err
 		}
@@ -166,7 +166,7 @@ func (d *Dispatch) Recover(ctx context.Context) error {
 // left, rather than trust how far somebody had got. A run that only a channel was left with that is no more is done.
 func (d *Dispatch) reopen(ctx context.Context) error {
 	return d.eachDoc(openPrefix, func(doc ledger.Doc) error {
-		id, err := otn.ParseRunID(doc.Key[len(openPrefix):])
+		id, err := openID(doc)
 		if err != nil {
 			return err
 		}

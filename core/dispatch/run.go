@@ -222,6 +222,9 @@ func opened(id otn.RunID) *ledger.Doc {
 	return &ledger.Doc{Key: openPrefix + id.String(), Value: []byte("{}"), Expect: ledger.Any}
 }
 
+// openID is the run that a document of opened stands for.
+func openID(doc ledger.Doc) (otn.RunID, error) { return otn.ParseRunID(doc.Key[len(openPrefix):]) }
+
 // encode writes one of this package's own types, all of which JSON can hold.
 func encode(v any) []byte {
 	b, err := json.Marshal(v)

@@ -2,6 +2,12 @@
 
 package ledger
 
+import (
+	"time"
+
+	"github.com/onetimenotify/otn/core/otn"
+)
+
 // Engine keeps rows. A row is a key and a value, both bytes that mean nothing to it. One ledger at a time stands on it.
 // Every error is one of the store (otn.ErrStore); after an error of Write nothing is known to be written and every later call fails.
 // Get and Scan may be called from many goroutines, Write from one at a time.
@@ -10,9 +16,13 @@ type Engine interface {
 	Get(keys [][]byte, yield func(i int, value []byte)) error
 	// Scan yields the rows with from <= key < to in byte order until yield returns false. Both slices are lent for the call.
 	Scan(from, to []byte, yield func(key, value []byte) bool) error
-	// Write makes the changes, in order, all or none. Durable: they and everything written before are on disk when it returns.
-	// Without changes it makes durable what was written before.
-	Write(changes []Change, durable bool) error
+	// Write makes the changes, in order, all or none.
+	Write(w Write) error
+	// Witnessed is the number of the last durable write as a place beside the rows remembers it; not ok for an engine whose
+	// rows cannot be lost without an error.
+	Witnessed() (number uint64, ok bool)
+	// Copy makes a copy of all rows as they are at one moment, at dir, which must not exist yet. It does not hold up writes.
+	Copy(dir string) error
 
 	Shelf
 	Close() error
@@ -28,6 +38,18 @@ type Shelf interface {
 	Drop(name uint64) error
 	// Names lists what is there.
 	Names() ([]uint64, error)
+}
+
+// Write is what becomes true together.
+type Write struct {
+	Changes []Change
+	Durable bool   // they and everything written before are on disk when Write returns; without changes, what was written before
+	Number  uint64 // of the write: larger than that of the one before, the same for one without changes
+
+	// What a witness remembers of a durable write, beside its number.
+	At      time.Time      // the newest moment on record
+	Claimed []otn.TokenID  // tokens that it takes
+	Erased  []otn.PersonID // people of whom nothing is to be left
 }
 
 // Change is one change of rows.

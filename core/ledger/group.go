@@ -57,14 +57,29 @@ func (l *Ledger) writeGroup(turns []*turn) error {
 		return g.err
 	}
 	g.close()
+	durable = durable || len(g.claims) > 0 // whoever claims may send
 	if len(g.changes) > 0 || durable && l.unsynced {
-		if err := l.engine.Write(g.changes, durable); err != nil {
+		if err := l.engine.Write(g.write(durable)); err != nil {
 			return err
 		}
 		l.unsynced = !durable
 	}
 	g.apply(durable)
 	return nil
+}
+
+// write is the group as the engine gets it.
+func (g *group) write(durable bool) Write {
+	w := Write{Changes: g.changes, Durable: durable, Number: g.l.writes, At: g.newest}
+	if len(g.changes) > 0 {
+		w.Number++
+	}
+	for _, o := range g.claims {
+		for i := range o.members {
+			w.Claimed = append(w.Claimed, o.members[i].token)
+		}
+	}
+	return w
 }
 
 // prefetch reads at once what the turns will ask for.
@@ -210,6 +225,7 @@ func (g *group) close() {
 		return
 	}
 	g.set(metaKey(metaHead), binary.AppendUvarint(nil, g.next-1))
+	g.set(metaKey(metaWrites), binary.AppendUvarint(binary.AppendUvarint(nil, g.l.writes+1), g.l.durable))
 	if g.newest.After(g.l.newest) {
 		g.set(metaKey(metaNewest), appendTime(nil, g.newest))
 	}
@@ -266,6 +282,10 @@ func (g *group) apply(durable bool) {
 	}
 	if len(g.changes) > 0 {
 		l.head = g.next - 1
+		l.writes++
+	}
+	if durable {
+		l.durable = l.writes
 	}
 	l.newest = g.newest
 	l.numbers = max(l.numbers, g.numbers)

@@ -22,6 +22,7 @@ type Ledger struct {
 	head      uint64
 	newest    time.Time // the newest moment ever recorded
 	numbers   uint64    // the last number given to a topic or a line
+	writes    uint64    // how many groups were written
 	lines     map[Line]*line
 	lineAt    map[uint64]*line
 	topics    map[string]*topic
@@ -32,6 +33,7 @@ type Ledger struct {
 	// Touched by the writer alone.
 	dropping []uint64 // marks whose settlement is written and not yet durable
 	unsynced bool     // something was written that is not durable
+	durable  uint64   // the last write that is on disk for certain
 }
 
 // line is one waiting list.
@@ -67,6 +69,7 @@ const (
 	metaHead   = "head"
 	metaNewest = "newest"
 	metaCheck  = "check"
+	metaWrites = "writes" // how many groups were written, and the number of the last one that was durable before
 )
 
 // Open opens the ledger over an engine, with the master key as NewKey makes it. Before anything else it recovers: every
@@ -74,7 +77,16 @@ const (
 // The ledger owns the engine from then on, and closes it when Open fails.
 // Errors: otn.ErrKey when the store was made with another key, otn.ErrInvalid for a text that is no key, otn.ErrStore.
 func Open(ctx context.Context, e Engine, key otn.Secret, now time.Time) (*Ledger, error) {
-	l := &Ledger{
+	l := newLedger(e)
+	if err := l.start(ctx, key, now); err != nil {
+		_ = e.Close()
+		return nil, fmt.Errorf("ledger: open: %w", err)
+	}
+	return l, nil
+}
+
+func newLedger(e Engine) *Ledger {
+	return &Ledger{
 		engine:  e,
 		lines:   make(map[Line]*line),
 		lineAt:  make(map[uint64]*line),
@@ -82,11 +94,6 @@ func Open(ctx context.Context, e Engine, key otn.Secret, now time.Time) (*Ledger
 		topicAt: make(map[uint64]*topic),
 		open:    make(map[pageID]*openClaim),
 	}
-	if err := l.start(ctx, key, now); err != nil {
-		_ = e.Close()
-		return nil, fmt.Errorf("ledger: open: %w", err)
-	}
-	return l, nil
 }
 
 func (l *Ledger) start(ctx context.Context, key otn.Secret, now time.Time) (err error) {
@@ -99,7 +106,26 @@ func (l *Ledger) start(ctx context.Context, key otn.Secret, now time.Time) (err 
 	if err := l.load(); err != nil {
 		return err
 	}
+	if err := l.compareWitness(); err != nil {
+		return err
+	}
 	return l.recover(ctx, now)
+}
+
+// compareWitness refuses a store that is not the one its witness saw: the end of its log is lost, or one of the two is older.
+func (l *Ledger) compareWitness() error {
+	seen, ok := l.engine.Witnessed()
+	switch {
+	case !ok:
+		return nil
+	case seen > l.writes:
+		return fmt.Errorf("the store ends at write %d, and its witness saw write %d on disk: what was written last is lost, claims may be among it. "+
+			"Nothing was changed. Restore a backup with otn restore, or let otn restore --keep take the store as it is: %w", l.writes, seen, otn.ErrStore)
+	case seen < l.durable:
+		return fmt.Errorf("the store knows that write %d was witnessed, and its witness stops at %d: it is an older one, and does not know which tokens were claimed since. "+
+			"Nothing was changed. Put the right one back, or let otn restore --keep make a new one: %w", l.durable, seen, otn.ErrStore)
+	}
+	return nil
 }
 
 // checkKey compares the key with the one that the store was made with; an empty store takes the key.
@@ -113,7 +139,15 @@ func (l *Ledger) checkKey(ctx context.Context) error {
 	case there:
 		return otn.ErrKey
 	}
-	return l.engine.Write([]Change{{Set, metaKey(metaCheck), l.safe.check}}, true)
+	return l.engine.Write(Write{Changes: []Change{{Set, metaKey(metaCheck), l.safe.check}}, Durable: true})
+}
+
+// Copy makes a copy of everything that is written, as it is at one moment, at dir, which must not exist yet.
+func (l *Ledger) Copy(dir string) error {
+	if err := l.engine.Copy(dir); err != nil {
+		return fmt.Errorf("ledger: copy to %s: %w", dir, err)
+	}
+	return nil
 }
 
 // Close closes the engine. Claims that are open stay open: the next Open recovers them.
@@ -132,6 +166,21 @@ func (l *Ledger) Head() uint64 {
 	l.mu.RLock()
 	defer l.mu.RUnlock()
 	return l.head
+}
+
+// Writes is how many writes the store holds.
+func (l *Ledger) Writes() uint64 {
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	return l.writes
+}
+
+// Forward makes the next write the one behind a number, if that is larger: for a store that goes on where a later one stood,
+// so that no number is given twice to what a witness remembers.
+func (l *Ledger) Forward(number uint64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.writes = max(l.writes, number)
 }
 
 // get reads one row; the value is the caller's own.

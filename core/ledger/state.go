@@ -35,6 +35,8 @@ func (l *Ledger) loadMeta(key, value []byte) error {
 		l.head = r.uvarint()
 	case metaNewest:
 		l.newest = r.time()
+	case metaWrites:
+		l.writes, l.durable = r.uvarint(), r.uvarint()
 	default:
 		return nil
 	}

@@ -4,12 +4,12 @@
 //	LOCK     held while a daemon has the folder open
 //	store/   Pebble's own files
 //	claims/  the marks of open claims
+//	witness/ how far the store had got, and which tokens were claimed
 package pebble
 
 import (
 	"bytes"
 	"errors"
-	"fmt"
 	"sync"
 	"sync/atomic"
 
@@ -19,7 +19,6 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"github.com/onetimenotify/otn/core/ledger"
-	"github.com/onetimenotify/otn/core/otn"
 )
 
 // Options are what a caller may choose. The zero Options are a daemon's.
@@ -48,6 +47,7 @@ const (
 type engine struct {
 	shelf
 	db      *pebble.DB
+	witness *witness
 	release func() error // gives the folder back
 	options Options
 
@@ -174,9 +174,9 @@ func (e *engine) Scan(from, to []byte, yield func(key, value []byte) bool) error
 }
 
 // Write implements ledger.Engine. Pebble writes in a goroutine of its own: it waits for ever on a flush whose goroutine died.
-func (e *engine) Write(changes []ledger.Change, durable bool) error {
+func (e *engine) Write(w ledger.Write) error {
 	done := make(chan error, 1)
-	go func() { done <- e.guard(func() error { return e.write(changes, durable) }) }()
+	go func() { done <- e.guard(func() error { return e.write(&w) }) }()
 	select {
 	case err := <-done:
 		if err != nil {
@@ -188,7 +188,15 @@ func (e *engine) Write(changes []ledger.Change, durable bool) error {
 	}
 }
 
-func (e *engine) write(changes []ledger.Change, durable bool) error {
+// write writes to the store, then lets the witness see it: nobody is told before both are on disk.
+func (e *engine) write(w *ledger.Write) error {
+	if err := e.store(w.Changes, w.Durable); err != nil || !w.Durable || e.witness == nil {
+		return err
+	}
+	return e.witness.saw(w)
+}
+
+func (e *engine) store(changes []ledger.Change, durable bool) error {
 	sync := pebble.NoSync
 	if durable {
 		sync = pebble.Sync
@@ -229,18 +237,34 @@ func fill(b *pebble.Batch, changes []ledger.Change) error {
 	return nil
 }
 
+// Witnessed implements ledger.Engine.
+func (e *engine) Witnessed() (uint64, bool) {
+	if e.witness == nil {
+		return 0, false
+	}
+	return e.witness.number, true // read before anything is written
+}
+
+// Copy implements ledger.Engine.
+func (e *engine) Copy(dir string) error {
+	return e.guard(func() error { return e.db.Checkpoint(dir, pebble.WithFlushedWAL()) })
+}
+
 // Close implements ledger.Engine.
 func (e *engine) Close() error {
 	var err error
 	e.closed.Do(func() {
 		if e.dead.Load() == nil {
 			err = e.guard(e.db.Close)
-			closed := fmt.Errorf("the store is closed: %w", otn.ErrStore)
+			closed := errClosed
 			e.dead.CompareAndSwap(nil, &closed)
 		} else {
 			e.bury()
 		}
 		e.shelf.close()
+		if e.witness != nil {
+			err = errors.Join(err, e.witness.close())
+		}
 		err = errors.Join(err, e.release())
 	})
 	return err

@@ -23,6 +23,7 @@ const (
 	lockName    = "LOCK"
 	storeName   = "store"
 	claimsName  = "claims"
+	witnessName = "witness"
 	newName     = "store.new" // a store in the making
 	markerDraft = "otn.new"
 )
@@ -42,10 +43,7 @@ func Open(dir string, o Options) (ledger.Engine, error) {
 }
 
 func (e *engine) open(dir string) error {
-	f := folder{FS: careful{e.options.FS}, dir: dir}
-	if e.options.FS == nil {
-		f.FS, f.real = careful{private{vfs.Default}}, true
-	}
+	f := e.options.folder(dir)
 	if err := f.enter(); err != nil {
 		return err
 	}
@@ -58,6 +56,14 @@ func (e *engine) open(dir string) error {
 	}
 	e.release = release
 	return nil
+}
+
+// folder is a data folder that nobody looked at yet.
+func (o Options) folder(dir string) folder {
+	if o.FS == nil {
+		return folder{FS: careful{private{vfs.Default}}, dir: dir, real: true}
+	}
+	return folder{FS: careful{o.FS}, dir: dir}
 }
 
 func (e *engine) openIn(f *folder) error {
@@ -74,11 +80,15 @@ func (e *engine) openIn(f *folder) error {
 	if err != nil {
 		return err
 	}
-	db, err := e.openStore(f.FS, path, false)
+	w, err := openWitness(f.FS, f.path(witnessName))
 	if err != nil {
 		return err
 	}
-	e.shelf, e.db = shelf, db
+	db, err := e.openStore(f.FS, path, false)
+	if err != nil {
+		return errors.Join(err, w.close())
+	}
+	e.shelf, e.db, e.witness = shelf, db, w
 	return nil
 }
 
@@ -122,6 +132,12 @@ func (e *engine) make(f *folder) error {
 		}
 	}
 	if err := f.FS.MkdirAll(f.path(claimsName), 0o700); err != nil {
+		return err
+	}
+	if err := makeWitness(f.FS, f.path(witnessName), 0); err != nil {
+		return err
+	}
+	if err := f.sync(); err != nil {
 		return err
 	}
 	return f.mark()
@@ -207,7 +223,7 @@ func (f *folder) readMarker() error {
 		return fmt.Errorf("it says %q: %w", strings.TrimSpace(string(text)), otn.ErrForeign)
 	}
 	if !f.has(storeName) {
-		return fmt.Errorf("its %s is gone: %w", storeName, otn.ErrStore)
+		return errGone
 	}
 	return nil
 }
@@ -217,7 +233,7 @@ func (f *folder) unfinished() error {
 	for _, name := range f.names {
 		switch name {
 		case "lost+found", lockName, newName, markerDraft:
-		case storeName, claimsName:
+		case storeName, claimsName, witnessName:
 			if !f.has(lockName) {
 				return otn.ErrForeign
 			}

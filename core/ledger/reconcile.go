@@ -1,0 +1,163 @@
+// Reconcile: a store that is older than what happened learns which of its tokens may have been spent meanwhile.
+
+package ledger
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/onetimenotify/otn/core/otn"
+)
+
+// RestoredCode is the code of deliveries that are unknown because their token may have been spent after the backup was made.
+const RestoredCode = "restored"
+
+// Reconciled counts what Reconcile did.
+type Reconciled struct {
+	Unknown int // consents that waited and are unknown now
+	Left    int // of the tokens named, those that do not wait in this store anyway
+}
+
+// Reconcile makes every waiting consent that may have been spent meanwhile an unknown delivery, of a run that nobody made:
+// the tokens named, or with all those of everybody who waits. Nothing brings them back but an echo, or an operator.
+func (l *Ledger) Reconcile(ctx context.Context, spent []otn.TokenID, all bool, now time.Time) (Reconciled, error) {
+	r := &reconciler{l: l, ctx: ctx, now: now, pages: make(map[Line]map[string][]Member)}
+	step := r.some(spent)
+	if all {
+		step = r.everybody()
+	}
+	if step != nil {
+		return r.Reconciled, fmt.Errorf("ledger: reconcile: %w", step)
+	}
+	return r.Reconciled, nil
+}
+
+// reconciler gathers members by line and channel, and ends them page by page.
+type reconciler struct {
+	Reconciled
+	l     *Ledger
+	ctx   context.Context
+	now   time.Time
+	pages map[Line]map[string][]Member
+	page  uint64
+}
+
+// reconcilePage is how many are ended in one claim.
+const reconcilePage = 1000
+
+func (r *reconciler) some(spent []otn.TokenID) error {
+	spent = slices.Clone(spent)
+	slices.SortFunc(spent, func(a, b otn.TokenID) int { return slices.Compare(a[:], b[:]) })
+	for _, id := range slices.Compact(spent) {
+		c, ok, err := r.l.Consent(id)
+		if err != nil {
+			return err
+		}
+		if !ok || c.State != Waiting {
+			r.Left++
+			continue
+		}
+		if err := r.add(Line{c.Topic, c.Subject}, c.Channel, Member{Seq: c.Seq, Token: id, Person: c.Person}); err != nil {
+			return err
+		}
+	}
+	return r.flush()
+}
+
+func (r *reconciler) everybody() error {
+	for _, topic := range r.l.topicNames() {
+		for _, line := range r.l.Lines(topic) {
+			after, done := uint64(0), false
+			for !done {
+				var err, bad error
+				after, done, err = r.l.Scan(line, after, r.l.Head()+1, reconcilePage, time.Time{}, func(c *Candidate) bool {
+					bad = r.gather(line, c.Channel, Member{Seq: c.Seq, Token: c.ID, Person: c.person})
+					return bad == nil
+				})
+				if err != nil || bad != nil {
+					return either(err, bad)
+				}
+				if err := r.flush(); err != nil {
+					return err
+				}
+			}
+		}
+	}
+	return nil
+}
+
+func either(err, or error) error {
+	if err != nil {
+		return err
+	}
+	return or
+}
+
+func (l *Ledger) topicNames() []string {
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	var out []string
+	for name := range l.topics {
+		out = append(out, name)
+	}
+	slices.Sort(out)
+	return out
+}
+
+func (r *reconciler) gather(line Line, channel string, m Member) error {
+	if r.pages[line] == nil {
+		r.pages[line] = make(map[string][]Member)
+	}
+	r.pages[line][channel] = append(r.pages[line][channel], m)
+	return r.ctx.Err()
+}
+
+func (r *reconciler) add(line Line, channel string, m Member) error {
+	if err := r.gather(line, channel, m); err != nil || len(r.pages[line][channel]) < reconcilePage {
+		return err
+	}
+	return r.flush()
+}
+
+func (r *reconciler) flush() error {
+	for line, channels := range r.pages {
+		for channel, members := range channels {
+			if err := r.end(line, channel, members); err != nil {
+				return err
+			}
+		}
+		delete(r.pages, line)
+	}
+	return nil
+}
+
+// end claims members and leaves them unknown. One person has one delivery in a run: those with several tokens take several.
+func (r *reconciler) end(line Line, channel string, members []Member) error {
+	for len(members) > 0 {
+		r.page++
+		cause := fmt.Sprintf("restored %d %d", r.now.UnixNano(), r.page)
+		c := &Claim{Run: otn.NewRunID("restored", otn.Subject{ID: line.Subject}, cause, r.now), Page: 1, Line: line, Channel: channel, At: r.now, Members: slices.Clone(members)}
+		if err := r.l.Commit(r.ctx, &Batch{Claims: []*Claim{c}}); err != nil {
+			return err
+		}
+		if len(c.Members) == 0 {
+			return fmt.Errorf("%d consents of %s cannot be claimed: %w", len(members), lineName(line), otn.ErrStore)
+		}
+		s := &Settlement{Claim: c, Results: make([]Result, len(c.Members))}
+		for i := range s.Results {
+			s.Results[i] = Result{Outcome: otn.Unknown, At: r.now, Code: RestoredCode, Detail: "the token may have been spent after the backup was made"}
+		}
+		if err := r.l.Commit(r.ctx, &Batch{Settles: []*Settlement{s}}); err != nil {
+			return err
+		}
+		r.Unknown += len(c.Members)
+		won := make(map[uint64]bool, len(c.Members))
+		for _, m := range c.Members {
+			won[m.Seq] = true
+		}
+		members = slices.DeleteFunc(members, func(m Member) bool { return won[m.Seq] })
+	}
+	return nil
+}

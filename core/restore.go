@@ -1,0 +1,146 @@
+// Restore: a backup, or a store that lost its end, becomes the store again, and nothing is sent twice by it.
+
+package core
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/onetimenotify/otn/core/dispatch"
+	"github.com/onetimenotify/otn/core/ledger"
+	"github.com/onetimenotify/otn/core/ledger/pebble"
+	"github.com/onetimenotify/otn/core/otn"
+)
+
+// RestoreConfig says what becomes the store of a data folder.
+type RestoreConfig struct {
+	Dir     string     // the data folder; no daemon has it meanwhile
+	From    string     // a backup; empty with Keep
+	Keep    bool       // the store that is there is taken as it is, whatever its witness says
+	Replace bool       // the store that is there is set aside
+	Key     otn.Secret // zero: Dir's key file
+	Now     time.Time
+}
+
+// Restored says what Restore did.
+type Restored struct {
+	Backup   Backup `json:"backup,omitzero"`
+	Writes   uint64 `json:"writes"`          // the number of the last write in what was restored
+	Seen     uint64 `json:"seen"`            // that of the last write which the witness saw
+	All      bool   `json:"all,omitempty"`   // no witness knows what was claimed since: everybody who waited is unknown now
+	Unknown  int    `json:"unknown"`         // consents that waited, and whose token may have been spent since
+	Consents int64  `json:"consents"`        // that wait
+	Aside    string `json:"aside,omitempty"` // where the store lies that was there before
+}
+
+// Restore makes a backup the store of a data folder. What the witness of the folder saw claimed after the backup was made
+// becomes unknown, without a witness everybody who waits; every run that was open is paused, timers whose moment has passed
+// are dropped. Whatever dies on the way, the folder opens only with the old store or with the new one, finished.
+// Errors: otn.ErrRefused when there is a store and Replace is not set, otn.ErrForeign, otn.ErrLocked, otn.ErrKey, otn.ErrStore.
+func Restore(ctx context.Context, c RestoreConfig) (Restored, error) {
+	r, err := restore(ctx, c)
+	if err != nil {
+		return r, fmt.Errorf("core: restore: %w", err)
+	}
+	return r, nil
+}
+
+func restore(ctx context.Context, c RestoreConfig) (r Restored, err error) {
+	held, err := pebble.Hold(c.Dir, pebble.Options{})
+	if err != nil {
+		return r, err
+	}
+	defer func() { err = errors.Join(err, held.Release()) }()
+	from, err := c.source(ctx, held, &r)
+	if err != nil {
+		return r, err
+	}
+	if err := held.TakeIn(from); err != nil {
+		return r, err
+	}
+	seen, err := held.Testimony(r.Writes)
+	if err != nil {
+		return r, err
+	}
+	r.Seen, r.All = seen.Number, !seen.Whole
+	writes, err := c.reconcile(ctx, held, seen, &r)
+	if err != nil {
+		return r, err
+	}
+	aside := "store.replaced-" + c.Now.UTC().Format("20060102T150405Z")
+	if held.HasStore() {
+		r.Aside = filepath.Join(c.Dir, aside)
+	}
+	if err := held.Replace(aside); err != nil {
+		return r, err
+	}
+	return r, held.Witness(writes)
+}
+
+// source finds what is to be restored, and looks at all of it.
+func (c *RestoreConfig) source(ctx context.Context, held *pebble.Held, r *Restored) (from string, err error) {
+	if c.Key.IsZero() {
+		if c.Key, err = readKey(filepath.Join(c.Dir, KeyFile)); err != nil {
+			return "", fmt.Errorf("put the key file of the store at %s first: without it nothing can be read: %w", filepath.Join(c.Dir, KeyFile), err)
+		}
+	}
+	if c.Keep {
+		if !held.HasStore() {
+			return "", fmt.Errorf("there is no store to keep: %w", otn.ErrNotFound)
+		}
+		from = pebble.StoreOf(c.Dir, pebble.Options{})
+		report, err := inspect(ctx, from, c.Key)
+		r.Writes = report.Writes
+		return from, err
+	}
+	if held.HasStore() && !c.Replace {
+		return "", fmt.Errorf("%s holds a store; with replace (--replace) it is set aside: %w", c.Dir, otn.ErrRefused)
+	}
+	r.Backup, err = verifyBackup(ctx, c.From, c.Key)
+	r.Writes = r.Backup.Writes
+	return filepath.Join(c.From, backupStore), err
+}
+
+// reconcile works on the store before it is put into place. It returns the number of its last write.
+func (c *RestoreConfig) reconcile(ctx context.Context, held *pebble.Held, seen pebble.Testimony, r *Restored) (writes uint64, err error) {
+	engine, err := held.OpenIncoming(pebble.Options{})
+	if err != nil {
+		return 0, err
+	}
+	l, err := ledger.Open(ctx, engine, c.Key, c.Now)
+	if err != nil {
+		return 0, err
+	}
+	l.Forward(seen.Number)
+	done, err := l.Reconcile(ctx, seen.Claimed, r.All, c.Now)
+	r.Unknown = done.Unknown + l.Recovered().Doubtful
+	if err == nil {
+		err = l.Commit(ctx, &ledger.Batch{Docs: []*ledger.Doc{dispatch.RestoredDoc(c.Now)}})
+	}
+	for _, n := range l.Topics() {
+		r.Consents += n.Waiting
+	}
+	writes = l.Writes()
+	return writes, errors.Join(err, l.Close())
+}
+
+// readKey reads a key file.
+func readKey(name string) (otn.Secret, error) {
+	b, err := os.ReadFile(name)
+	if err != nil {
+		return otn.Secret{}, fmt.Errorf("key file: %w", err)
+	}
+	return otn.NewSecret(string(b)), nil
+}
+
+// MarshalJSON leaves out what a manifest lists file by file.
+func (r Restored) MarshalJSON() ([]byte, error) {
+	type plain Restored
+	r.Backup.Files = nil
+	return json.Marshal(plain(r))
+}
