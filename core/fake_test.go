@@ -317,3 +317,17 @@ func (w *world) ledger() *ledger.Ledger {
 	}
 	return l
 }
+
+func (shopRules) Then(*otn.Consent, otn.Snapshot, *otn.Capabilities) (otn.Message, bool, error) {
+	return otn.Message{}, false, nil
+}
+
+func (shopRules) Asks() []otn.AskRule { return nil }
+
+func (shopRules) MayAsk(otn.AskFacts) (otn.Verdict, string) { return otn.No, "nobody is asked" }
+
+func (p *shopPage) Size() (int64, error) { return 0, otn.ErrInvalid }
+
+func (p *shopPage) Ends() (time.Time, error) { return time.Time{}, otn.ErrInvalid }
+
+func (p *shopPage) Rank(*otn.Consent) int { return 0 }

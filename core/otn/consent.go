@@ -78,6 +78,10 @@ type Consent struct {
 	Locale    string    // BCP 47 tag of the subscriber, where known
 
 	Seq uint64 // its place in the waiting list, given at the grant: older consents have smaller ones
+
+	// Of the person, filled in for rules that look at them (Rule.NeedsPerson), and never stored with the consent.
+	Tags    []string // set by the operator
+	Waiting int64    // how many consents of this person wait now
 }
 
 // Answer gives an answer by name.

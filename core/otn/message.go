@@ -1,4 +1,4 @@
-// What a person gets: exactly one text, card, gallery or image, and at most one quick reply.
+// What a person gets: exactly one text, card, gallery, image or template, and at most one quick reply.
 
 package otn
 
@@ -11,6 +11,8 @@ const (
 	CardForm    Form = "card"
 	GalleryForm Form = "gallery"
 	ImageForm   Form = "image"
+	// TemplateForm is a text that the platform approved before, by name: some channels carry nothing else.
+	TemplateForm Form = "template"
 )
 
 // Limits of a message, in characters and cards. Source: Messenger Send API and template references.
@@ -23,13 +25,21 @@ const (
 	MaxAskTitle = 65
 )
 
-// Message is one rendered message. Exactly one of Text, Card, Gallery and Image is set.
+// Message is one rendered message. Exactly one of Text, Card, Gallery, Image and Template is set.
 type Message struct {
 	Text       string      `json:"text,omitempty"`
 	Card       *Card       `json:"card,omitempty"`
 	Gallery    []Card      `json:"gallery,omitempty"`
 	Image      string      `json:"image,omitempty"` // URL
+	Template   *Template   `json:"template,omitempty"`
 	QuickReply *QuickReply `json:"quick_reply,omitempty"`
+}
+
+// Template names a text that the platform approved, with what fills its places.
+type Template struct {
+	Name     string   `json:"name"`
+	Language string   `json:"language"` // BCP 47 tag
+	Params   []string `json:"params,omitempty"`
 }
 
 // Card is a title with more: at least one of the other fields is set.
@@ -62,6 +72,8 @@ func (m *Message) Form() Form {
 		return GalleryForm
 	case m.Image != "":
 		return ImageForm
+	case m.Template != nil:
+		return TemplateForm
 	case m.Text != "":
 		return TextForm
 	}

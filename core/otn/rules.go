@@ -31,6 +31,12 @@ type Rules interface {
 	Once(s Send) (Rules, error)
 	// Ask renders the title of a topic's request for consent about a subject. Errors: ErrUnknownTopic, ErrInvalid when it is over 65 characters or needs a fact that is not known.
 	Ask(topic string, s Snapshot) (string, error)
+	// Then renders what a topic says right after a consent, inside the open window; not ok where it says nothing.
+	Then(c *Consent, s Snapshot, can *Capabilities) (Message, bool, error)
+
+	// Asks lists when people are asked by themselves. MayAsk decides for one person, and says why not.
+	Asks() []AskRule
+	MayAsk(f AskFacts) (Verdict, string)
 }
 
 // Rule is what the data path needs to know of one rule.
@@ -48,6 +54,11 @@ type Rule struct {
 	Line       int
 	AtMatters  bool // its when looks at the moment: the same facts can decide otherwise later
 	FirstFires bool // first: fire
+
+	NeedsPerson bool      // it looks at what a Person has beside the consent: tags, how many consents wait
+	Once        time.Time // decided a single time at this moment; zero: never by itself
+	SkipMissed  bool      // missed: skip: a cron line or a once that passed while nobody looked is left out
+	Plan        Plan
 }
 
 // Last is what a rule knew when it last decided about a subject.
@@ -122,6 +133,13 @@ type Page interface {
 	Render(c *Consent, can *Capabilities) (Message, error)
 	// Explain gives the value of each sub-expression for one consent, in words, a line each.
 	Explain(c *Consent) []string
+
+	// Size is how many the next wave may tell. Errors: ErrInvalid where it cannot be decided.
+	Size() (int64, error)
+	// Ends is the moment behind which nothing is sent. Errors: ErrInvalid where it cannot be decided.
+	Ends() (time.Time, error)
+	// Rank is the place of a consent before its age counts: 0 comes first.
+	Rank(c *Consent) int
 }
 
 // Send is an operator's own message: to everybody who waits for a topic and subject, now or at a time.
