@@ -92,6 +92,9 @@ func fromMessage(m *otn.Message) *Message {
 	if m.Card != nil {
 		p.Card = fromCard(*m.Card)
 	}
+	if t := m.Template; t != nil {
+		p.Template = &Template{Name: t.Name, Language: t.Language, Params: t.Params}
+	}
 	if q := m.QuickReply; q != nil {
 		p.QuickReply = &QuickReply{Title: q.Title, Payload: q.Payload}
 	}
@@ -103,6 +106,9 @@ func toMessage(p *Message) otn.Message {
 	if p.GetCard() != nil {
 		c := toCard(p.GetCard())
 		m.Card = &c
+	}
+	if t := p.GetTemplate(); t != nil {
+		m.Template = &otn.Template{Name: t.GetName(), Language: t.GetLanguage(), Params: t.GetParams()}
 	}
 	if q := p.GetQuickReply(); q != nil {
 		m.QuickReply = &otn.QuickReply{Title: q.GetTitle(), Payload: q.GetPayload()}

@@ -867,6 +867,7 @@ type Message struct {
 	Gallery       []*Card                `protobuf:"bytes,3,rep,name=gallery,proto3" json:"gallery,omitempty"`
 	Image         string                 `protobuf:"bytes,4,opt,name=image,proto3" json:"image,omitempty"`
 	QuickReply    *QuickReply            `protobuf:"bytes,5,opt,name=quick_reply,json=quickReply,proto3" json:"quick_reply,omitempty"`
+	Template      *Template              `protobuf:"bytes,6,opt,name=template,proto3" json:"template,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -936,6 +937,74 @@ func (x *Message) GetQuickReply() *QuickReply {
 	return nil
 }
 
+func (x *Message) GetTemplate() *Template {
+	if x != nil {
+		return x.Template
+	}
+	return nil
+}
+
+// A text that the platform approved, with what fills its places.
+type Template struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	Language      string                 `protobuf:"bytes,2,opt,name=language,proto3" json:"language,omitempty"` // BCP 47 tag
+	Params        []string               `protobuf:"bytes,3,rep,name=params,proto3" json:"params,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Template) Reset() {
+	*x = Template{}
+	mi := &file_otn_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Template) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Template) ProtoMessage() {}
+
+func (x *Template) ProtoReflect() protoreflect.Message {
+	mi := &file_otn_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Template.ProtoReflect.Descriptor instead.
+func (*Template) Descriptor() ([]byte, []int) {
+	return file_otn_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *Template) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *Template) GetLanguage() string {
+	if x != nil {
+		return x.Language
+	}
+	return ""
+}
+
+func (x *Template) GetParams() []string {
+	if x != nil {
+		return x.Params
+	}
+	return nil
+}
+
 type Card struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Title         string                 `protobuf:"bytes,1,opt,name=title,proto3" json:"title,omitempty"`
@@ -949,7 +1018,7 @@ type Card struct {
 
 func (x *Card) Reset() {
 	*x = Card{}
-	mi := &file_otn_proto_msgTypes[12]
+	mi := &file_otn_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -961,7 +1030,7 @@ func (x *Card) String() string {
 func (*Card) ProtoMessage() {}
 
 func (x *Card) ProtoReflect() protoreflect.Message {
-	mi := &file_otn_proto_msgTypes[12]
+	mi := &file_otn_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -974,7 +1043,7 @@ func (x *Card) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Card.ProtoReflect.Descriptor instead.
 func (*Card) Descriptor() ([]byte, []int) {
-	return file_otn_proto_rawDescGZIP(), []int{12}
+	return file_otn_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *Card) GetTitle() string {
@@ -1022,7 +1091,7 @@ type Button struct {
 
 func (x *Button) Reset() {
 	*x = Button{}
-	mi := &file_otn_proto_msgTypes[13]
+	mi := &file_otn_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1034,7 +1103,7 @@ func (x *Button) String() string {
 func (*Button) ProtoMessage() {}
 
 func (x *Button) ProtoReflect() protoreflect.Message {
-	mi := &file_otn_proto_msgTypes[13]
+	mi := &file_otn_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1047,7 +1116,7 @@ func (x *Button) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Button.ProtoReflect.Descriptor instead.
 func (*Button) Descriptor() ([]byte, []int) {
-	return file_otn_proto_rawDescGZIP(), []int{13}
+	return file_otn_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *Button) GetTitle() string {
@@ -1074,7 +1143,7 @@ type QuickReply struct {
 
 func (x *QuickReply) Reset() {
 	*x = QuickReply{}
-	mi := &file_otn_proto_msgTypes[14]
+	mi := &file_otn_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1086,7 +1155,7 @@ func (x *QuickReply) String() string {
 func (*QuickReply) ProtoMessage() {}
 
 func (x *QuickReply) ProtoReflect() protoreflect.Message {
-	mi := &file_otn_proto_msgTypes[14]
+	mi := &file_otn_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1099,7 +1168,7 @@ func (x *QuickReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use QuickReply.ProtoReflect.Descriptor instead.
 func (*QuickReply) Descriptor() ([]byte, []int) {
-	return file_otn_proto_rawDescGZIP(), []int{14}
+	return file_otn_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *QuickReply) GetTitle() string {
@@ -1132,7 +1201,7 @@ type Result struct {
 
 func (x *Result) Reset() {
 	*x = Result{}
-	mi := &file_otn_proto_msgTypes[15]
+	mi := &file_otn_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1144,7 +1213,7 @@ func (x *Result) String() string {
 func (*Result) ProtoMessage() {}
 
 func (x *Result) ProtoReflect() protoreflect.Message {
-	mi := &file_otn_proto_msgTypes[15]
+	mi := &file_otn_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1157,7 +1226,7 @@ func (x *Result) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Result.ProtoReflect.Descriptor instead.
 func (*Result) Descriptor() ([]byte, []int) {
-	return file_otn_proto_rawDescGZIP(), []int{15}
+	return file_otn_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *Result) GetSeq() uint64 {
@@ -1232,7 +1301,7 @@ type AskRequest struct {
 
 func (x *AskRequest) Reset() {
 	*x = AskRequest{}
-	mi := &file_otn_proto_msgTypes[16]
+	mi := &file_otn_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1244,7 +1313,7 @@ func (x *AskRequest) String() string {
 func (*AskRequest) ProtoMessage() {}
 
 func (x *AskRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_otn_proto_msgTypes[16]
+	mi := &file_otn_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1257,7 +1326,7 @@ func (x *AskRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AskRequest.ProtoReflect.Descriptor instead.
 func (*AskRequest) Descriptor() ([]byte, []int) {
-	return file_otn_proto_rawDescGZIP(), []int{16}
+	return file_otn_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *AskRequest) GetInstance() string {
@@ -1332,7 +1401,7 @@ type ReceiveRequest struct {
 
 func (x *ReceiveRequest) Reset() {
 	*x = ReceiveRequest{}
-	mi := &file_otn_proto_msgTypes[17]
+	mi := &file_otn_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1344,7 +1413,7 @@ func (x *ReceiveRequest) String() string {
 func (*ReceiveRequest) ProtoMessage() {}
 
 func (x *ReceiveRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_otn_proto_msgTypes[17]
+	mi := &file_otn_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1357,7 +1426,7 @@ func (x *ReceiveRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReceiveRequest.ProtoReflect.Descriptor instead.
 func (*ReceiveRequest) Descriptor() ([]byte, []int) {
-	return file_otn_proto_rawDescGZIP(), []int{17}
+	return file_otn_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *ReceiveRequest) GetInstance() string {
@@ -1427,7 +1496,7 @@ type Values struct {
 
 func (x *Values) Reset() {
 	*x = Values{}
-	mi := &file_otn_proto_msgTypes[18]
+	mi := &file_otn_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1439,7 +1508,7 @@ func (x *Values) String() string {
 func (*Values) ProtoMessage() {}
 
 func (x *Values) ProtoReflect() protoreflect.Message {
-	mi := &file_otn_proto_msgTypes[18]
+	mi := &file_otn_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1452,7 +1521,7 @@ func (x *Values) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Values.ProtoReflect.Descriptor instead.
 func (*Values) Descriptor() ([]byte, []int) {
-	return file_otn_proto_rawDescGZIP(), []int{18}
+	return file_otn_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *Values) GetName() []byte {
@@ -1482,7 +1551,7 @@ type ReceiveResponse struct {
 
 func (x *ReceiveResponse) Reset() {
 	*x = ReceiveResponse{}
-	mi := &file_otn_proto_msgTypes[19]
+	mi := &file_otn_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1494,7 +1563,7 @@ func (x *ReceiveResponse) String() string {
 func (*ReceiveResponse) ProtoMessage() {}
 
 func (x *ReceiveResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_otn_proto_msgTypes[19]
+	mi := &file_otn_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1507,7 +1576,7 @@ func (x *ReceiveResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReceiveResponse.ProtoReflect.Descriptor instead.
 func (*ReceiveResponse) Descriptor() ([]byte, []int) {
-	return file_otn_proto_rawDescGZIP(), []int{19}
+	return file_otn_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *ReceiveResponse) GetHttpStatus() int64 {
@@ -1567,7 +1636,7 @@ type Record struct {
 
 func (x *Record) Reset() {
 	*x = Record{}
-	mi := &file_otn_proto_msgTypes[20]
+	mi := &file_otn_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1579,7 +1648,7 @@ func (x *Record) String() string {
 func (*Record) ProtoMessage() {}
 
 func (x *Record) ProtoReflect() protoreflect.Message {
-	mi := &file_otn_proto_msgTypes[20]
+	mi := &file_otn_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1592,7 +1661,7 @@ func (x *Record) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Record.ProtoReflect.Descriptor instead.
 func (*Record) Descriptor() ([]byte, []int) {
-	return file_otn_proto_rawDescGZIP(), []int{20}
+	return file_otn_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *Record) GetKey() string {
@@ -1777,7 +1846,7 @@ type Consent struct {
 
 func (x *Consent) Reset() {
 	*x = Consent{}
-	mi := &file_otn_proto_msgTypes[21]
+	mi := &file_otn_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1789,7 +1858,7 @@ func (x *Consent) String() string {
 func (*Consent) ProtoMessage() {}
 
 func (x *Consent) ProtoReflect() protoreflect.Message {
-	mi := &file_otn_proto_msgTypes[21]
+	mi := &file_otn_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1802,7 +1871,7 @@ func (x *Consent) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Consent.ProtoReflect.Descriptor instead.
 func (*Consent) Descriptor() ([]byte, []int) {
-	return file_otn_proto_rawDescGZIP(), []int{21}
+	return file_otn_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *Consent) GetToken() *Token {
@@ -1913,7 +1982,7 @@ type Named struct {
 
 func (x *Named) Reset() {
 	*x = Named{}
-	mi := &file_otn_proto_msgTypes[22]
+	mi := &file_otn_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1925,7 +1994,7 @@ func (x *Named) String() string {
 func (*Named) ProtoMessage() {}
 
 func (x *Named) ProtoReflect() protoreflect.Message {
-	mi := &file_otn_proto_msgTypes[22]
+	mi := &file_otn_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1938,7 +2007,7 @@ func (x *Named) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Named.ProtoReflect.Descriptor instead.
 func (*Named) Descriptor() ([]byte, []int) {
-	return file_otn_proto_rawDescGZIP(), []int{22}
+	return file_otn_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *Named) GetName() string {
@@ -1972,7 +2041,7 @@ type Value struct {
 
 func (x *Value) Reset() {
 	*x = Value{}
-	mi := &file_otn_proto_msgTypes[23]
+	mi := &file_otn_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1984,7 +2053,7 @@ func (x *Value) String() string {
 func (*Value) ProtoMessage() {}
 
 func (x *Value) ProtoReflect() protoreflect.Message {
-	mi := &file_otn_proto_msgTypes[23]
+	mi := &file_otn_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1997,7 +2066,7 @@ func (x *Value) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Value.ProtoReflect.Descriptor instead.
 func (*Value) Descriptor() ([]byte, []int) {
-	return file_otn_proto_rawDescGZIP(), []int{23}
+	return file_otn_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *Value) GetOf() isValue_Of {
@@ -2111,7 +2180,7 @@ type Money struct {
 
 func (x *Money) Reset() {
 	*x = Money{}
-	mi := &file_otn_proto_msgTypes[24]
+	mi := &file_otn_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2123,7 +2192,7 @@ func (x *Money) String() string {
 func (*Money) ProtoMessage() {}
 
 func (x *Money) ProtoReflect() protoreflect.Message {
-	mi := &file_otn_proto_msgTypes[24]
+	mi := &file_otn_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2136,7 +2205,7 @@ func (x *Money) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Money.ProtoReflect.Descriptor instead.
 func (*Money) Descriptor() ([]byte, []int) {
-	return file_otn_proto_rawDescGZIP(), []int{24}
+	return file_otn_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *Money) GetMinor() int64 {
@@ -2165,7 +2234,7 @@ type Window struct {
 
 func (x *Window) Reset() {
 	*x = Window{}
-	mi := &file_otn_proto_msgTypes[25]
+	mi := &file_otn_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2177,7 +2246,7 @@ func (x *Window) String() string {
 func (*Window) ProtoMessage() {}
 
 func (x *Window) ProtoReflect() protoreflect.Message {
-	mi := &file_otn_proto_msgTypes[25]
+	mi := &file_otn_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2190,7 +2259,7 @@ func (x *Window) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Window.ProtoReflect.Descriptor instead.
 func (*Window) Descriptor() ([]byte, []int) {
-	return file_otn_proto_rawDescGZIP(), []int{25}
+	return file_otn_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *Window) GetChannel() string {
@@ -2232,7 +2301,7 @@ type Referral struct {
 
 func (x *Referral) Reset() {
 	*x = Referral{}
-	mi := &file_otn_proto_msgTypes[26]
+	mi := &file_otn_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2244,7 +2313,7 @@ func (x *Referral) String() string {
 func (*Referral) ProtoMessage() {}
 
 func (x *Referral) ProtoReflect() protoreflect.Message {
-	mi := &file_otn_proto_msgTypes[26]
+	mi := &file_otn_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2257,7 +2326,7 @@ func (x *Referral) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Referral.ProtoReflect.Descriptor instead.
 func (*Referral) Descriptor() ([]byte, []int) {
-	return file_otn_proto_rawDescGZIP(), []int{26}
+	return file_otn_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *Referral) GetChannel() string {
@@ -2292,7 +2361,7 @@ type Echo struct {
 
 func (x *Echo) Reset() {
 	*x = Echo{}
-	mi := &file_otn_proto_msgTypes[27]
+	mi := &file_otn_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2304,7 +2373,7 @@ func (x *Echo) String() string {
 func (*Echo) ProtoMessage() {}
 
 func (x *Echo) ProtoReflect() protoreflect.Message {
-	mi := &file_otn_proto_msgTypes[27]
+	mi := &file_otn_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2317,7 +2386,7 @@ func (x *Echo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Echo.ProtoReflect.Descriptor instead.
 func (*Echo) Descriptor() ([]byte, []int) {
-	return file_otn_proto_rawDescGZIP(), []int{27}
+	return file_otn_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *Echo) GetKind() string {
@@ -2353,7 +2422,7 @@ type Stop struct {
 
 func (x *Stop) Reset() {
 	*x = Stop{}
-	mi := &file_otn_proto_msgTypes[28]
+	mi := &file_otn_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2365,7 +2434,7 @@ func (x *Stop) String() string {
 func (*Stop) ProtoMessage() {}
 
 func (x *Stop) ProtoReflect() protoreflect.Message {
-	mi := &file_otn_proto_msgTypes[28]
+	mi := &file_otn_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2378,7 +2447,7 @@ func (x *Stop) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Stop.ProtoReflect.Descriptor instead.
 func (*Stop) Descriptor() ([]byte, []int) {
-	return file_otn_proto_rawDescGZIP(), []int{28}
+	return file_otn_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *Stop) GetChannel() string {
@@ -2420,7 +2489,7 @@ type Notice struct {
 
 func (x *Notice) Reset() {
 	*x = Notice{}
-	mi := &file_otn_proto_msgTypes[29]
+	mi := &file_otn_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2432,7 +2501,7 @@ func (x *Notice) String() string {
 func (*Notice) ProtoMessage() {}
 
 func (x *Notice) ProtoReflect() protoreflect.Message {
-	mi := &file_otn_proto_msgTypes[29]
+	mi := &file_otn_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2445,7 +2514,7 @@ func (x *Notice) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Notice.ProtoReflect.Descriptor instead.
 func (*Notice) Descriptor() ([]byte, []int) {
-	return file_otn_proto_rawDescGZIP(), []int{29}
+	return file_otn_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *Notice) GetChannel() string {
@@ -2486,7 +2555,7 @@ type Observation struct {
 
 func (x *Observation) Reset() {
 	*x = Observation{}
-	mi := &file_otn_proto_msgTypes[30]
+	mi := &file_otn_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2498,7 +2567,7 @@ func (x *Observation) String() string {
 func (*Observation) ProtoMessage() {}
 
 func (x *Observation) ProtoReflect() protoreflect.Message {
-	mi := &file_otn_proto_msgTypes[30]
+	mi := &file_otn_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2511,7 +2580,7 @@ func (x *Observation) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Observation.ProtoReflect.Descriptor instead.
 func (*Observation) Descriptor() ([]byte, []int) {
-	return file_otn_proto_rawDescGZIP(), []int{30}
+	return file_otn_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *Observation) GetSource() string {
@@ -2586,7 +2655,7 @@ type Part struct {
 
 func (x *Part) Reset() {
 	*x = Part{}
-	mi := &file_otn_proto_msgTypes[31]
+	mi := &file_otn_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2598,7 +2667,7 @@ func (x *Part) String() string {
 func (*Part) ProtoMessage() {}
 
 func (x *Part) ProtoReflect() protoreflect.Message {
-	mi := &file_otn_proto_msgTypes[31]
+	mi := &file_otn_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2611,7 +2680,7 @@ func (x *Part) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Part.ProtoReflect.Descriptor instead.
 func (*Part) Descriptor() ([]byte, []int) {
-	return file_otn_proto_rawDescGZIP(), []int{31}
+	return file_otn_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *Part) GetStock() int64 {
@@ -2648,7 +2717,7 @@ type Item struct {
 
 func (x *Item) Reset() {
 	*x = Item{}
-	mi := &file_otn_proto_msgTypes[32]
+	mi := &file_otn_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2660,7 +2729,7 @@ func (x *Item) String() string {
 func (*Item) ProtoMessage() {}
 
 func (x *Item) ProtoReflect() protoreflect.Message {
-	mi := &file_otn_proto_msgTypes[32]
+	mi := &file_otn_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2673,7 +2742,7 @@ func (x *Item) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Item.ProtoReflect.Descriptor instead.
 func (*Item) Descriptor() ([]byte, []int) {
-	return file_otn_proto_rawDescGZIP(), []int{32}
+	return file_otn_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *Item) GetId() string {
@@ -2819,7 +2888,7 @@ type Low struct {
 
 func (x *Low) Reset() {
 	*x = Low{}
-	mi := &file_otn_proto_msgTypes[33]
+	mi := &file_otn_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2831,7 +2900,7 @@ func (x *Low) String() string {
 func (*Low) ProtoMessage() {}
 
 func (x *Low) ProtoReflect() protoreflect.Message {
-	mi := &file_otn_proto_msgTypes[33]
+	mi := &file_otn_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2844,7 +2913,7 @@ func (x *Low) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Low.ProtoReflect.Descriptor instead.
 func (*Low) Descriptor() ([]byte, []int) {
-	return file_otn_proto_rawDescGZIP(), []int{33}
+	return file_otn_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *Low) GetAt() *timestamppb.Timestamp {
@@ -2879,7 +2948,7 @@ type Collection struct {
 
 func (x *Collection) Reset() {
 	*x = Collection{}
-	mi := &file_otn_proto_msgTypes[34]
+	mi := &file_otn_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2891,7 +2960,7 @@ func (x *Collection) String() string {
 func (*Collection) ProtoMessage() {}
 
 func (x *Collection) ProtoReflect() protoreflect.Message {
-	mi := &file_otn_proto_msgTypes[34]
+	mi := &file_otn_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2904,7 +2973,7 @@ func (x *Collection) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Collection.ProtoReflect.Descriptor instead.
 func (*Collection) Descriptor() ([]byte, []int) {
-	return file_otn_proto_rawDescGZIP(), []int{34}
+	return file_otn_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *Collection) GetId() string {
@@ -2991,7 +3060,7 @@ type Trigger struct {
 
 func (x *Trigger) Reset() {
 	*x = Trigger{}
-	mi := &file_otn_proto_msgTypes[35]
+	mi := &file_otn_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3003,7 +3072,7 @@ func (x *Trigger) String() string {
 func (*Trigger) ProtoMessage() {}
 
 func (x *Trigger) ProtoReflect() protoreflect.Message {
-	mi := &file_otn_proto_msgTypes[35]
+	mi := &file_otn_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3016,7 +3085,7 @@ func (x *Trigger) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Trigger.ProtoReflect.Descriptor instead.
 func (*Trigger) Descriptor() ([]byte, []int) {
-	return file_otn_proto_rawDescGZIP(), []int{35}
+	return file_otn_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *Trigger) GetName() string {
@@ -3071,7 +3140,7 @@ type Note struct {
 
 func (x *Note) Reset() {
 	*x = Note{}
-	mi := &file_otn_proto_msgTypes[36]
+	mi := &file_otn_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3083,7 +3152,7 @@ func (x *Note) String() string {
 func (*Note) ProtoMessage() {}
 
 func (x *Note) ProtoReflect() protoreflect.Message {
-	mi := &file_otn_proto_msgTypes[36]
+	mi := &file_otn_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3096,7 +3165,7 @@ func (x *Note) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Note.ProtoReflect.Descriptor instead.
 func (*Note) Descriptor() ([]byte, []int) {
-	return file_otn_proto_rawDescGZIP(), []int{36}
+	return file_otn_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *Note) GetCode() string {
@@ -3122,7 +3191,7 @@ type HealthRequest struct {
 
 func (x *HealthRequest) Reset() {
 	*x = HealthRequest{}
-	mi := &file_otn_proto_msgTypes[37]
+	mi := &file_otn_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3134,7 +3203,7 @@ func (x *HealthRequest) String() string {
 func (*HealthRequest) ProtoMessage() {}
 
 func (x *HealthRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_otn_proto_msgTypes[37]
+	mi := &file_otn_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3147,7 +3216,7 @@ func (x *HealthRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HealthRequest.ProtoReflect.Descriptor instead.
 func (*HealthRequest) Descriptor() ([]byte, []int) {
-	return file_otn_proto_rawDescGZIP(), []int{37}
+	return file_otn_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *HealthRequest) GetInstance() string {
@@ -3166,7 +3235,7 @@ type HealthResponse struct {
 
 func (x *HealthResponse) Reset() {
 	*x = HealthResponse{}
-	mi := &file_otn_proto_msgTypes[38]
+	mi := &file_otn_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3178,7 +3247,7 @@ func (x *HealthResponse) String() string {
 func (*HealthResponse) ProtoMessage() {}
 
 func (x *HealthResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_otn_proto_msgTypes[38]
+	mi := &file_otn_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3191,7 +3260,7 @@ func (x *HealthResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HealthResponse.ProtoReflect.Descriptor instead.
 func (*HealthResponse) Descriptor() ([]byte, []int) {
-	return file_otn_proto_rawDescGZIP(), []int{38}
+	return file_otn_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *HealthResponse) GetInFlight() int64 {
@@ -3210,7 +3279,7 @@ type DrainRequest struct {
 
 func (x *DrainRequest) Reset() {
 	*x = DrainRequest{}
-	mi := &file_otn_proto_msgTypes[39]
+	mi := &file_otn_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3222,7 +3291,7 @@ func (x *DrainRequest) String() string {
 func (*DrainRequest) ProtoMessage() {}
 
 func (x *DrainRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_otn_proto_msgTypes[39]
+	mi := &file_otn_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3235,7 +3304,7 @@ func (x *DrainRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DrainRequest.ProtoReflect.Descriptor instead.
 func (*DrainRequest) Descriptor() ([]byte, []int) {
-	return file_otn_proto_rawDescGZIP(), []int{39}
+	return file_otn_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *DrainRequest) GetGraceNs() int64 {
@@ -3255,7 +3324,7 @@ type DrainResponse struct {
 
 func (x *DrainResponse) Reset() {
 	*x = DrainResponse{}
-	mi := &file_otn_proto_msgTypes[40]
+	mi := &file_otn_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3267,7 +3336,7 @@ func (x *DrainResponse) String() string {
 func (*DrainResponse) ProtoMessage() {}
 
 func (x *DrainResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_otn_proto_msgTypes[40]
+	mi := &file_otn_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3280,7 +3349,7 @@ func (x *DrainResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DrainResponse.ProtoReflect.Descriptor instead.
 func (*DrainResponse) Descriptor() ([]byte, []int) {
-	return file_otn_proto_rawDescGZIP(), []int{40}
+	return file_otn_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *DrainResponse) GetFinished() int64 {
@@ -3364,14 +3433,19 @@ const file_otn_proto_rawDesc = "" +
 	"\n" +
 	"Subscriber\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x18\n" +
-	"\aaddress\x18\x02 \x01(\tR\aaddress\"\xc7\x01\n" +
+	"\aaddress\x18\x02 \x01(\tR\aaddress\"\xfc\x01\n" +
 	"\aMessage\x12\x12\n" +
 	"\x04text\x18\x01 \x01(\tR\x04text\x12'\n" +
 	"\x04card\x18\x02 \x01(\v2\x13.otn.plugin.v1.CardR\x04card\x12-\n" +
 	"\agallery\x18\x03 \x03(\v2\x13.otn.plugin.v1.CardR\agallery\x12\x14\n" +
 	"\x05image\x18\x04 \x01(\tR\x05image\x12:\n" +
 	"\vquick_reply\x18\x05 \x01(\v2\x19.otn.plugin.v1.QuickReplyR\n" +
-	"quickReply\"\x91\x01\n" +
+	"quickReply\x123\n" +
+	"\btemplate\x18\x06 \x01(\v2\x17.otn.plugin.v1.TemplateR\btemplate\"R\n" +
+	"\bTemplate\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x1a\n" +
+	"\blanguage\x18\x02 \x01(\tR\blanguage\x12\x16\n" +
+	"\x06params\x18\x03 \x03(\tR\x06params\"\x91\x01\n" +
 	"\x04Card\x12\x14\n" +
 	"\x05title\x18\x01 \x01(\tR\x05title\x12\x1a\n" +
 	"\bsubtitle\x18\x02 \x01(\tR\bsubtitle\x12\x14\n" +
@@ -3614,7 +3688,7 @@ func file_otn_proto_rawDescGZIP() []byte {
 }
 
 var file_otn_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_otn_proto_msgTypes = make([]protoimpl.MessageInfo, 42)
+var file_otn_proto_msgTypes = make([]protoimpl.MessageInfo, 43)
 var file_otn_proto_goTypes = []any{
 	(Outcome)(0),                  // 0: otn.plugin.v1.Outcome
 	(Scope)(0),                    // 1: otn.plugin.v1.Scope
@@ -3630,121 +3704,123 @@ var file_otn_proto_goTypes = []any{
 	(*Token)(nil),                 // 11: otn.plugin.v1.Token
 	(*Subscriber)(nil),            // 12: otn.plugin.v1.Subscriber
 	(*Message)(nil),               // 13: otn.plugin.v1.Message
-	(*Card)(nil),                  // 14: otn.plugin.v1.Card
-	(*Button)(nil),                // 15: otn.plugin.v1.Button
-	(*QuickReply)(nil),            // 16: otn.plugin.v1.QuickReply
-	(*Result)(nil),                // 17: otn.plugin.v1.Result
-	(*AskRequest)(nil),            // 18: otn.plugin.v1.AskRequest
-	(*ReceiveRequest)(nil),        // 19: otn.plugin.v1.ReceiveRequest
-	(*Values)(nil),                // 20: otn.plugin.v1.Values
-	(*ReceiveResponse)(nil),       // 21: otn.plugin.v1.ReceiveResponse
-	(*Record)(nil),                // 22: otn.plugin.v1.Record
-	(*Consent)(nil),               // 23: otn.plugin.v1.Consent
-	(*Named)(nil),                 // 24: otn.plugin.v1.Named
-	(*Value)(nil),                 // 25: otn.plugin.v1.Value
-	(*Money)(nil),                 // 26: otn.plugin.v1.Money
-	(*Window)(nil),                // 27: otn.plugin.v1.Window
-	(*Referral)(nil),              // 28: otn.plugin.v1.Referral
-	(*Echo)(nil),                  // 29: otn.plugin.v1.Echo
-	(*Stop)(nil),                  // 30: otn.plugin.v1.Stop
-	(*Notice)(nil),                // 31: otn.plugin.v1.Notice
-	(*Observation)(nil),           // 32: otn.plugin.v1.Observation
-	(*Part)(nil),                  // 33: otn.plugin.v1.Part
-	(*Item)(nil),                  // 34: otn.plugin.v1.Item
-	(*Low)(nil),                   // 35: otn.plugin.v1.Low
-	(*Collection)(nil),            // 36: otn.plugin.v1.Collection
-	(*Trigger)(nil),               // 37: otn.plugin.v1.Trigger
-	(*Note)(nil),                  // 38: otn.plugin.v1.Note
-	(*HealthRequest)(nil),         // 39: otn.plugin.v1.HealthRequest
-	(*HealthResponse)(nil),        // 40: otn.plugin.v1.HealthResponse
-	(*DrainRequest)(nil),          // 41: otn.plugin.v1.DrainRequest
-	(*DrainResponse)(nil),         // 42: otn.plugin.v1.DrainResponse
-	nil,                           // 43: otn.plugin.v1.Observation.PartsEntry
-	(*timestamppb.Timestamp)(nil), // 44: google.protobuf.Timestamp
+	(*Template)(nil),              // 14: otn.plugin.v1.Template
+	(*Card)(nil),                  // 15: otn.plugin.v1.Card
+	(*Button)(nil),                // 16: otn.plugin.v1.Button
+	(*QuickReply)(nil),            // 17: otn.plugin.v1.QuickReply
+	(*Result)(nil),                // 18: otn.plugin.v1.Result
+	(*AskRequest)(nil),            // 19: otn.plugin.v1.AskRequest
+	(*ReceiveRequest)(nil),        // 20: otn.plugin.v1.ReceiveRequest
+	(*Values)(nil),                // 21: otn.plugin.v1.Values
+	(*ReceiveResponse)(nil),       // 22: otn.plugin.v1.ReceiveResponse
+	(*Record)(nil),                // 23: otn.plugin.v1.Record
+	(*Consent)(nil),               // 24: otn.plugin.v1.Consent
+	(*Named)(nil),                 // 25: otn.plugin.v1.Named
+	(*Value)(nil),                 // 26: otn.plugin.v1.Value
+	(*Money)(nil),                 // 27: otn.plugin.v1.Money
+	(*Window)(nil),                // 28: otn.plugin.v1.Window
+	(*Referral)(nil),              // 29: otn.plugin.v1.Referral
+	(*Echo)(nil),                  // 30: otn.plugin.v1.Echo
+	(*Stop)(nil),                  // 31: otn.plugin.v1.Stop
+	(*Notice)(nil),                // 32: otn.plugin.v1.Notice
+	(*Observation)(nil),           // 33: otn.plugin.v1.Observation
+	(*Part)(nil),                  // 34: otn.plugin.v1.Part
+	(*Item)(nil),                  // 35: otn.plugin.v1.Item
+	(*Low)(nil),                   // 36: otn.plugin.v1.Low
+	(*Collection)(nil),            // 37: otn.plugin.v1.Collection
+	(*Trigger)(nil),               // 38: otn.plugin.v1.Trigger
+	(*Note)(nil),                  // 39: otn.plugin.v1.Note
+	(*HealthRequest)(nil),         // 40: otn.plugin.v1.HealthRequest
+	(*HealthResponse)(nil),        // 41: otn.plugin.v1.HealthResponse
+	(*DrainRequest)(nil),          // 42: otn.plugin.v1.DrainRequest
+	(*DrainResponse)(nil),         // 43: otn.plugin.v1.DrainResponse
+	nil,                           // 44: otn.plugin.v1.Observation.PartsEntry
+	(*timestamppb.Timestamp)(nil), // 45: google.protobuf.Timestamp
 }
 var file_otn_proto_depIdxs = []int32{
 	4,  // 0: otn.plugin.v1.Description.capabilities:type_name -> otn.plugin.v1.Capabilities
 	7,  // 1: otn.plugin.v1.ConfigureResponse.faults:type_name -> otn.plugin.v1.ConfigFault
 	10, // 2: otn.plugin.v1.SendFrame.deliveries:type_name -> otn.plugin.v1.Delivery
-	17, // 3: otn.plugin.v1.ResultFrame.results:type_name -> otn.plugin.v1.Result
+	18, // 3: otn.plugin.v1.ResultFrame.results:type_name -> otn.plugin.v1.Result
 	11, // 4: otn.plugin.v1.Delivery.token:type_name -> otn.plugin.v1.Token
 	12, // 5: otn.plugin.v1.Delivery.subscriber:type_name -> otn.plugin.v1.Subscriber
 	13, // 6: otn.plugin.v1.Delivery.message:type_name -> otn.plugin.v1.Message
-	44, // 7: otn.plugin.v1.Delivery.deadline:type_name -> google.protobuf.Timestamp
-	44, // 8: otn.plugin.v1.Delivery.give_up:type_name -> google.protobuf.Timestamp
-	14, // 9: otn.plugin.v1.Message.card:type_name -> otn.plugin.v1.Card
-	14, // 10: otn.plugin.v1.Message.gallery:type_name -> otn.plugin.v1.Card
-	16, // 11: otn.plugin.v1.Message.quick_reply:type_name -> otn.plugin.v1.QuickReply
-	15, // 12: otn.plugin.v1.Card.buttons:type_name -> otn.plugin.v1.Button
-	0,  // 13: otn.plugin.v1.Result.outcome:type_name -> otn.plugin.v1.Outcome
-	1,  // 14: otn.plugin.v1.Result.scope:type_name -> otn.plugin.v1.Scope
-	12, // 15: otn.plugin.v1.AskRequest.subscriber:type_name -> otn.plugin.v1.Subscriber
-	44, // 16: otn.plugin.v1.AskRequest.deadline:type_name -> google.protobuf.Timestamp
-	20, // 17: otn.plugin.v1.ReceiveRequest.query:type_name -> otn.plugin.v1.Values
-	20, // 18: otn.plugin.v1.ReceiveRequest.header:type_name -> otn.plugin.v1.Values
-	44, // 19: otn.plugin.v1.ReceiveRequest.at:type_name -> google.protobuf.Timestamp
-	20, // 20: otn.plugin.v1.ReceiveResponse.header:type_name -> otn.plugin.v1.Values
-	22, // 21: otn.plugin.v1.ReceiveResponse.records:type_name -> otn.plugin.v1.Record
-	44, // 22: otn.plugin.v1.Record.at:type_name -> google.protobuf.Timestamp
-	23, // 23: otn.plugin.v1.Record.consent:type_name -> otn.plugin.v1.Consent
-	27, // 24: otn.plugin.v1.Record.window:type_name -> otn.plugin.v1.Window
-	28, // 25: otn.plugin.v1.Record.referral:type_name -> otn.plugin.v1.Referral
-	29, // 26: otn.plugin.v1.Record.echo:type_name -> otn.plugin.v1.Echo
-	30, // 27: otn.plugin.v1.Record.stop:type_name -> otn.plugin.v1.Stop
-	31, // 28: otn.plugin.v1.Record.notice:type_name -> otn.plugin.v1.Notice
-	32, // 29: otn.plugin.v1.Record.observation:type_name -> otn.plugin.v1.Observation
-	37, // 30: otn.plugin.v1.Record.trigger:type_name -> otn.plugin.v1.Trigger
-	38, // 31: otn.plugin.v1.Record.note:type_name -> otn.plugin.v1.Note
-	11, // 32: otn.plugin.v1.Consent.token:type_name -> otn.plugin.v1.Token
-	12, // 33: otn.plugin.v1.Consent.subscriber:type_name -> otn.plugin.v1.Subscriber
-	24, // 34: otn.plugin.v1.Consent.answers:type_name -> otn.plugin.v1.Named
-	44, // 35: otn.plugin.v1.Consent.granted_at:type_name -> google.protobuf.Timestamp
-	44, // 36: otn.plugin.v1.Consent.expires_at:type_name -> google.protobuf.Timestamp
-	26, // 37: otn.plugin.v1.Consent.price_then:type_name -> otn.plugin.v1.Money
-	25, // 38: otn.plugin.v1.Named.value:type_name -> otn.plugin.v1.Value
-	26, // 39: otn.plugin.v1.Value.money:type_name -> otn.plugin.v1.Money
-	44, // 40: otn.plugin.v1.Value.time:type_name -> google.protobuf.Timestamp
-	12, // 41: otn.plugin.v1.Window.subscriber:type_name -> otn.plugin.v1.Subscriber
-	44, // 42: otn.plugin.v1.Window.until:type_name -> google.protobuf.Timestamp
-	12, // 43: otn.plugin.v1.Referral.subscriber:type_name -> otn.plugin.v1.Subscriber
-	12, // 44: otn.plugin.v1.Stop.subscriber:type_name -> otn.plugin.v1.Subscriber
-	44, // 45: otn.plugin.v1.Observation.as_of:type_name -> google.protobuf.Timestamp
-	34, // 46: otn.plugin.v1.Observation.item:type_name -> otn.plugin.v1.Item
-	36, // 47: otn.plugin.v1.Observation.collection:type_name -> otn.plugin.v1.Collection
-	43, // 48: otn.plugin.v1.Observation.parts:type_name -> otn.plugin.v1.Observation.PartsEntry
-	26, // 49: otn.plugin.v1.Item.price:type_name -> otn.plugin.v1.Money
-	26, // 50: otn.plugin.v1.Item.list_price:type_name -> otn.plugin.v1.Money
-	44, // 51: otn.plugin.v1.Item.published_at:type_name -> google.protobuf.Timestamp
-	44, // 52: otn.plugin.v1.Item.starts_at:type_name -> google.protobuf.Timestamp
-	24, // 53: otn.plugin.v1.Item.attrs:type_name -> otn.plugin.v1.Named
-	35, // 54: otn.plugin.v1.Item.lows:type_name -> otn.plugin.v1.Low
-	44, // 55: otn.plugin.v1.Low.at:type_name -> google.protobuf.Timestamp
-	26, // 56: otn.plugin.v1.Low.price:type_name -> otn.plugin.v1.Money
-	44, // 57: otn.plugin.v1.Collection.published_at:type_name -> google.protobuf.Timestamp
-	44, // 58: otn.plugin.v1.Collection.launch_at:type_name -> google.protobuf.Timestamp
-	34, // 59: otn.plugin.v1.Collection.top:type_name -> otn.plugin.v1.Item
-	12, // 60: otn.plugin.v1.Trigger.subscriber:type_name -> otn.plugin.v1.Subscriber
-	24, // 61: otn.plugin.v1.Trigger.fields:type_name -> otn.plugin.v1.Named
-	33, // 62: otn.plugin.v1.Observation.PartsEntry.value:type_name -> otn.plugin.v1.Part
-	2,  // 63: otn.plugin.v1.Plugin.Describe:input_type -> otn.plugin.v1.DescribeRequest
-	5,  // 64: otn.plugin.v1.Plugin.Configure:input_type -> otn.plugin.v1.ConfigureRequest
-	8,  // 65: otn.plugin.v1.Plugin.Send:input_type -> otn.plugin.v1.SendFrame
-	18, // 66: otn.plugin.v1.Plugin.Ask:input_type -> otn.plugin.v1.AskRequest
-	19, // 67: otn.plugin.v1.Plugin.Receive:input_type -> otn.plugin.v1.ReceiveRequest
-	39, // 68: otn.plugin.v1.Plugin.Health:input_type -> otn.plugin.v1.HealthRequest
-	41, // 69: otn.plugin.v1.Plugin.Drain:input_type -> otn.plugin.v1.DrainRequest
-	3,  // 70: otn.plugin.v1.Plugin.Describe:output_type -> otn.plugin.v1.Description
-	6,  // 71: otn.plugin.v1.Plugin.Configure:output_type -> otn.plugin.v1.ConfigureResponse
-	9,  // 72: otn.plugin.v1.Plugin.Send:output_type -> otn.plugin.v1.ResultFrame
-	17, // 73: otn.plugin.v1.Plugin.Ask:output_type -> otn.plugin.v1.Result
-	21, // 74: otn.plugin.v1.Plugin.Receive:output_type -> otn.plugin.v1.ReceiveResponse
-	40, // 75: otn.plugin.v1.Plugin.Health:output_type -> otn.plugin.v1.HealthResponse
-	42, // 76: otn.plugin.v1.Plugin.Drain:output_type -> otn.plugin.v1.DrainResponse
-	70, // [70:77] is the sub-list for method output_type
-	63, // [63:70] is the sub-list for method input_type
-	63, // [63:63] is the sub-list for extension type_name
-	63, // [63:63] is the sub-list for extension extendee
-	0,  // [0:63] is the sub-list for field type_name
+	45, // 7: otn.plugin.v1.Delivery.deadline:type_name -> google.protobuf.Timestamp
+	45, // 8: otn.plugin.v1.Delivery.give_up:type_name -> google.protobuf.Timestamp
+	15, // 9: otn.plugin.v1.Message.card:type_name -> otn.plugin.v1.Card
+	15, // 10: otn.plugin.v1.Message.gallery:type_name -> otn.plugin.v1.Card
+	17, // 11: otn.plugin.v1.Message.quick_reply:type_name -> otn.plugin.v1.QuickReply
+	14, // 12: otn.plugin.v1.Message.template:type_name -> otn.plugin.v1.Template
+	16, // 13: otn.plugin.v1.Card.buttons:type_name -> otn.plugin.v1.Button
+	0,  // 14: otn.plugin.v1.Result.outcome:type_name -> otn.plugin.v1.Outcome
+	1,  // 15: otn.plugin.v1.Result.scope:type_name -> otn.plugin.v1.Scope
+	12, // 16: otn.plugin.v1.AskRequest.subscriber:type_name -> otn.plugin.v1.Subscriber
+	45, // 17: otn.plugin.v1.AskRequest.deadline:type_name -> google.protobuf.Timestamp
+	21, // 18: otn.plugin.v1.ReceiveRequest.query:type_name -> otn.plugin.v1.Values
+	21, // 19: otn.plugin.v1.ReceiveRequest.header:type_name -> otn.plugin.v1.Values
+	45, // 20: otn.plugin.v1.ReceiveRequest.at:type_name -> google.protobuf.Timestamp
+	21, // 21: otn.plugin.v1.ReceiveResponse.header:type_name -> otn.plugin.v1.Values
+	23, // 22: otn.plugin.v1.ReceiveResponse.records:type_name -> otn.plugin.v1.Record
+	45, // 23: otn.plugin.v1.Record.at:type_name -> google.protobuf.Timestamp
+	24, // 24: otn.plugin.v1.Record.consent:type_name -> otn.plugin.v1.Consent
+	28, // 25: otn.plugin.v1.Record.window:type_name -> otn.plugin.v1.Window
+	29, // 26: otn.plugin.v1.Record.referral:type_name -> otn.plugin.v1.Referral
+	30, // 27: otn.plugin.v1.Record.echo:type_name -> otn.plugin.v1.Echo
+	31, // 28: otn.plugin.v1.Record.stop:type_name -> otn.plugin.v1.Stop
+	32, // 29: otn.plugin.v1.Record.notice:type_name -> otn.plugin.v1.Notice
+	33, // 30: otn.plugin.v1.Record.observation:type_name -> otn.plugin.v1.Observation
+	38, // 31: otn.plugin.v1.Record.trigger:type_name -> otn.plugin.v1.Trigger
+	39, // 32: otn.plugin.v1.Record.note:type_name -> otn.plugin.v1.Note
+	11, // 33: otn.plugin.v1.Consent.token:type_name -> otn.plugin.v1.Token
+	12, // 34: otn.plugin.v1.Consent.subscriber:type_name -> otn.plugin.v1.Subscriber
+	25, // 35: otn.plugin.v1.Consent.answers:type_name -> otn.plugin.v1.Named
+	45, // 36: otn.plugin.v1.Consent.granted_at:type_name -> google.protobuf.Timestamp
+	45, // 37: otn.plugin.v1.Consent.expires_at:type_name -> google.protobuf.Timestamp
+	27, // 38: otn.plugin.v1.Consent.price_then:type_name -> otn.plugin.v1.Money
+	26, // 39: otn.plugin.v1.Named.value:type_name -> otn.plugin.v1.Value
+	27, // 40: otn.plugin.v1.Value.money:type_name -> otn.plugin.v1.Money
+	45, // 41: otn.plugin.v1.Value.time:type_name -> google.protobuf.Timestamp
+	12, // 42: otn.plugin.v1.Window.subscriber:type_name -> otn.plugin.v1.Subscriber
+	45, // 43: otn.plugin.v1.Window.until:type_name -> google.protobuf.Timestamp
+	12, // 44: otn.plugin.v1.Referral.subscriber:type_name -> otn.plugin.v1.Subscriber
+	12, // 45: otn.plugin.v1.Stop.subscriber:type_name -> otn.plugin.v1.Subscriber
+	45, // 46: otn.plugin.v1.Observation.as_of:type_name -> google.protobuf.Timestamp
+	35, // 47: otn.plugin.v1.Observation.item:type_name -> otn.plugin.v1.Item
+	37, // 48: otn.plugin.v1.Observation.collection:type_name -> otn.plugin.v1.Collection
+	44, // 49: otn.plugin.v1.Observation.parts:type_name -> otn.plugin.v1.Observation.PartsEntry
+	27, // 50: otn.plugin.v1.Item.price:type_name -> otn.plugin.v1.Money
+	27, // 51: otn.plugin.v1.Item.list_price:type_name -> otn.plugin.v1.Money
+	45, // 52: otn.plugin.v1.Item.published_at:type_name -> google.protobuf.Timestamp
+	45, // 53: otn.plugin.v1.Item.starts_at:type_name -> google.protobuf.Timestamp
+	25, // 54: otn.plugin.v1.Item.attrs:type_name -> otn.plugin.v1.Named
+	36, // 55: otn.plugin.v1.Item.lows:type_name -> otn.plugin.v1.Low
+	45, // 56: otn.plugin.v1.Low.at:type_name -> google.protobuf.Timestamp
+	27, // 57: otn.plugin.v1.Low.price:type_name -> otn.plugin.v1.Money
+	45, // 58: otn.plugin.v1.Collection.published_at:type_name -> google.protobuf.Timestamp
+	45, // 59: otn.plugin.v1.Collection.launch_at:type_name -> google.protobuf.Timestamp
+	35, // 60: otn.plugin.v1.Collection.top:type_name -> otn.plugin.v1.Item
+	12, // 61: otn.plugin.v1.Trigger.subscriber:type_name -> otn.plugin.v1.Subscriber
+	25, // 62: otn.plugin.v1.Trigger.fields:type_name -> otn.plugin.v1.Named
+	34, // 63: otn.plugin.v1.Observation.PartsEntry.value:type_name -> otn.plugin.v1.Part
+	2,  // 64: otn.plugin.v1.Plugin.Describe:input_type -> otn.plugin.v1.DescribeRequest
+	5,  // 65: otn.plugin.v1.Plugin.Configure:input_type -> otn.plugin.v1.ConfigureRequest
+	8,  // 66: otn.plugin.v1.Plugin.Send:input_type -> otn.plugin.v1.SendFrame
+	19, // 67: otn.plugin.v1.Plugin.Ask:input_type -> otn.plugin.v1.AskRequest
+	20, // 68: otn.plugin.v1.Plugin.Receive:input_type -> otn.plugin.v1.ReceiveRequest
+	40, // 69: otn.plugin.v1.Plugin.Health:input_type -> otn.plugin.v1.HealthRequest
+	42, // 70: otn.plugin.v1.Plugin.Drain:input_type -> otn.plugin.v1.DrainRequest
+	3,  // 71: otn.plugin.v1.Plugin.Describe:output_type -> otn.plugin.v1.Description
+	6,  // 72: otn.plugin.v1.Plugin.Configure:output_type -> otn.plugin.v1.ConfigureResponse
+	9,  // 73: otn.plugin.v1.Plugin.Send:output_type -> otn.plugin.v1.ResultFrame
+	18, // 74: otn.plugin.v1.Plugin.Ask:output_type -> otn.plugin.v1.Result
+	22, // 75: otn.plugin.v1.Plugin.Receive:output_type -> otn.plugin.v1.ReceiveResponse
+	41, // 76: otn.plugin.v1.Plugin.Health:output_type -> otn.plugin.v1.HealthResponse
+	43, // 77: otn.plugin.v1.Plugin.Drain:output_type -> otn.plugin.v1.DrainResponse
+	71, // [71:78] is the sub-list for method output_type
+	64, // [64:71] is the sub-list for method input_type
+	64, // [64:64] is the sub-list for extension type_name
+	64, // [64:64] is the sub-list for extension extendee
+	0,  // [0:64] is the sub-list for field type_name
 }
 
 func init() { file_otn_proto_init() }
@@ -3752,7 +3828,7 @@ func file_otn_proto_init() {
 	if File_otn_proto != nil {
 		return
 	}
-	file_otn_proto_msgTypes[20].OneofWrappers = []any{
+	file_otn_proto_msgTypes[21].OneofWrappers = []any{
 		(*Record_Consent)(nil),
 		(*Record_Window)(nil),
 		(*Record_Referral)(nil),
@@ -3763,7 +3839,7 @@ func file_otn_proto_init() {
 		(*Record_Trigger)(nil),
 		(*Record_Note)(nil),
 	}
-	file_otn_proto_msgTypes[23].OneofWrappers = []any{
+	file_otn_proto_msgTypes[24].OneofWrappers = []any{
 		(*Value_Bool)(nil),
 		(*Value_Int)(nil),
 		(*Value_Float)(nil),
@@ -3771,14 +3847,14 @@ func file_otn_proto_init() {
 		(*Value_Money)(nil),
 		(*Value_Time)(nil),
 	}
-	file_otn_proto_msgTypes[31].OneofWrappers = []any{}
+	file_otn_proto_msgTypes[32].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_otn_proto_rawDesc), len(file_otn_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   42,
+			NumMessages:   43,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -41,6 +41,9 @@ func drawn(t *rapid.T) *filler {
 	}
 }
 
+// hostsOwn are the fields of a consent that the host fills in for its rules: no plugin sets or sees them.
+var hostsOwn = map[string]bool{"Consent.Tags": true, "Consent.Waiting": true}
+
 func (f *filler) value(v reflect.Value, path string) {
 	switch p := v.Addr().Interface().(type) {
 	case *time.Time:
@@ -100,7 +103,7 @@ func (f *filler) kind(v reflect.Value, path string) {
 	case reflect.Struct:
 		for i := range v.NumField() {
 			name := path + "." + v.Type().Field(i).Name
-			if v.Field(i).CanSet() && f.keep(name) {
+			if v.Field(i).CanSet() && !hostsOwn[name] && f.keep(name) {
 				f.value(v.Field(i), name)
 			}
 		}
