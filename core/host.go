@@ -45,6 +45,7 @@ type Host struct {
 	ran    atomic.Bool
 	tick   chan struct{} // a timer was set
 	ticks  atomic.Uint64 // how many were
+	wants  *wants        // asks that are due
 
 	ledger   *ledger.Ledger
 	catalog  *catalog.Catalog
@@ -75,7 +76,7 @@ func New(c Config) (*Host, error) {
 	if err := cronLines(c.Rules); err != nil {
 		return nil, err
 	}
-	return &Host{config: c, ready: make(chan struct{}), ended: make(chan struct{}), tick: make(chan struct{}, 1)}, nil
+	return &Host{config: c, ready: make(chan struct{}), ended: make(chan struct{}), tick: make(chan struct{}, 1), wants: &wants{wake: make(chan struct{}, 1)}}, nil
 }
 
 // Ready is closed when the store is open and what an earlier Host left is recovered.
@@ -108,6 +109,9 @@ func (h *Host) work(ctx context.Context) error {
 	deciders, deciding := errgroup.WithContext(ctx)
 	deciders.Go(func() error { return h.watchClock(deciding) })
 	deciders.Go(func() error { return h.dispatch.Follow(deciding) })
+	for range askers {
+		deciders.Go(func() error { return h.carryAsks(deciding) })
+	}
 	failed := make(chan error, len(h.dispatch.Lanes()))
 	for _, lane := range h.dispatch.Lanes() {
 		for range dispatch.MaxCarriers {
@@ -154,7 +158,7 @@ func (h *Host) open(ctx context.Context) error {
 		Clock: c.Clock, Log: c.Log, Ticked: h.ticked,
 	})
 	h.intake = &intake.Intake{
-		Ledger: h.ledger, Catalog: h.catalog, Rules: h.dispatch.Current, Path: path{h.dispatch}, Now: c.Clock.Now, Log: c.Log,
+		Ledger: h.ledger, Catalog: h.catalog, Rules: h.dispatch.Current, Path: path{h.dispatch}, Now: c.Clock.Now, Ticked: h.ticked, Log: c.Log,
 	}
 	h.hooks = h.intake.Hooks(receivers(c))
 	if r := h.ledger.Recovered(); r.Claims > 0 {

@@ -67,21 +67,38 @@ func (h *Host) acceptable(c *otn.Consent) error {
 		return fmt.Errorf("core: %w", otn.ErrNoToken)
 	case !ok:
 		return fmt.Errorf("core: %q: %w", c.Topic, otn.ErrUnknownTopic)
-	case topic.Subject == otn.NoSubject && c.Subject != "":
-		return fmt.Errorf("core: topic %s has no subject: %w", c.Topic, otn.ErrInvalid)
-	case topic.Subject != otn.NoSubject && c.Subject == "":
-		return fmt.Errorf("core: topic %s wants a subject, the id of the %s: %w", c.Topic, topic.Subject, otn.ErrInvalid)
+	}
+	if err := subjectFits(topic, c.Subject); err != nil {
+		return err
 	}
 	for _, a := range c.Answers {
-		f, ok := topic.Answer(a.Name)
-		if !ok {
-			return fmt.Errorf("core: topic %s has no answer %q: %w", c.Topic, a.Name, otn.ErrInvalid)
+		if err := answerFits(topic, a); err != nil {
+			return err
 		}
-		if a.Value.Type() == otn.String {
-			if _, err := otn.ParseValue(f.Type, a.Value.Text()); err != nil {
-				return fmt.Errorf("core: answer %s: %w: %w", a.Name, err, otn.ErrInvalid)
-			}
-		}
+	}
+	return nil
+}
+
+func subjectFits(topic otn.Topic, subject string) error {
+	switch {
+	case topic.Subject == otn.NoSubject && subject != "":
+		return fmt.Errorf("core: topic %s has no subject: %w", topic.ID, otn.ErrInvalid)
+	case topic.Subject != otn.NoSubject && subject == "":
+		return fmt.Errorf("core: topic %s wants a subject, the id of the %s: %w", topic.ID, topic.Subject, otn.ErrInvalid)
+	}
+	return nil
+}
+
+func answerFits(topic otn.Topic, a otn.Named) error {
+	f, ok := topic.Answer(a.Name)
+	if !ok {
+		return fmt.Errorf("core: topic %s has no answer %q: %w", topic.ID, a.Name, otn.ErrInvalid)
+	}
+	if a.Value.Type() != otn.String {
+		return nil
+	}
+	if _, err := otn.ParseValue(f.Type, a.Value.Text()); err != nil {
+		return fmt.Errorf("core: answer %s: %w: %w", a.Name, err, otn.ErrInvalid)
 	}
 	return nil
 }
@@ -149,21 +166,38 @@ func (h *Host) Ask(ctx context.Context, r AskRequest) (otn.Receipt, error) {
 	if err := h.await(ctx); err != nil {
 		return otn.Receipt{}, err
 	}
-	asker, ok := h.config.Channels[r.Channel].(otn.Asker)
-	if !ok {
-		return otn.Receipt{}, fmt.Errorf("core: channel %q that can ask: %w", r.Channel, otn.ErrNotFound)
+	asker, err := h.asker(r.Channel)
+	if err != nil {
+		return otn.Receipt{}, err
 	}
 	now := h.config.Clock.Now()
 	ask, err := h.request(r, now)
 	if err != nil {
 		return otn.Receipt{}, fmt.Errorf("core: ask %s: %w", r.Topic, err)
 	}
-	person := h.ledger.Person(r.Channel, r.Recipient)
-	if err := h.mayAsk(person, r, now); err != nil {
-		return otn.Receipt{}, fmt.Errorf("core: ask %s: %w", r.Topic, err)
+	return h.carry(ctx, asker, ask, now)
+}
+
+func (h *Host) asker(channel string) (otn.Asker, error) {
+	asker, ok := h.config.Channels[channel].(otn.Asker)
+	if !ok {
+		return nil, fmt.Errorf("core: channel %q that can ask: %w", channel, otn.ErrNotFound)
 	}
-	key := askKey(person, r)
+	return asker, nil
+}
+
+// carry makes an ask if the subscriber may be asked: it is on disk before it is made, so that nobody is asked twice.
+func (h *Host) carry(ctx context.Context, asker otn.Asker, ask otn.Ask, now time.Time) (otn.Receipt, error) {
+	person := h.ledger.Person(ask.Channel, ask.Subscriber.ID)
+	if err := h.mayAsk(person, &ask, now); err != nil {
+		return otn.Receipt{}, fmt.Errorf("core: ask %s: %w", ask.Topic, err)
+	}
+	key := askKey(person, &ask)
 	doc, _, err := h.ledger.Doc(key)
+	if err != nil {
+		return otn.Receipt{}, err
+	}
+	window, _, err := h.ledger.Doc(intake.WindowKey(person))
 	if err != nil {
 		return otn.Receipt{}, err
 	}
@@ -172,7 +206,7 @@ func (h *Host) Ask(ctx context.Context, r AskRequest) (otn.Receipt, error) {
 		if errors.Is(err, otn.ErrConflict) {
 			err = otn.ErrAlreadyAsked
 		}
-		return otn.Receipt{}, fmt.Errorf("core: ask %s: %w", r.Topic, err)
+		return otn.Receipt{}, fmt.Errorf("core: ask %s: %w", ask.Topic, err)
 	}
 	receipt, err := asker.Ask(ctx, ask)
 	if outcome, _ := otn.OutcomeOf(err); outcome != otn.Sent && outcome != otn.Unknown {
@@ -181,11 +215,20 @@ func (h *Host) Ask(ctx context.Context, r AskRequest) (otn.Receipt, error) {
 			err = errors.Join(err, e)
 		}
 	}
+	if errors.Is(err, otn.ErrOutsideWindow) { // the platform knows better, unless the window was opened again meanwhile
+		shut := &ledger.Doc{Key: window.Key, Rev: window.Rev}
+		if e := h.ledger.Commit(ctx, &ledger.Batch{Docs: []*ledger.Doc{shut}}); e != nil && !errors.Is(e, otn.ErrConflict) {
+			err = errors.Join(err, e)
+		}
+	}
 	return receipt, err
 }
 
-func askKey(p otn.PersonID, r AskRequest) string {
-	return "ask/" + p.String() + "/" + r.Topic + "/" + r.Subject
+func askKey(p otn.PersonID, a *otn.Ask) string {
+	if a.Topic == "" {
+		return "ask/" + p.String() + "//" + otn.ShortRef(a.Ref)
+	}
+	return "ask/" + p.String() + "/" + a.Topic + "/" + a.Subject
 }
 
 // request makes the ask with its title rendered.
@@ -215,37 +258,39 @@ func (h *Host) request(r AskRequest, now time.Time) (otn.Ask, error) {
 	if len([]rune(title)) > otn.MaxAskTitle {
 		return otn.Ask{}, fmt.Errorf("the title has %d characters, %d at most: %w", len([]rune(title)), otn.MaxAskTitle, otn.ErrInvalid)
 	}
+	return newAsk(r, title, otn.FormatRef(otn.Ref{Topic: r.Topic, Subject: r.Subject, Answers: r.Answers}), now), nil
+}
+
+func newAsk(r AskRequest, title, ref string, now time.Time) otn.Ask {
 	return otn.Ask{
 		ID: rand.Text(), Channel: r.Channel, Subscriber: otn.Subscriber{ID: r.Recipient}, Topic: r.Topic, Subject: r.Subject, Title: title,
-		Ref: otn.FormatRef(otn.Ref{Topic: r.Topic, Subject: r.Subject, Answers: r.Answers}), Deadline: now.Add(dispatch.SendTimeout),
-	}, nil
+		Ref: ref, Deadline: now.Add(dispatch.SendTimeout),
+	}
 }
 
 // mayAsk says whether a person may be asked now: no consent waits already, the window is open, and nobody asked in it.
-func (h *Host) mayAsk(p otn.PersonID, r AskRequest, now time.Time) error {
+func (h *Host) mayAsk(p otn.PersonID, a *otn.Ask, now time.Time) error {
 	consents, err := h.ledger.Of(p)
 	if err != nil {
 		return err
 	}
 	for _, c := range consents {
-		if c.State == ledger.Waiting && c.Topic == r.Topic && c.Subject == r.Subject && c.ExpiresAt.After(now) {
+		if c.State == ledger.Waiting && a.Topic != "" && c.Topic == a.Topic && c.Subject == a.Subject && c.ExpiresAt.After(now) {
 			return otn.ErrAlreadyGiven
 		}
 	}
-	doc, ok, err := h.ledger.Doc(intake.WindowKey(p))
+	doc, _, err := h.ledger.Doc(intake.WindowKey(p))
 	if err != nil {
 		return err
 	}
-	var window intake.Open
-	if ok {
-		if err := json.Unmarshal(doc.Value, &window); err != nil {
-			return err
-		}
+	open, err := isOpen(doc, now)
+	if err != nil {
+		return err
 	}
-	if !window.Until.Add(-windowMargin).After(now) {
+	if !open {
 		return otn.ErrOutsideWindow
 	}
-	asked, ok, err := h.ledger.Doc(askKey(p, r))
+	asked, ok, err := h.ledger.Doc(askKey(p, a))
 	if err != nil || !ok {
 		return err
 	}
@@ -257,6 +302,16 @@ func (h *Host) mayAsk(p otn.PersonID, r AskRequest, now time.Time) error {
 		return otn.ErrAlreadyAsked
 	}
 	return nil
+}
+
+// isOpen reads the document of a window, which need not be there.
+func isOpen(doc ledger.Doc, now time.Time) (bool, error) {
+	if doc.Value == nil {
+		return false, nil
+	}
+	var window intake.Open
+	err := json.Unmarshal(doc.Value, &window)
+	return window.Until.Add(-windowMargin).After(now), err
 }
 
 // sendSlack is how late the moment of a send may be: it was on its way.

@@ -39,7 +39,7 @@ func (h *Host) watchClock(ctx context.Context) error {
 			a.ticks = ticks
 		}
 		if due := a.due(now); len(due) > 0 {
-			h.dispatch.Take(due)
+			h.hand(due)
 		}
 		h.config.Clock.Wait(ctx, a.next(), h.tick)
 	}

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"time"
 
@@ -32,6 +33,7 @@ var (
 	_ otn.Channel   = (*Process)(nil)
 	_ otn.Receiver  = (*Process)(nil)
 	_ otn.Asker     = (*Process)(nil)
+	_ otn.Linker    = (*Process)(nil)
 	_ otn.Describer = (*Process)(nil)
 )
 
@@ -74,6 +76,20 @@ func (p *Process) Ask(ctx context.Context, a otn.Ask) (otn.Receipt, error) {
 	}
 	r, err := wire.ToResult(result)
 	return r, p.wrap("ask", err)
+}
+
+// Link has the plugin make a link. Errors: otn.ErrUnavailable while the plugin is down, and those of otn.Linker.
+func (p *Process) Link(ctx context.Context, ref string) (string, error) {
+	l, err := p.alive()
+	if err != nil {
+		return "", p.wrap("link", otn.ErrUnavailable)
+	}
+	answer, err := l.calls.Link(ctx, &wire.LinkRequest{Instance: p.spec.Name, Ref: strings.ToValidUTF8(ref, "\uFFFD")})
+	if err != nil {
+		return "", p.wrap("link", fmt.Errorf("%w: %w", otn.ErrUnavailable, err))
+	}
+	url, err := wire.ToLink(answer)
+	return url, p.wrap("link", err)
 }
 
 // Receive has the plugin authenticate and decode a webhook call. Errors: otn.ErrUnavailable while the plugin is down,

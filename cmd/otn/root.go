@@ -82,7 +82,7 @@ func (k *call) root() *cobra.Command {
 	root.AddGroup(&cobra.Group{ID: "run", Title: "Run:"}, &cobra.Group{ID: "do", Title: "Do:"}, &cobra.Group{ID: "look", Title: "Look:"}, &cobra.Group{ID: "set", Title: "Set up:"}, &cobra.Group{ID: "keep", Title: "Keep safe:"})
 	root.AddCommand(
 		k.serve(), k.demo(),
-		k.observe(), k.trigger(), k.ask(), k.send(),
+		k.observe(), k.trigger(), k.ask(), k.link(), k.send(),
 		k.topics(), k.consents(), k.runs(), k.deliveries(), k.why(), k.channels(), k.sources(),
 		k.backup(), k.restore(), k.verify(),
 		k.initShop(), k.check(), k.configuration(), k.version(),

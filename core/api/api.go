@@ -29,6 +29,7 @@ type Host interface {
 	Observe(ctx context.Context, obs ...otn.Observation) (core.Observed, error)
 	Trigger(ctx context.Context, t otn.Trigger) (core.Accepted, error)
 	Ask(ctx context.Context, r core.AskRequest) (otn.Receipt, error)
+	Link(ctx context.Context, r core.LinkRequest) (core.LinkView, error)
 	Send(ctx context.Context, r core.SendRequest) (core.SendAnswer, error)
 	Topics() ([]core.TopicView, error)
 	Consents(q core.ConsentQuery) (list []core.ConsentView, next string, err error)

@@ -52,6 +52,11 @@ func (f *fake) Trigger(_ context.Context, t otn.Trigger) (core.Accepted, error) 
 	return core.Accepted{ID: "t1"}, f.err
 }
 
+func (f *fake) Link(_ context.Context, r core.LinkRequest) (core.LinkView, error) {
+	f.got = r
+	return core.LinkView{URL: "https://chat.example/n", Ref: "n", Means: "m"}, f.err
+}
+
 func (f *fake) Ask(_ context.Context, r core.AskRequest) (otn.Receipt, error) {
 	f.got = r
 	return otn.Receipt{ProviderID: "m_1"}, f.err
@@ -157,6 +162,8 @@ func TestCalls(t *testing.T) {
 				{Name: "a", Value: otn.StringValue("x")}, {Name: "b", Value: otn.StringValue("2.50")}, {Name: "c", Value: otn.StringValue("true")}}}},
 		{"POST", "/v1/asks", `{"channel":"shop","recipient":"222","topic":"price-drop","subject":"SKU-1","title":"T","answers":{"quantity":2}}`, 202, `{"provider_id":"m_1"}`,
 			core.AskRequest{Channel: "shop", Recipient: "222", Topic: "price-drop", Subject: "SKU-1", Title: "T", Answers: map[string]string{"quantity": "2"}}},
+		{"POST", "/v1/links", `{"channel":"shop","topic":"price-drop","subject":"SKU-1","answers":{"quantity":2},"short":true}`, 200, `{"url":"https://chat.example/n","ref":"n","means":"m"}`,
+			core.LinkRequest{Channel: "shop", Topic: "price-drop", Subject: "SKU-1", Answers: map[string]string{"quantity": "2"}, Short: true}},
 		{"POST", "/v1/consents", `{"channel":"shop","recipient":"222","topic":"price-drop","subject":"SKU-1","token":"tok","granted_at":"2026-11-22T11:00:00Z","answers":{"target":"99.00 USD"}}`, 200, `{"id":"c1","added":false}`,
 			[]otn.Consent{{Token: otn.NewToken("111", "tok"), Channel: "shop", Subscriber: otn.Subscriber{ID: "222"}, Topic: "price-drop", Subject: "SKU-1", GrantedAt: at,
 				Answers: []otn.Named{{Name: "target", Value: otn.StringValue("99.00 USD")}}}}},

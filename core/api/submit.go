@@ -32,6 +32,8 @@ func (d *door) calls(a huma.API) {
 		"With an Idempotency-Key the same trigger is taken once, also after a restart; the second answer says duplicate.", http.StatusAccepted, d.trigger)
 	post(a, "ask", "/v1/asks", "Request consent",
 		"Only inside the subscriber's open window. Who was asked already, or has agreed, is not asked again.", http.StatusAccepted, d.ask)
+	post(a, "link", "/v1/links", "Make a link to the request for consent",
+		"Idempotent by nature: the same request gives the same link. Whoever follows it is asked about the topic and the subject.", http.StatusOK, d.link)
 	post(a, "grant", "/v1/consents", "Import one granted token",
 		"Idempotent by the token: 201 when it is new, 200 when it was known.", http.StatusCreated, d.grant)
 	post(a, "send", "/v1/sends", "Deliver to those who wait for a topic",
@@ -148,6 +150,29 @@ func (d *door) ask(ctx context.Context, in *askIn) (*answer[AskAnswer], error) {
 		return nil, d.problem(ctx, err)
 	}
 	return &answer[AskAnswer]{http.StatusAccepted, AskAnswer{r.ProviderID}}, nil
+}
+
+type linkIn struct {
+	Idempotent
+	Body LinkBody
+}
+
+// LinkBody says where a link leads.
+type LinkBody struct {
+	Channel string          `json:"channel" minLength:"1"`
+	Topic   string          `json:"topic" minLength:"1"`
+	Subject string          `json:"subject,omitempty"`
+	Answers map[string]Text `json:"answers,omitempty" doc:"That a consent through the link carries."`
+	Short   bool            `json:"short,omitempty" doc:"The short form also where the long one would do."`
+}
+
+func (d *door) link(ctx context.Context, in *linkIn) (*answer[core.LinkView], error) {
+	b := in.Body
+	v, err := d.host.Link(ctx, core.LinkRequest{Channel: b.Channel, Topic: b.Topic, Subject: b.Subject, Answers: plain(b.Answers), Short: b.Short})
+	if err != nil {
+		return nil, d.problem(ctx, err)
+	}
+	return &answer[core.LinkView]{http.StatusOK, v}, nil
 }
 
 type grantIn struct {

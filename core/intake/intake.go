@@ -38,6 +38,7 @@ type Intake struct {
 	Rules   func() otn.Rules
 	Path    Path
 	Now     func() time.Time
+	Ticked  func() // called when a timer was set
 	Log     *slog.Logger
 }
 
@@ -153,8 +154,10 @@ func (w *writer) record(r otn.Record) error {
 		w.in.Log.Warn("notice from the platform", "instance", w.instance, "level", n.Level, "reason", n.Reason)
 	case r.Note != nil:
 		w.in.Log.Info("seen and not used", "instance", w.instance, "code", r.Note.Code, "text", r.Note.Text)
+	case r.Ask != nil:
+		return w.ask(*r.Ask)
 	case r.Referral != nil:
-		w.in.Log.Debug("came through a link", "instance", w.instance)
+		return w.referral(*r.Referral)
 	}
 	return nil
 }
@@ -228,6 +231,9 @@ func (w *writer) commit(ctx context.Context) error {
 	if err := w.end(ctx); err != nil {
 		return err
 	}
+	if len(b.Timers) > 0 {
+		w.in.Ticked()
+	}
 	if len(b.Events)+len(b.Grants) > 0 {
 		w.in.Path.Wake()
 	}
@@ -237,8 +243,11 @@ func (w *writer) commit(ctx context.Context) error {
 // SeenFor is how long the keys of records are remembered. No platform repeats a webhook after so long.
 const SeenFor = 7 * 24 * time.Hour
 
-// Forget clears away the keys of records that are older than a moment.
+// Forget clears away the keys of records that are older than a moment, and asks that waited for a window in vain.
 func (in *Intake) Forget(ctx context.Context, before time.Time) error {
+	if err := in.forgetLater(ctx, in.Now()); err != nil {
+		return err
+	}
 	after := ""
 	for {
 		docs, err := in.Ledger.Docs(SeenPrefix, after, 1000)

@@ -30,6 +30,9 @@ func (w *writer) consent(c otn.Consent, at time.Time) error {
 	if c.GrantedAt.IsZero() || c.GrantedAt.After(w.now) {
 		c.GrantedAt = w.now
 	}
+	if err := w.spelled(&c); err != nil {
+		return err
+	}
 	topic, ok := w.in.Rules().Topic(c.Topic)
 	if !ok || (topic.Subject == otn.NoSubject) != (c.Subject == "") {
 		w.in.Log.Warn("a consent names no known topic and is kept without", "instance", w.instance, "topic", clip(c.Topic), "consent", c.Token.ID())
@@ -96,7 +99,8 @@ func WindowKey(p otn.PersonID) string { return "window/" + p.String() }
 
 // window keeps the later end: an older event that comes late closes nothing.
 func (w *writer) window(win otn.Window) error {
-	key := WindowKey(w.in.Ledger.Person(w.instance, win.Subscriber.ID))
+	person := w.in.Ledger.Person(w.instance, win.Subscriber.ID)
+	key := WindowKey(person)
 	doc, ok, err := w.in.Ledger.Doc(key)
 	if err != nil {
 		return err
@@ -111,7 +115,7 @@ func (w *writer) window(win otn.Window) error {
 		}
 	}
 	w.put(&ledger.Doc{Key: key, Value: encode(Open{win.Until, win.Cause}), Rev: doc.Rev})
-	return nil
+	return w.opened(person)
 }
 
 // stop ends the consents of somebody who wants no more: those that wait, and those whose message is on its way or in doubt

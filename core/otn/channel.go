@@ -35,6 +35,13 @@ type Asker interface {
 	Ask(ctx context.Context, a Ask) (Receipt, error)
 }
 
+// Linker makes links that lead people to the channel.
+type Linker interface {
+	// Link gives the address that brings ref back in a Referral when somebody follows it. It calls no network.
+	// Errors: ErrInvalid for a ref that is too long or holds letters that the platform's links do not carry.
+	Link(ctx context.Context, ref string) (string, error)
+}
+
 // Describer says what an instance is. Every channel and source of a process has all methods, so it is asked what it can do, never type-asserted.
 type Describer interface {
 	// Describe returns soon and calls no network. Account is set once the instance is configured.
@@ -52,7 +59,7 @@ type Description struct {
 
 // Capabilities are what an instance can do. The zero value can do nothing.
 type Capabilities struct {
-	Sends, Receives, Polls, Asks bool
+	Sends, Receives, Polls, Asks, Links bool
 
 	SingleUseToken bool    // the platform itself refuses a token's second use: Unknown may be retried with the same token
 	MultiInstance  bool    // one process can serve several instances

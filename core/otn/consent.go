@@ -95,14 +95,18 @@ func (c *Consent) Answer(name string) (Value, bool) {
 }
 
 // Ask is a request for consent, sent inside the subscriber's open window.
+//
+// In a [Record] it is an ask that somebody outside wants: Subscriber, Title, Ref and NotBefore are set, the rest is the
+// Host's. A Ref that names a declared topic needs no Title; any other goes out with its Title and comes back as it is.
 type Ask struct {
 	ID         string // stable over attempts
 	Channel    string
 	Subscriber Subscriber
 	Topic      string
 	Subject    string
-	Title      string // at most 65 characters, rendered
-	Ref        string // what the platform returns with the consent: see FormatRef
+	Title      string    // at most 65 characters, rendered
+	Ref        string    // what the platform returns with the consent: see FormatRef
+	NotBefore  time.Time // of one that is wanted: not earlier; zero: at once
 	Deadline   time.Time
 }
 

@@ -11,6 +11,7 @@ type Record struct {
 	At  time.Time // the source's own time of it; zero when it told none
 
 	Consent     *Consent       // granted; its token must not be empty
+	Ask         *Ask           // wanted: the Host sends it once the record is on disk, if the subscriber may be asked then
 	Window      *Window        // opened, until
 	Referral    *Referral      // somebody came through a link
 	Echo        *Echo          // the platform shows one of our messages

@@ -3,6 +3,7 @@
 package otn
 
 import (
+	"crypto/sha256"
 	"net/url"
 	"sort"
 	"strings"
@@ -57,4 +58,26 @@ func FormatRef(r Ref) string {
 		b.WriteString(url.QueryEscape(name) + "=" + url.QueryEscape(r.Answers[name]))
 	}
 	return b.String()
+}
+
+const (
+	shortPrefix = "n_"
+	shortSize   = 22
+)
+
+// ShortRef is the short form of a ref, for links that carry few letters: "n_" and 22 letters that follow from the text, so
+// that the same text has the same one. It says nothing by itself: whoever makes it keeps what it stands for.
+func ShortRef(ref string) string {
+	sum := sha256.Sum256([]byte("otn ref 1\x00" + ref))
+	short := []byte(shortPrefix)
+	for _, b := range sum[:shortSize] {
+		short = append(short, 'a'+b%26)
+	}
+	return string(short)
+}
+
+// IsShortRef reports whether a text has the form that ShortRef gives.
+func IsShortRef(s string) bool {
+	letters, ok := strings.CutPrefix(s, shortPrefix)
+	return ok && len(letters) == shortSize && strings.Trim(letters, "abcdefghijklmnopqrstuvwxyz") == ""
 }

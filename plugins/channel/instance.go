@@ -26,6 +26,7 @@ var (
 	_ otn.Channel   = (*Instance)(nil)
 	_ otn.Receiver  = (*Instance)(nil)
 	_ otn.Asker     = (*Instance)(nil)
+	_ otn.Linker    = (*Instance)(nil)
 	_ otn.Describer = (*Instance)(nil)
 	_ io.Closer     = (*Instance)(nil)
 )
@@ -36,6 +37,7 @@ func newInstance(about otn.Description, impl any, at Setup) (*Instance, error) {
 	_, can.Receives = impl.(otn.Receiver)
 	_, can.Asks = impl.(otn.Asker)
 	_, can.Polls = impl.(otn.Poller)
+	_, can.Links = impl.(otn.Linker)
 	if !can.Sends && !can.Receives && !can.Asks && !can.Polls {
 		return nil, Fault("", "plugin %s opened a %T, which implements none of otn.Channel, otn.Receiver, otn.Poller and otn.Asker", about.Name, impl)
 	}
@@ -74,6 +76,16 @@ func (i *Instance) Ask(ctx context.Context, a otn.Ask) (r otn.Receipt, err error
 	return impl.Ask(ctx, a)
 }
 
+// Link guards and calls the author's Link. Errors: otn.ErrNotFound for a plugin that makes no links, and the author's.
+func (i *Instance) Link(ctx context.Context, ref string) (url string, err error) {
+	impl, ok := i.impl.(otn.Linker)
+	if !ok {
+		return "", fmt.Errorf("plugin %s makes no links: %w", i.about.Name, otn.ErrNotFound)
+	}
+	defer i.recovered("Link", &err)
+	return impl.Link(ctx, ref)
+}
+
 // Receive guards and calls the author's Receive. An instance that receives nothing answers 404.
 func (i *Instance) Receive(ctx context.Context, r otn.Request) (resp otn.Response, records []otn.Record, err error) {
 	impl, ok := i.impl.(otn.Receiver)
@@ -98,7 +110,7 @@ func (i *Instance) Describe(ctx context.Context) (about otn.Description, err err
 	about, can := i.about, i.about.Capabilities
 	about.Account, about.Capabilities = own.Account, own.Capabilities
 	about.Capabilities.Sends, about.Capabilities.Receives = can.Sends, can.Receives
-	about.Capabilities.Polls, about.Capabilities.Asks = can.Polls, can.Asks
+	about.Capabilities.Polls, about.Capabilities.Asks, about.Capabilities.Links = can.Polls, can.Asks, can.Links
 	return about, nil
 }
 

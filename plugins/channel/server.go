@@ -152,6 +152,16 @@ func (s *server) Ask(ctx context.Context, r *wire.AskRequest) (*wire.Result, err
 	return wire.FromResult(0, receipt, err), nil
 }
 
+// Link makes a link that leads people to an instance.
+func (s *server) Link(ctx context.Context, r *wire.LinkRequest) (*wire.LinkResponse, error) {
+	i, err := s.enter(r.GetInstance())
+	if err != nil {
+		return nil, err
+	}
+	defer i.calls.Done()
+	return wire.FromLink(i.Link(ctx, r.GetRef())), nil
+}
+
 // Receive decodes a webhook call.
 func (s *server) Receive(ctx context.Context, r *wire.ReceiveRequest) (*wire.ReceiveResponse, error) {
 	i, err := s.enter(r.GetInstance())

@@ -41,7 +41,7 @@ func ToDelivery(p *Delivery) (otn.Delivery, error) {
 func FromAsk(a *otn.Ask) *AskRequest {
 	return &AskRequest{
 		Id: a.ID, Instance: a.Channel, Subscriber: fromSubscriber(a.Subscriber), Topic: a.Topic, Subject: a.Subject,
-		Title: a.Title, Ref: a.Ref, Deadline: FromTime(a.Deadline),
+		Title: a.Title, Ref: a.Ref, NotBefore: FromTime(a.NotBefore), Deadline: FromTime(a.Deadline),
 	}
 }
 
@@ -49,7 +49,7 @@ func FromAsk(a *otn.Ask) *AskRequest {
 func ToAsk(p *AskRequest) otn.Ask {
 	return otn.Ask{
 		ID: p.GetId(), Channel: p.GetInstance(), Subscriber: toSubscriber(p.GetSubscriber()), Topic: p.GetTopic(), Subject: p.GetSubject(),
-		Title: p.GetTitle(), Ref: p.GetRef(), Deadline: ToTime(p.GetDeadline()),
+		Title: p.GetTitle(), Ref: p.GetRef(), NotBefore: ToTime(p.GetNotBefore()), Deadline: ToTime(p.GetDeadline()),
 	}
 }
 

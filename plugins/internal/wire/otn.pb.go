@@ -262,6 +262,7 @@ type Capabilities struct {
 	Rate           float64                `protobuf:"fixed64,10,opt,name=rate,proto3" json:"rate,omitempty"`                             // per second
 	Forms          []string               `protobuf:"bytes,11,rep,name=forms,proto3" json:"forms,omitempty"`
 	QuickReply     bool                   `protobuf:"varint,12,opt,name=quick_reply,json=quickReply,proto3" json:"quick_reply,omitempty"`
+	Links          bool                   `protobuf:"varint,14,opt,name=links,proto3" json:"links,omitempty"`
 	unknownFields  protoimpl.UnknownFields
 	sizeCache      protoimpl.SizeCache
 }
@@ -376,6 +377,13 @@ func (x *Capabilities) GetForms() []string {
 func (x *Capabilities) GetQuickReply() bool {
 	if x != nil {
 		return x.QuickReply
+	}
+	return false
+}
+
+func (x *Capabilities) GetLinks() bool {
+	if x != nil {
+		return x.Links
 	}
 	return false
 }
@@ -1295,6 +1303,7 @@ type AskRequest struct {
 	Title         string                 `protobuf:"bytes,6,opt,name=title,proto3" json:"title,omitempty"`
 	Ref           string                 `protobuf:"bytes,7,opt,name=ref,proto3" json:"ref,omitempty"`
 	Deadline      *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=deadline,proto3" json:"deadline,omitempty"`
+	NotBefore     *timestamppb.Timestamp `protobuf:"bytes,9,opt,name=not_before,json=notBefore,proto3" json:"not_before,omitempty"` // of one that is wanted
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1385,6 +1394,125 @@ func (x *AskRequest) GetDeadline() *timestamppb.Timestamp {
 	return nil
 }
 
+func (x *AskRequest) GetNotBefore() *timestamppb.Timestamp {
+	if x != nil {
+		return x.NotBefore
+	}
+	return nil
+}
+
+type LinkRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Instance      string                 `protobuf:"bytes,1,opt,name=instance,proto3" json:"instance,omitempty"`
+	Ref           string                 `protobuf:"bytes,2,opt,name=ref,proto3" json:"ref,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LinkRequest) Reset() {
+	*x = LinkRequest{}
+	mi := &file_otn_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LinkRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LinkRequest) ProtoMessage() {}
+
+func (x *LinkRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_otn_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LinkRequest.ProtoReflect.Descriptor instead.
+func (*LinkRequest) Descriptor() ([]byte, []int) {
+	return file_otn_proto_rawDescGZIP(), []int{18}
+}
+
+func (x *LinkRequest) GetInstance() string {
+	if x != nil {
+		return x.Instance
+	}
+	return ""
+}
+
+func (x *LinkRequest) GetRef() string {
+	if x != nil {
+		return x.Ref
+	}
+	return ""
+}
+
+type LinkResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Url           string                 `protobuf:"bytes,1,opt,name=url,proto3" json:"url,omitempty"`
+	Fault         string                 `protobuf:"bytes,2,opt,name=fault,proto3" json:"fault,omitempty"` // not empty: there is no such link
+	Cause         string                 `protobuf:"bytes,3,opt,name=cause,proto3" json:"cause,omitempty"` // of the fault, as in Result
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LinkResponse) Reset() {
+	*x = LinkResponse{}
+	mi := &file_otn_proto_msgTypes[19]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LinkResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LinkResponse) ProtoMessage() {}
+
+func (x *LinkResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_otn_proto_msgTypes[19]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LinkResponse.ProtoReflect.Descriptor instead.
+func (*LinkResponse) Descriptor() ([]byte, []int) {
+	return file_otn_proto_rawDescGZIP(), []int{19}
+}
+
+func (x *LinkResponse) GetUrl() string {
+	if x != nil {
+		return x.Url
+	}
+	return ""
+}
+
+func (x *LinkResponse) GetFault() string {
+	if x != nil {
+		return x.Fault
+	}
+	return ""
+}
+
+func (x *LinkResponse) GetCause() string {
+	if x != nil {
+		return x.Cause
+	}
+	return ""
+}
+
 type ReceiveRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Instance      string                 `protobuf:"bytes,1,opt,name=instance,proto3" json:"instance,omitempty"`
@@ -1401,7 +1529,7 @@ type ReceiveRequest struct {
 
 func (x *ReceiveRequest) Reset() {
 	*x = ReceiveRequest{}
-	mi := &file_otn_proto_msgTypes[18]
+	mi := &file_otn_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1413,7 +1541,7 @@ func (x *ReceiveRequest) String() string {
 func (*ReceiveRequest) ProtoMessage() {}
 
 func (x *ReceiveRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_otn_proto_msgTypes[18]
+	mi := &file_otn_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1426,7 +1554,7 @@ func (x *ReceiveRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReceiveRequest.ProtoReflect.Descriptor instead.
 func (*ReceiveRequest) Descriptor() ([]byte, []int) {
-	return file_otn_proto_rawDescGZIP(), []int{18}
+	return file_otn_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *ReceiveRequest) GetInstance() string {
@@ -1496,7 +1624,7 @@ type Values struct {
 
 func (x *Values) Reset() {
 	*x = Values{}
-	mi := &file_otn_proto_msgTypes[19]
+	mi := &file_otn_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1508,7 +1636,7 @@ func (x *Values) String() string {
 func (*Values) ProtoMessage() {}
 
 func (x *Values) ProtoReflect() protoreflect.Message {
-	mi := &file_otn_proto_msgTypes[19]
+	mi := &file_otn_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1521,7 +1649,7 @@ func (x *Values) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Values.ProtoReflect.Descriptor instead.
 func (*Values) Descriptor() ([]byte, []int) {
-	return file_otn_proto_rawDescGZIP(), []int{19}
+	return file_otn_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *Values) GetName() []byte {
@@ -1551,7 +1679,7 @@ type ReceiveResponse struct {
 
 func (x *ReceiveResponse) Reset() {
 	*x = ReceiveResponse{}
-	mi := &file_otn_proto_msgTypes[20]
+	mi := &file_otn_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1563,7 +1691,7 @@ func (x *ReceiveResponse) String() string {
 func (*ReceiveResponse) ProtoMessage() {}
 
 func (x *ReceiveResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_otn_proto_msgTypes[20]
+	mi := &file_otn_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1576,7 +1704,7 @@ func (x *ReceiveResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReceiveResponse.ProtoReflect.Descriptor instead.
 func (*ReceiveResponse) Descriptor() ([]byte, []int) {
-	return file_otn_proto_rawDescGZIP(), []int{20}
+	return file_otn_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *ReceiveResponse) GetHttpStatus() int64 {
@@ -1629,6 +1757,7 @@ type Record struct {
 	//	*Record_Observation
 	//	*Record_Trigger
 	//	*Record_Note
+	//	*Record_Ask
 	What          isRecord_What `protobuf_oneof:"what"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1636,7 +1765,7 @@ type Record struct {
 
 func (x *Record) Reset() {
 	*x = Record{}
-	mi := &file_otn_proto_msgTypes[21]
+	mi := &file_otn_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1648,7 +1777,7 @@ func (x *Record) String() string {
 func (*Record) ProtoMessage() {}
 
 func (x *Record) ProtoReflect() protoreflect.Message {
-	mi := &file_otn_proto_msgTypes[21]
+	mi := &file_otn_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1661,7 +1790,7 @@ func (x *Record) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Record.ProtoReflect.Descriptor instead.
 func (*Record) Descriptor() ([]byte, []int) {
-	return file_otn_proto_rawDescGZIP(), []int{21}
+	return file_otn_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *Record) GetKey() string {
@@ -1766,6 +1895,15 @@ func (x *Record) GetNote() *Note {
 	return nil
 }
 
+func (x *Record) GetAsk() *AskRequest {
+	if x != nil {
+		if x, ok := x.What.(*Record_Ask); ok {
+			return x.Ask
+		}
+	}
+	return nil
+}
+
 type isRecord_What interface {
 	isRecord_What()
 }
@@ -1806,6 +1944,10 @@ type Record_Note struct {
 	Note *Note `protobuf:"bytes,11,opt,name=note,proto3,oneof"`
 }
 
+type Record_Ask struct {
+	Ask *AskRequest `protobuf:"bytes,16,opt,name=ask,proto3,oneof"` // wanted
+}
+
 func (*Record_Consent) isRecord_What() {}
 
 func (*Record_Window) isRecord_What() {}
@@ -1823,6 +1965,8 @@ func (*Record_Observation) isRecord_What() {}
 func (*Record_Trigger) isRecord_What() {}
 
 func (*Record_Note) isRecord_What() {}
+
+func (*Record_Ask) isRecord_What() {}
 
 type Consent struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -1846,7 +1990,7 @@ type Consent struct {
 
 func (x *Consent) Reset() {
 	*x = Consent{}
-	mi := &file_otn_proto_msgTypes[22]
+	mi := &file_otn_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1858,7 +2002,7 @@ func (x *Consent) String() string {
 func (*Consent) ProtoMessage() {}
 
 func (x *Consent) ProtoReflect() protoreflect.Message {
-	mi := &file_otn_proto_msgTypes[22]
+	mi := &file_otn_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1871,7 +2015,7 @@ func (x *Consent) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Consent.ProtoReflect.Descriptor instead.
 func (*Consent) Descriptor() ([]byte, []int) {
-	return file_otn_proto_rawDescGZIP(), []int{22}
+	return file_otn_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *Consent) GetToken() *Token {
@@ -1982,7 +2126,7 @@ type Named struct {
 
 func (x *Named) Reset() {
 	*x = Named{}
-	mi := &file_otn_proto_msgTypes[23]
+	mi := &file_otn_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1994,7 +2138,7 @@ func (x *Named) String() string {
 func (*Named) ProtoMessage() {}
 
 func (x *Named) ProtoReflect() protoreflect.Message {
-	mi := &file_otn_proto_msgTypes[23]
+	mi := &file_otn_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2007,7 +2151,7 @@ func (x *Named) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Named.ProtoReflect.Descriptor instead.
 func (*Named) Descriptor() ([]byte, []int) {
-	return file_otn_proto_rawDescGZIP(), []int{23}
+	return file_otn_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *Named) GetName() string {
@@ -2041,7 +2185,7 @@ type Value struct {
 
 func (x *Value) Reset() {
 	*x = Value{}
-	mi := &file_otn_proto_msgTypes[24]
+	mi := &file_otn_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2053,7 +2197,7 @@ func (x *Value) String() string {
 func (*Value) ProtoMessage() {}
 
 func (x *Value) ProtoReflect() protoreflect.Message {
-	mi := &file_otn_proto_msgTypes[24]
+	mi := &file_otn_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2066,7 +2210,7 @@ func (x *Value) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Value.ProtoReflect.Descriptor instead.
 func (*Value) Descriptor() ([]byte, []int) {
-	return file_otn_proto_rawDescGZIP(), []int{24}
+	return file_otn_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *Value) GetOf() isValue_Of {
@@ -2180,7 +2324,7 @@ type Money struct {
 
 func (x *Money) Reset() {
 	*x = Money{}
-	mi := &file_otn_proto_msgTypes[25]
+	mi := &file_otn_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2192,7 +2336,7 @@ func (x *Money) String() string {
 func (*Money) ProtoMessage() {}
 
 func (x *Money) ProtoReflect() protoreflect.Message {
-	mi := &file_otn_proto_msgTypes[25]
+	mi := &file_otn_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2205,7 +2349,7 @@ func (x *Money) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Money.ProtoReflect.Descriptor instead.
 func (*Money) Descriptor() ([]byte, []int) {
-	return file_otn_proto_rawDescGZIP(), []int{25}
+	return file_otn_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *Money) GetMinor() int64 {
@@ -2234,7 +2378,7 @@ type Window struct {
 
 func (x *Window) Reset() {
 	*x = Window{}
-	mi := &file_otn_proto_msgTypes[26]
+	mi := &file_otn_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2246,7 +2390,7 @@ func (x *Window) String() string {
 func (*Window) ProtoMessage() {}
 
 func (x *Window) ProtoReflect() protoreflect.Message {
-	mi := &file_otn_proto_msgTypes[26]
+	mi := &file_otn_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2259,7 +2403,7 @@ func (x *Window) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Window.ProtoReflect.Descriptor instead.
 func (*Window) Descriptor() ([]byte, []int) {
-	return file_otn_proto_rawDescGZIP(), []int{26}
+	return file_otn_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *Window) GetChannel() string {
@@ -2301,7 +2445,7 @@ type Referral struct {
 
 func (x *Referral) Reset() {
 	*x = Referral{}
-	mi := &file_otn_proto_msgTypes[27]
+	mi := &file_otn_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2313,7 +2457,7 @@ func (x *Referral) String() string {
 func (*Referral) ProtoMessage() {}
 
 func (x *Referral) ProtoReflect() protoreflect.Message {
-	mi := &file_otn_proto_msgTypes[27]
+	mi := &file_otn_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2326,7 +2470,7 @@ func (x *Referral) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Referral.ProtoReflect.Descriptor instead.
 func (*Referral) Descriptor() ([]byte, []int) {
-	return file_otn_proto_rawDescGZIP(), []int{27}
+	return file_otn_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *Referral) GetChannel() string {
@@ -2361,7 +2505,7 @@ type Echo struct {
 
 func (x *Echo) Reset() {
 	*x = Echo{}
-	mi := &file_otn_proto_msgTypes[28]
+	mi := &file_otn_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2373,7 +2517,7 @@ func (x *Echo) String() string {
 func (*Echo) ProtoMessage() {}
 
 func (x *Echo) ProtoReflect() protoreflect.Message {
-	mi := &file_otn_proto_msgTypes[28]
+	mi := &file_otn_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2386,7 +2530,7 @@ func (x *Echo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Echo.ProtoReflect.Descriptor instead.
 func (*Echo) Descriptor() ([]byte, []int) {
-	return file_otn_proto_rawDescGZIP(), []int{28}
+	return file_otn_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *Echo) GetKind() string {
@@ -2422,7 +2566,7 @@ type Stop struct {
 
 func (x *Stop) Reset() {
 	*x = Stop{}
-	mi := &file_otn_proto_msgTypes[29]
+	mi := &file_otn_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2434,7 +2578,7 @@ func (x *Stop) String() string {
 func (*Stop) ProtoMessage() {}
 
 func (x *Stop) ProtoReflect() protoreflect.Message {
-	mi := &file_otn_proto_msgTypes[29]
+	mi := &file_otn_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2447,7 +2591,7 @@ func (x *Stop) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Stop.ProtoReflect.Descriptor instead.
 func (*Stop) Descriptor() ([]byte, []int) {
-	return file_otn_proto_rawDescGZIP(), []int{29}
+	return file_otn_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *Stop) GetChannel() string {
@@ -2489,7 +2633,7 @@ type Notice struct {
 
 func (x *Notice) Reset() {
 	*x = Notice{}
-	mi := &file_otn_proto_msgTypes[30]
+	mi := &file_otn_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2501,7 +2645,7 @@ func (x *Notice) String() string {
 func (*Notice) ProtoMessage() {}
 
 func (x *Notice) ProtoReflect() protoreflect.Message {
-	mi := &file_otn_proto_msgTypes[30]
+	mi := &file_otn_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2514,7 +2658,7 @@ func (x *Notice) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Notice.ProtoReflect.Descriptor instead.
 func (*Notice) Descriptor() ([]byte, []int) {
-	return file_otn_proto_rawDescGZIP(), []int{30}
+	return file_otn_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *Notice) GetChannel() string {
@@ -2555,7 +2699,7 @@ type Observation struct {
 
 func (x *Observation) Reset() {
 	*x = Observation{}
-	mi := &file_otn_proto_msgTypes[31]
+	mi := &file_otn_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2567,7 +2711,7 @@ func (x *Observation) String() string {
 func (*Observation) ProtoMessage() {}
 
 func (x *Observation) ProtoReflect() protoreflect.Message {
-	mi := &file_otn_proto_msgTypes[31]
+	mi := &file_otn_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2580,7 +2724,7 @@ func (x *Observation) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Observation.ProtoReflect.Descriptor instead.
 func (*Observation) Descriptor() ([]byte, []int) {
-	return file_otn_proto_rawDescGZIP(), []int{31}
+	return file_otn_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *Observation) GetSource() string {
@@ -2655,7 +2799,7 @@ type Part struct {
 
 func (x *Part) Reset() {
 	*x = Part{}
-	mi := &file_otn_proto_msgTypes[32]
+	mi := &file_otn_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2667,7 +2811,7 @@ func (x *Part) String() string {
 func (*Part) ProtoMessage() {}
 
 func (x *Part) ProtoReflect() protoreflect.Message {
-	mi := &file_otn_proto_msgTypes[32]
+	mi := &file_otn_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2680,7 +2824,7 @@ func (x *Part) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Part.ProtoReflect.Descriptor instead.
 func (*Part) Descriptor() ([]byte, []int) {
-	return file_otn_proto_rawDescGZIP(), []int{32}
+	return file_otn_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *Part) GetStock() int64 {
@@ -2717,7 +2861,7 @@ type Item struct {
 
 func (x *Item) Reset() {
 	*x = Item{}
-	mi := &file_otn_proto_msgTypes[33]
+	mi := &file_otn_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2729,7 +2873,7 @@ func (x *Item) String() string {
 func (*Item) ProtoMessage() {}
 
 func (x *Item) ProtoReflect() protoreflect.Message {
-	mi := &file_otn_proto_msgTypes[33]
+	mi := &file_otn_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2742,7 +2886,7 @@ func (x *Item) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Item.ProtoReflect.Descriptor instead.
 func (*Item) Descriptor() ([]byte, []int) {
-	return file_otn_proto_rawDescGZIP(), []int{33}
+	return file_otn_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *Item) GetId() string {
@@ -2888,7 +3032,7 @@ type Low struct {
 
 func (x *Low) Reset() {
 	*x = Low{}
-	mi := &file_otn_proto_msgTypes[34]
+	mi := &file_otn_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2900,7 +3044,7 @@ func (x *Low) String() string {
 func (*Low) ProtoMessage() {}
 
 func (x *Low) ProtoReflect() protoreflect.Message {
-	mi := &file_otn_proto_msgTypes[34]
+	mi := &file_otn_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2913,7 +3057,7 @@ func (x *Low) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Low.ProtoReflect.Descriptor instead.
 func (*Low) Descriptor() ([]byte, []int) {
-	return file_otn_proto_rawDescGZIP(), []int{34}
+	return file_otn_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *Low) GetAt() *timestamppb.Timestamp {
@@ -2948,7 +3092,7 @@ type Collection struct {
 
 func (x *Collection) Reset() {
 	*x = Collection{}
-	mi := &file_otn_proto_msgTypes[35]
+	mi := &file_otn_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2960,7 +3104,7 @@ func (x *Collection) String() string {
 func (*Collection) ProtoMessage() {}
 
 func (x *Collection) ProtoReflect() protoreflect.Message {
-	mi := &file_otn_proto_msgTypes[35]
+	mi := &file_otn_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2973,7 +3117,7 @@ func (x *Collection) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Collection.ProtoReflect.Descriptor instead.
 func (*Collection) Descriptor() ([]byte, []int) {
-	return file_otn_proto_rawDescGZIP(), []int{35}
+	return file_otn_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *Collection) GetId() string {
@@ -3060,7 +3204,7 @@ type Trigger struct {
 
 func (x *Trigger) Reset() {
 	*x = Trigger{}
-	mi := &file_otn_proto_msgTypes[36]
+	mi := &file_otn_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3072,7 +3216,7 @@ func (x *Trigger) String() string {
 func (*Trigger) ProtoMessage() {}
 
 func (x *Trigger) ProtoReflect() protoreflect.Message {
-	mi := &file_otn_proto_msgTypes[36]
+	mi := &file_otn_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3085,7 +3229,7 @@ func (x *Trigger) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Trigger.ProtoReflect.Descriptor instead.
 func (*Trigger) Descriptor() ([]byte, []int) {
-	return file_otn_proto_rawDescGZIP(), []int{36}
+	return file_otn_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *Trigger) GetName() string {
@@ -3140,7 +3284,7 @@ type Note struct {
 
 func (x *Note) Reset() {
 	*x = Note{}
-	mi := &file_otn_proto_msgTypes[37]
+	mi := &file_otn_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3152,7 +3296,7 @@ func (x *Note) String() string {
 func (*Note) ProtoMessage() {}
 
 func (x *Note) ProtoReflect() protoreflect.Message {
-	mi := &file_otn_proto_msgTypes[37]
+	mi := &file_otn_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3165,7 +3309,7 @@ func (x *Note) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Note.ProtoReflect.Descriptor instead.
 func (*Note) Descriptor() ([]byte, []int) {
-	return file_otn_proto_rawDescGZIP(), []int{37}
+	return file_otn_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *Note) GetCode() string {
@@ -3191,7 +3335,7 @@ type HealthRequest struct {
 
 func (x *HealthRequest) Reset() {
 	*x = HealthRequest{}
-	mi := &file_otn_proto_msgTypes[38]
+	mi := &file_otn_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3203,7 +3347,7 @@ func (x *HealthRequest) String() string {
 func (*HealthRequest) ProtoMessage() {}
 
 func (x *HealthRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_otn_proto_msgTypes[38]
+	mi := &file_otn_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3216,7 +3360,7 @@ func (x *HealthRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HealthRequest.ProtoReflect.Descriptor instead.
 func (*HealthRequest) Descriptor() ([]byte, []int) {
-	return file_otn_proto_rawDescGZIP(), []int{38}
+	return file_otn_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *HealthRequest) GetInstance() string {
@@ -3235,7 +3379,7 @@ type HealthResponse struct {
 
 func (x *HealthResponse) Reset() {
 	*x = HealthResponse{}
-	mi := &file_otn_proto_msgTypes[39]
+	mi := &file_otn_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3247,7 +3391,7 @@ func (x *HealthResponse) String() string {
 func (*HealthResponse) ProtoMessage() {}
 
 func (x *HealthResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_otn_proto_msgTypes[39]
+	mi := &file_otn_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3260,7 +3404,7 @@ func (x *HealthResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HealthResponse.ProtoReflect.Descriptor instead.
 func (*HealthResponse) Descriptor() ([]byte, []int) {
-	return file_otn_proto_rawDescGZIP(), []int{39}
+	return file_otn_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *HealthResponse) GetInFlight() int64 {
@@ -3279,7 +3423,7 @@ type DrainRequest struct {
 
 func (x *DrainRequest) Reset() {
 	*x = DrainRequest{}
-	mi := &file_otn_proto_msgTypes[40]
+	mi := &file_otn_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3291,7 +3435,7 @@ func (x *DrainRequest) String() string {
 func (*DrainRequest) ProtoMessage() {}
 
 func (x *DrainRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_otn_proto_msgTypes[40]
+	mi := &file_otn_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3304,7 +3448,7 @@ func (x *DrainRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DrainRequest.ProtoReflect.Descriptor instead.
 func (*DrainRequest) Descriptor() ([]byte, []int) {
-	return file_otn_proto_rawDescGZIP(), []int{40}
+	return file_otn_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *DrainRequest) GetGraceNs() int64 {
@@ -3324,7 +3468,7 @@ type DrainResponse struct {
 
 func (x *DrainResponse) Reset() {
 	*x = DrainResponse{}
-	mi := &file_otn_proto_msgTypes[41]
+	mi := &file_otn_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3336,7 +3480,7 @@ func (x *DrainResponse) String() string {
 func (*DrainResponse) ProtoMessage() {}
 
 func (x *DrainResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_otn_proto_msgTypes[41]
+	mi := &file_otn_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3349,7 +3493,7 @@ func (x *DrainResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DrainResponse.ProtoReflect.Descriptor instead.
 func (*DrainResponse) Descriptor() ([]byte, []int) {
-	return file_otn_proto_rawDescGZIP(), []int{41}
+	return file_otn_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *DrainResponse) GetFinished() int64 {
@@ -3378,7 +3522,7 @@ const file_otn_proto_rawDesc = "" +
 	"\aversion\x18\x02 \x01(\tR\aversion\x12\x18\n" +
 	"\aaccount\x18\x03 \x01(\tR\aaccount\x12?\n" +
 	"\fcapabilities\x18\x04 \x01(\v2\x1b.otn.plugin.v1.CapabilitiesR\fcapabilities\x12\x16\n" +
-	"\x06schema\x18\x05 \x01(\fR\x06schema\"\xe9\x02\n" +
+	"\x06schema\x18\x05 \x01(\fR\x06schema\"\xff\x02\n" +
 	"\fCapabilities\x12\x14\n" +
 	"\x05sends\x18\x01 \x01(\bR\x05sends\x12\x1a\n" +
 	"\breceives\x18\x02 \x01(\bR\breceives\x12\x14\n" +
@@ -3394,7 +3538,8 @@ const file_otn_proto_rawDesc = "" +
 	" \x01(\x01R\x04rate\x12\x14\n" +
 	"\x05forms\x18\v \x03(\tR\x05forms\x12\x1f\n" +
 	"\vquick_reply\x18\f \x01(\bR\n" +
-	"quickReply\"\x81\x01\n" +
+	"quickReply\x12\x14\n" +
+	"\x05links\x18\x0e \x01(\bR\x05links\"\x81\x01\n" +
 	"\x10ConfigureRequest\x12\x1a\n" +
 	"\binstance\x18\x01 \x01(\tR\binstance\x12\x1a\n" +
 	"\brevision\x18\x02 \x01(\tR\brevision\x12\x16\n" +
@@ -3468,7 +3613,7 @@ const file_otn_proto_rawDesc = "" +
 	"\x04code\x18\x05 \x01(\tR\x04code\x12\x16\n" +
 	"\x06detail\x18\x06 \x01(\tR\x06detail\x12\x19\n" +
 	"\bafter_ns\x18\a \x01(\x03R\aafterNs\x12\x14\n" +
-	"\x05cause\x18\b \x01(\tR\x05cause\"\x83\x02\n" +
+	"\x05cause\x18\b \x01(\tR\x05cause\"\xbe\x02\n" +
 	"\n" +
 	"AskRequest\x12\x1a\n" +
 	"\binstance\x18\x01 \x01(\tR\binstance\x12\x0e\n" +
@@ -3480,7 +3625,16 @@ const file_otn_proto_rawDesc = "" +
 	"\asubject\x18\x05 \x01(\tR\asubject\x12\x14\n" +
 	"\x05title\x18\x06 \x01(\tR\x05title\x12\x10\n" +
 	"\x03ref\x18\a \x01(\tR\x03ref\x126\n" +
-	"\bdeadline\x18\b \x01(\v2\x1a.google.protobuf.TimestampR\bdeadline\"\x8c\x02\n" +
+	"\bdeadline\x18\b \x01(\v2\x1a.google.protobuf.TimestampR\bdeadline\x129\n" +
+	"\n" +
+	"not_before\x18\t \x01(\v2\x1a.google.protobuf.TimestampR\tnotBefore\";\n" +
+	"\vLinkRequest\x12\x1a\n" +
+	"\binstance\x18\x01 \x01(\tR\binstance\x12\x10\n" +
+	"\x03ref\x18\x02 \x01(\tR\x03ref\"L\n" +
+	"\fLinkResponse\x12\x10\n" +
+	"\x03url\x18\x01 \x01(\tR\x03url\x12\x14\n" +
+	"\x05fault\x18\x02 \x01(\tR\x05fault\x12\x14\n" +
+	"\x05cause\x18\x03 \x01(\tR\x05cause\"\x8c\x02\n" +
 	"\x0eReceiveRequest\x12\x1a\n" +
 	"\binstance\x18\x01 \x01(\tR\binstance\x12\x16\n" +
 	"\x06method\x18\x02 \x01(\tR\x06method\x12\x12\n" +
@@ -3499,7 +3653,7 @@ const file_otn_proto_rawDesc = "" +
 	"\x06header\x18\x02 \x03(\v2\x15.otn.plugin.v1.ValuesR\x06header\x12\x12\n" +
 	"\x04body\x18\x03 \x01(\fR\x04body\x12/\n" +
 	"\arecords\x18\x04 \x03(\v2\x15.otn.plugin.v1.RecordR\arecords\x12\x14\n" +
-	"\x05fault\x18\x05 \x01(\tR\x05fault\"\x90\x04\n" +
+	"\x05fault\x18\x05 \x01(\tR\x05fault\"\xbf\x04\n" +
 	"\x06Record\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12*\n" +
 	"\x02at\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x02at\x122\n" +
@@ -3512,7 +3666,8 @@ const file_otn_proto_rawDesc = "" +
 	"\vobservation\x18\t \x01(\v2\x1a.otn.plugin.v1.ObservationH\x00R\vobservation\x122\n" +
 	"\atrigger\x18\n" +
 	" \x01(\v2\x16.otn.plugin.v1.TriggerH\x00R\atrigger\x12)\n" +
-	"\x04note\x18\v \x01(\v2\x13.otn.plugin.v1.NoteH\x00R\x04noteB\x06\n" +
+	"\x04note\x18\v \x01(\v2\x13.otn.plugin.v1.NoteH\x00R\x04note\x12-\n" +
+	"\x03ask\x18\x10 \x01(\v2\x19.otn.plugin.v1.AskRequestH\x00R\x03askB\x06\n" +
 	"\x04what\"\xf3\x03\n" +
 	"\aConsent\x12*\n" +
 	"\x05token\x18\x01 \x01(\v2\x14.otn.plugin.v1.TokenR\x05token\x12\x18\n" +
@@ -3665,13 +3820,14 @@ const file_otn_proto_rawDesc = "" +
 	"\x05Scope\x12\x11\n" +
 	"\rSCOPE_MESSAGE\x10\x00\x12\x14\n" +
 	"\x10SCOPE_SUBSCRIBER\x10\x01\x12\x11\n" +
-	"\rSCOPE_CHANNEL\x10\x022\xf0\x03\n" +
+	"\rSCOPE_CHANNEL\x10\x022\xb1\x04\n" +
 	"\x06Plugin\x12F\n" +
 	"\bDescribe\x12\x1e.otn.plugin.v1.DescribeRequest\x1a\x1a.otn.plugin.v1.Description\x12N\n" +
 	"\tConfigure\x12\x1f.otn.plugin.v1.ConfigureRequest\x1a .otn.plugin.v1.ConfigureResponse\x12@\n" +
 	"\x04Send\x12\x18.otn.plugin.v1.SendFrame\x1a\x1a.otn.plugin.v1.ResultFrame(\x010\x01\x127\n" +
 	"\x03Ask\x12\x19.otn.plugin.v1.AskRequest\x1a\x15.otn.plugin.v1.Result\x12H\n" +
-	"\aReceive\x12\x1d.otn.plugin.v1.ReceiveRequest\x1a\x1e.otn.plugin.v1.ReceiveResponse\x12E\n" +
+	"\aReceive\x12\x1d.otn.plugin.v1.ReceiveRequest\x1a\x1e.otn.plugin.v1.ReceiveResponse\x12?\n" +
+	"\x04Link\x12\x1a.otn.plugin.v1.LinkRequest\x1a\x1b.otn.plugin.v1.LinkResponse\x12E\n" +
 	"\x06Health\x12\x1c.otn.plugin.v1.HealthRequest\x1a\x1d.otn.plugin.v1.HealthResponse\x12B\n" +
 	"\x05Drain\x12\x1b.otn.plugin.v1.DrainRequest\x1a\x1c.otn.plugin.v1.DrainResponseB4Z2github.com/onetimenotify/otn/plugins/internal/wireb\x06proto3"
 
@@ -3688,7 +3844,7 @@ func file_otn_proto_rawDescGZIP() []byte {
 }
 
 var file_otn_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_otn_proto_msgTypes = make([]protoimpl.MessageInfo, 43)
+var file_otn_proto_msgTypes = make([]protoimpl.MessageInfo, 45)
 var file_otn_proto_goTypes = []any{
 	(Outcome)(0),                  // 0: otn.plugin.v1.Outcome
 	(Scope)(0),                    // 1: otn.plugin.v1.Scope
@@ -3710,32 +3866,34 @@ var file_otn_proto_goTypes = []any{
 	(*QuickReply)(nil),            // 17: otn.plugin.v1.QuickReply
 	(*Result)(nil),                // 18: otn.plugin.v1.Result
 	(*AskRequest)(nil),            // 19: otn.plugin.v1.AskRequest
-	(*ReceiveRequest)(nil),        // 20: otn.plugin.v1.ReceiveRequest
-	(*Values)(nil),                // 21: otn.plugin.v1.Values
-	(*ReceiveResponse)(nil),       // 22: otn.plugin.v1.ReceiveResponse
-	(*Record)(nil),                // 23: otn.plugin.v1.Record
-	(*Consent)(nil),               // 24: otn.plugin.v1.Consent
-	(*Named)(nil),                 // 25: otn.plugin.v1.Named
-	(*Value)(nil),                 // 26: otn.plugin.v1.Value
-	(*Money)(nil),                 // 27: otn.plugin.v1.Money
-	(*Window)(nil),                // 28: otn.plugin.v1.Window
-	(*Referral)(nil),              // 29: otn.plugin.v1.Referral
-	(*Echo)(nil),                  // 30: otn.plugin.v1.Echo
-	(*Stop)(nil),                  // 31: otn.plugin.v1.Stop
-	(*Notice)(nil),                // 32: otn.plugin.v1.Notice
-	(*Observation)(nil),           // 33: otn.plugin.v1.Observation
-	(*Part)(nil),                  // 34: otn.plugin.v1.Part
-	(*Item)(nil),                  // 35: otn.plugin.v1.Item
-	(*Low)(nil),                   // 36: otn.plugin.v1.Low
-	(*Collection)(nil),            // 37: otn.plugin.v1.Collection
-	(*Trigger)(nil),               // 38: otn.plugin.v1.Trigger
-	(*Note)(nil),                  // 39: otn.plugin.v1.Note
-	(*HealthRequest)(nil),         // 40: otn.plugin.v1.HealthRequest
-	(*HealthResponse)(nil),        // 41: otn.plugin.v1.HealthResponse
-	(*DrainRequest)(nil),          // 42: otn.plugin.v1.DrainRequest
-	(*DrainResponse)(nil),         // 43: otn.plugin.v1.DrainResponse
-	nil,                           // 44: otn.plugin.v1.Observation.PartsEntry
-	(*timestamppb.Timestamp)(nil), // 45: google.protobuf.Timestamp
+	(*LinkRequest)(nil),           // 20: otn.plugin.v1.LinkRequest
+	(*LinkResponse)(nil),          // 21: otn.plugin.v1.LinkResponse
+	(*ReceiveRequest)(nil),        // 22: otn.plugin.v1.ReceiveRequest
+	(*Values)(nil),                // 23: otn.plugin.v1.Values
+	(*ReceiveResponse)(nil),       // 24: otn.plugin.v1.ReceiveResponse
+	(*Record)(nil),                // 25: otn.plugin.v1.Record
+	(*Consent)(nil),               // 26: otn.plugin.v1.Consent
+	(*Named)(nil),                 // 27: otn.plugin.v1.Named
+	(*Value)(nil),                 // 28: otn.plugin.v1.Value
+	(*Money)(nil),                 // 29: otn.plugin.v1.Money
+	(*Window)(nil),                // 30: otn.plugin.v1.Window
+	(*Referral)(nil),              // 31: otn.plugin.v1.Referral
+	(*Echo)(nil),                  // 32: otn.plugin.v1.Echo
+	(*Stop)(nil),                  // 33: otn.plugin.v1.Stop
+	(*Notice)(nil),                // 34: otn.plugin.v1.Notice
+	(*Observation)(nil),           // 35: otn.plugin.v1.Observation
+	(*Part)(nil),                  // 36: otn.plugin.v1.Part
+	(*Item)(nil),                  // 37: otn.plugin.v1.Item
+	(*Low)(nil),                   // 38: otn.plugin.v1.Low
+	(*Collection)(nil),            // 39: otn.plugin.v1.Collection
+	(*Trigger)(nil),               // 40: otn.plugin.v1.Trigger
+	(*Note)(nil),                  // 41: otn.plugin.v1.Note
+	(*HealthRequest)(nil),         // 42: otn.plugin.v1.HealthRequest
+	(*HealthResponse)(nil),        // 43: otn.plugin.v1.HealthResponse
+	(*DrainRequest)(nil),          // 44: otn.plugin.v1.DrainRequest
+	(*DrainResponse)(nil),         // 45: otn.plugin.v1.DrainResponse
+	nil,                           // 46: otn.plugin.v1.Observation.PartsEntry
+	(*timestamppb.Timestamp)(nil), // 47: google.protobuf.Timestamp
 }
 var file_otn_proto_depIdxs = []int32{
 	4,  // 0: otn.plugin.v1.Description.capabilities:type_name -> otn.plugin.v1.Capabilities
@@ -3745,8 +3903,8 @@ var file_otn_proto_depIdxs = []int32{
 	11, // 4: otn.plugin.v1.Delivery.token:type_name -> otn.plugin.v1.Token
 	12, // 5: otn.plugin.v1.Delivery.subscriber:type_name -> otn.plugin.v1.Subscriber
 	13, // 6: otn.plugin.v1.Delivery.message:type_name -> otn.plugin.v1.Message
-	45, // 7: otn.plugin.v1.Delivery.deadline:type_name -> google.protobuf.Timestamp
-	45, // 8: otn.plugin.v1.Delivery.give_up:type_name -> google.protobuf.Timestamp
+	47, // 7: otn.plugin.v1.Delivery.deadline:type_name -> google.protobuf.Timestamp
+	47, // 8: otn.plugin.v1.Delivery.give_up:type_name -> google.protobuf.Timestamp
 	15, // 9: otn.plugin.v1.Message.card:type_name -> otn.plugin.v1.Card
 	15, // 10: otn.plugin.v1.Message.gallery:type_name -> otn.plugin.v1.Card
 	17, // 11: otn.plugin.v1.Message.quick_reply:type_name -> otn.plugin.v1.QuickReply
@@ -3755,72 +3913,76 @@ var file_otn_proto_depIdxs = []int32{
 	0,  // 14: otn.plugin.v1.Result.outcome:type_name -> otn.plugin.v1.Outcome
 	1,  // 15: otn.plugin.v1.Result.scope:type_name -> otn.plugin.v1.Scope
 	12, // 16: otn.plugin.v1.AskRequest.subscriber:type_name -> otn.plugin.v1.Subscriber
-	45, // 17: otn.plugin.v1.AskRequest.deadline:type_name -> google.protobuf.Timestamp
-	21, // 18: otn.plugin.v1.ReceiveRequest.query:type_name -> otn.plugin.v1.Values
-	21, // 19: otn.plugin.v1.ReceiveRequest.header:type_name -> otn.plugin.v1.Values
-	45, // 20: otn.plugin.v1.ReceiveRequest.at:type_name -> google.protobuf.Timestamp
-	21, // 21: otn.plugin.v1.ReceiveResponse.header:type_name -> otn.plugin.v1.Values
-	23, // 22: otn.plugin.v1.ReceiveResponse.records:type_name -> otn.plugin.v1.Record
-	45, // 23: otn.plugin.v1.Record.at:type_name -> google.protobuf.Timestamp
-	24, // 24: otn.plugin.v1.Record.consent:type_name -> otn.plugin.v1.Consent
-	28, // 25: otn.plugin.v1.Record.window:type_name -> otn.plugin.v1.Window
-	29, // 26: otn.plugin.v1.Record.referral:type_name -> otn.plugin.v1.Referral
-	30, // 27: otn.plugin.v1.Record.echo:type_name -> otn.plugin.v1.Echo
-	31, // 28: otn.plugin.v1.Record.stop:type_name -> otn.plugin.v1.Stop
-	32, // 29: otn.plugin.v1.Record.notice:type_name -> otn.plugin.v1.Notice
-	33, // 30: otn.plugin.v1.Record.observation:type_name -> otn.plugin.v1.Observation
-	38, // 31: otn.plugin.v1.Record.trigger:type_name -> otn.plugin.v1.Trigger
-	39, // 32: otn.plugin.v1.Record.note:type_name -> otn.plugin.v1.Note
-	11, // 33: otn.plugin.v1.Consent.token:type_name -> otn.plugin.v1.Token
-	12, // 34: otn.plugin.v1.Consent.subscriber:type_name -> otn.plugin.v1.Subscriber
-	25, // 35: otn.plugin.v1.Consent.answers:type_name -> otn.plugin.v1.Named
-	45, // 36: otn.plugin.v1.Consent.granted_at:type_name -> google.protobuf.Timestamp
-	45, // 37: otn.plugin.v1.Consent.expires_at:type_name -> google.protobuf.Timestamp
-	27, // 38: otn.plugin.v1.Consent.price_then:type_name -> otn.plugin.v1.Money
-	26, // 39: otn.plugin.v1.Named.value:type_name -> otn.plugin.v1.Value
-	27, // 40: otn.plugin.v1.Value.money:type_name -> otn.plugin.v1.Money
-	45, // 41: otn.plugin.v1.Value.time:type_name -> google.protobuf.Timestamp
-	12, // 42: otn.plugin.v1.Window.subscriber:type_name -> otn.plugin.v1.Subscriber
-	45, // 43: otn.plugin.v1.Window.until:type_name -> google.protobuf.Timestamp
-	12, // 44: otn.plugin.v1.Referral.subscriber:type_name -> otn.plugin.v1.Subscriber
-	12, // 45: otn.plugin.v1.Stop.subscriber:type_name -> otn.plugin.v1.Subscriber
-	45, // 46: otn.plugin.v1.Observation.as_of:type_name -> google.protobuf.Timestamp
-	35, // 47: otn.plugin.v1.Observation.item:type_name -> otn.plugin.v1.Item
-	37, // 48: otn.plugin.v1.Observation.collection:type_name -> otn.plugin.v1.Collection
-	44, // 49: otn.plugin.v1.Observation.parts:type_name -> otn.plugin.v1.Observation.PartsEntry
-	27, // 50: otn.plugin.v1.Item.price:type_name -> otn.plugin.v1.Money
-	27, // 51: otn.plugin.v1.Item.list_price:type_name -> otn.plugin.v1.Money
-	45, // 52: otn.plugin.v1.Item.published_at:type_name -> google.protobuf.Timestamp
-	45, // 53: otn.plugin.v1.Item.starts_at:type_name -> google.protobuf.Timestamp
-	25, // 54: otn.plugin.v1.Item.attrs:type_name -> otn.plugin.v1.Named
-	36, // 55: otn.plugin.v1.Item.lows:type_name -> otn.plugin.v1.Low
-	45, // 56: otn.plugin.v1.Low.at:type_name -> google.protobuf.Timestamp
-	27, // 57: otn.plugin.v1.Low.price:type_name -> otn.plugin.v1.Money
-	45, // 58: otn.plugin.v1.Collection.published_at:type_name -> google.protobuf.Timestamp
-	45, // 59: otn.plugin.v1.Collection.launch_at:type_name -> google.protobuf.Timestamp
-	35, // 60: otn.plugin.v1.Collection.top:type_name -> otn.plugin.v1.Item
-	12, // 61: otn.plugin.v1.Trigger.subscriber:type_name -> otn.plugin.v1.Subscriber
-	25, // 62: otn.plugin.v1.Trigger.fields:type_name -> otn.plugin.v1.Named
-	34, // 63: otn.plugin.v1.Observation.PartsEntry.value:type_name -> otn.plugin.v1.Part
-	2,  // 64: otn.plugin.v1.Plugin.Describe:input_type -> otn.plugin.v1.DescribeRequest
-	5,  // 65: otn.plugin.v1.Plugin.Configure:input_type -> otn.plugin.v1.ConfigureRequest
-	8,  // 66: otn.plugin.v1.Plugin.Send:input_type -> otn.plugin.v1.SendFrame
-	19, // 67: otn.plugin.v1.Plugin.Ask:input_type -> otn.plugin.v1.AskRequest
-	20, // 68: otn.plugin.v1.Plugin.Receive:input_type -> otn.plugin.v1.ReceiveRequest
-	40, // 69: otn.plugin.v1.Plugin.Health:input_type -> otn.plugin.v1.HealthRequest
-	42, // 70: otn.plugin.v1.Plugin.Drain:input_type -> otn.plugin.v1.DrainRequest
-	3,  // 71: otn.plugin.v1.Plugin.Describe:output_type -> otn.plugin.v1.Description
-	6,  // 72: otn.plugin.v1.Plugin.Configure:output_type -> otn.plugin.v1.ConfigureResponse
-	9,  // 73: otn.plugin.v1.Plugin.Send:output_type -> otn.plugin.v1.ResultFrame
-	18, // 74: otn.plugin.v1.Plugin.Ask:output_type -> otn.plugin.v1.Result
-	22, // 75: otn.plugin.v1.Plugin.Receive:output_type -> otn.plugin.v1.ReceiveResponse
-	41, // 76: otn.plugin.v1.Plugin.Health:output_type -> otn.plugin.v1.HealthResponse
-	43, // 77: otn.plugin.v1.Plugin.Drain:output_type -> otn.plugin.v1.DrainResponse
-	71, // [71:78] is the sub-list for method output_type
-	64, // [64:71] is the sub-list for method input_type
-	64, // [64:64] is the sub-list for extension type_name
-	64, // [64:64] is the sub-list for extension extendee
-	0,  // [0:64] is the sub-list for field type_name
+	47, // 17: otn.plugin.v1.AskRequest.deadline:type_name -> google.protobuf.Timestamp
+	47, // 18: otn.plugin.v1.AskRequest.not_before:type_name -> google.protobuf.Timestamp
+	23, // 19: otn.plugin.v1.ReceiveRequest.query:type_name -> otn.plugin.v1.Values
+	23, // 20: otn.plugin.v1.ReceiveRequest.header:type_name -> otn.plugin.v1.Values
+	47, // 21: otn.plugin.v1.ReceiveRequest.at:type_name -> google.protobuf.Timestamp
+	23, // 22: otn.plugin.v1.ReceiveResponse.header:type_name -> otn.plugin.v1.Values
+	25, // 23: otn.plugin.v1.ReceiveResponse.records:type_name -> otn.plugin.v1.Record
+	47, // 24: otn.plugin.v1.Record.at:type_name -> google.protobuf.Timestamp
+	26, // 25: otn.plugin.v1.Record.consent:type_name -> otn.plugin.v1.Consent
+	30, // 26: otn.plugin.v1.Record.window:type_name -> otn.plugin.v1.Window
+	31, // 27: otn.plugin.v1.Record.referral:type_name -> otn.plugin.v1.Referral
+	32, // 28: otn.plugin.v1.Record.echo:type_name -> otn.plugin.v1.Echo
+	33, // 29: otn.plugin.v1.Record.stop:type_name -> otn.plugin.v1.Stop
+	34, // 30: otn.plugin.v1.Record.notice:type_name -> otn.plugin.v1.Notice
+	35, // 31: otn.plugin.v1.Record.observation:type_name -> otn.plugin.v1.Observation
+	40, // 32: otn.plugin.v1.Record.trigger:type_name -> otn.plugin.v1.Trigger
+	41, // 33: otn.plugin.v1.Record.note:type_name -> otn.plugin.v1.Note
+	19, // 34: otn.plugin.v1.Record.ask:type_name -> otn.plugin.v1.AskRequest
+	11, // 35: otn.plugin.v1.Consent.token:type_name -> otn.plugin.v1.Token
+	12, // 36: otn.plugin.v1.Consent.subscriber:type_name -> otn.plugin.v1.Subscriber
+	27, // 37: otn.plugin.v1.Consent.answers:type_name -> otn.plugin.v1.Named
+	47, // 38: otn.plugin.v1.Consent.granted_at:type_name -> google.protobuf.Timestamp
+	47, // 39: otn.plugin.v1.Consent.expires_at:type_name -> google.protobuf.Timestamp
+	29, // 40: otn.plugin.v1.Consent.price_then:type_name -> otn.plugin.v1.Money
+	28, // 41: otn.plugin.v1.Named.value:type_name -> otn.plugin.v1.Value
+	29, // 42: otn.plugin.v1.Value.money:type_name -> otn.plugin.v1.Money
+	47, // 43: otn.plugin.v1.Value.time:type_name -> google.protobuf.Timestamp
+	12, // 44: otn.plugin.v1.Window.subscriber:type_name -> otn.plugin.v1.Subscriber
+	47, // 45: otn.plugin.v1.Window.until:type_name -> google.protobuf.Timestamp
+	12, // 46: otn.plugin.v1.Referral.subscriber:type_name -> otn.plugin.v1.Subscriber
+	12, // 47: otn.plugin.v1.Stop.subscriber:type_name -> otn.plugin.v1.Subscriber
+	47, // 48: otn.plugin.v1.Observation.as_of:type_name -> google.protobuf.Timestamp
+	37, // 49: otn.plugin.v1.Observation.item:type_name -> otn.plugin.v1.Item
+	39, // 50: otn.plugin.v1.Observation.collection:type_name -> otn.plugin.v1.Collection
+	46, // 51: otn.plugin.v1.Observation.parts:type_name -> otn.plugin.v1.Observation.PartsEntry
+	29, // 52: otn.plugin.v1.Item.price:type_name -> otn.plugin.v1.Money
+	29, // 53: otn.plugin.v1.Item.list_price:type_name -> otn.plugin.v1.Money
+	47, // 54: otn.plugin.v1.Item.published_at:type_name -> google.protobuf.Timestamp
+	47, // 55: otn.plugin.v1.Item.starts_at:type_name -> google.protobuf.Timestamp
+	27, // 56: otn.plugin.v1.Item.attrs:type_name -> otn.plugin.v1.Named
+	38, // 57: otn.plugin.v1.Item.lows:type_name -> otn.plugin.v1.Low
+	47, // 58: otn.plugin.v1.Low.at:type_name -> google.protobuf.Timestamp
+	29, // 59: otn.plugin.v1.Low.price:type_name -> otn.plugin.v1.Money
+	47, // 60: otn.plugin.v1.Collection.published_at:type_name -> google.protobuf.Timestamp
+	47, // 61: otn.plugin.v1.Collection.launch_at:type_name -> google.protobuf.Timestamp
+	37, // 62: otn.plugin.v1.Collection.top:type_name -> otn.plugin.v1.Item
+	12, // 63: otn.plugin.v1.Trigger.subscriber:type_name -> otn.plugin.v1.Subscriber
+	27, // 64: otn.plugin.v1.Trigger.fields:type_name -> otn.plugin.v1.Named
+	36, // 65: otn.plugin.v1.Observation.PartsEntry.value:type_name -> otn.plugin.v1.Part
+	2,  // 66: otn.plugin.v1.Plugin.Describe:input_type -> otn.plugin.v1.DescribeRequest
+	5,  // 67: otn.plugin.v1.Plugin.Configure:input_type -> otn.plugin.v1.ConfigureRequest
+	8,  // 68: otn.plugin.v1.Plugin.Send:input_type -> otn.plugin.v1.SendFrame
+	19, // 69: otn.plugin.v1.Plugin.Ask:input_type -> otn.plugin.v1.AskRequest
+	22, // 70: otn.plugin.v1.Plugin.Receive:input_type -> otn.plugin.v1.ReceiveRequest
+	20, // 71: otn.plugin.v1.Plugin.Link:input_type -> otn.plugin.v1.LinkRequest
+	42, // 72: otn.plugin.v1.Plugin.Health:input_type -> otn.plugin.v1.HealthRequest
+	44, // 73: otn.plugin.v1.Plugin.Drain:input_type -> otn.plugin.v1.DrainRequest
+	3,  // 74: otn.plugin.v1.Plugin.Describe:output_type -> otn.plugin.v1.Description
+	6,  // 75: otn.plugin.v1.Plugin.Configure:output_type -> otn.plugin.v1.ConfigureResponse
+	9,  // 76: otn.plugin.v1.Plugin.Send:output_type -> otn.plugin.v1.ResultFrame
+	18, // 77: otn.plugin.v1.Plugin.Ask:output_type -> otn.plugin.v1.Result
+	24, // 78: otn.plugin.v1.Plugin.Receive:output_type -> otn.plugin.v1.ReceiveResponse
+	21, // 79: otn.plugin.v1.Plugin.Link:output_type -> otn.plugin.v1.LinkResponse
+	43, // 80: otn.plugin.v1.Plugin.Health:output_type -> otn.plugin.v1.HealthResponse
+	45, // 81: otn.plugin.v1.Plugin.Drain:output_type -> otn.plugin.v1.DrainResponse
+	74, // [74:82] is the sub-list for method output_type
+	66, // [66:74] is the sub-list for method input_type
+	66, // [66:66] is the sub-list for extension type_name
+	66, // [66:66] is the sub-list for extension extendee
+	0,  // [0:66] is the sub-list for field type_name
 }
 
 func init() { file_otn_proto_init() }
@@ -3828,7 +3990,7 @@ func file_otn_proto_init() {
 	if File_otn_proto != nil {
 		return
 	}
-	file_otn_proto_msgTypes[21].OneofWrappers = []any{
+	file_otn_proto_msgTypes[23].OneofWrappers = []any{
 		(*Record_Consent)(nil),
 		(*Record_Window)(nil),
 		(*Record_Referral)(nil),
@@ -3838,8 +4000,9 @@ func file_otn_proto_init() {
 		(*Record_Observation)(nil),
 		(*Record_Trigger)(nil),
 		(*Record_Note)(nil),
+		(*Record_Ask)(nil),
 	}
-	file_otn_proto_msgTypes[24].OneofWrappers = []any{
+	file_otn_proto_msgTypes[26].OneofWrappers = []any{
 		(*Value_Bool)(nil),
 		(*Value_Int)(nil),
 		(*Value_Float)(nil),
@@ -3847,14 +4010,14 @@ func file_otn_proto_init() {
 		(*Value_Money)(nil),
 		(*Value_Time)(nil),
 	}
-	file_otn_proto_msgTypes[32].OneofWrappers = []any{}
+	file_otn_proto_msgTypes[34].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_otn_proto_rawDesc), len(file_otn_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   43,
+			NumMessages:   45,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

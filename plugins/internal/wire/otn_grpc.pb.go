@@ -26,6 +26,7 @@ const (
 	Plugin_Send_FullMethodName      = "/otn.plugin.v1.Plugin/Send"
 	Plugin_Ask_FullMethodName       = "/otn.plugin.v1.Plugin/Ask"
 	Plugin_Receive_FullMethodName   = "/otn.plugin.v1.Plugin/Receive"
+	Plugin_Link_FullMethodName      = "/otn.plugin.v1.Plugin/Link"
 	Plugin_Health_FullMethodName    = "/otn.plugin.v1.Plugin/Health"
 	Plugin_Drain_FullMethodName     = "/otn.plugin.v1.Plugin/Drain"
 )
@@ -46,6 +47,8 @@ type PluginClient interface {
 	Send(ctx context.Context, opts ...grpc.CallOption) (grpc.BidiStreamingClient[SendFrame, ResultFrame], error)
 	Ask(ctx context.Context, in *AskRequest, opts ...grpc.CallOption) (*Result, error)
 	Receive(ctx context.Context, in *ReceiveRequest, opts ...grpc.CallOption) (*ReceiveResponse, error)
+	// Link gives the address that brings a ref back when somebody follows it. It calls no network.
+	Link(ctx context.Context, in *LinkRequest, opts ...grpc.CallOption) (*LinkResponse, error)
 	// Health answers at once as long as the process lives. It asks no platform.
 	Health(ctx context.Context, in *HealthRequest, opts ...grpc.CallOption) (*HealthResponse, error)
 	// Drain starts nothing new and returns when what was started is answered, or after the grace.
@@ -113,6 +116,16 @@ func (c *pluginClient) Receive(ctx context.Context, in *ReceiveRequest, opts ...
 	return out, nil
 }
 
+func (c *pluginClient) Link(ctx context.Context, in *LinkRequest, opts ...grpc.CallOption) (*LinkResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(LinkResponse)
+	err := c.cc.Invoke(ctx, Plugin_Link_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *pluginClient) Health(ctx context.Context, in *HealthRequest, opts ...grpc.CallOption) (*HealthResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(HealthResponse)
@@ -149,6 +162,8 @@ type PluginServer interface {
 	Send(grpc.BidiStreamingServer[SendFrame, ResultFrame]) error
 	Ask(context.Context, *AskRequest) (*Result, error)
 	Receive(context.Context, *ReceiveRequest) (*ReceiveResponse, error)
+	// Link gives the address that brings a ref back when somebody follows it. It calls no network.
+	Link(context.Context, *LinkRequest) (*LinkResponse, error)
 	// Health answers at once as long as the process lives. It asks no platform.
 	Health(context.Context, *HealthRequest) (*HealthResponse, error)
 	// Drain starts nothing new and returns when what was started is answered, or after the grace.
@@ -177,6 +192,9 @@ func (UnimplementedPluginServer) Ask(context.Context, *AskRequest) (*Result, err
 }
 func (UnimplementedPluginServer) Receive(context.Context, *ReceiveRequest) (*ReceiveResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Receive not implemented")
+}
+func (UnimplementedPluginServer) Link(context.Context, *LinkRequest) (*LinkResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method Link not implemented")
 }
 func (UnimplementedPluginServer) Health(context.Context, *HealthRequest) (*HealthResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Health not implemented")
@@ -284,6 +302,24 @@ func _Plugin_Receive_Handler(srv interface{}, ctx context.Context, dec func(inte
 	return interceptor(ctx, in, info, handler)
 }
 
+func _Plugin_Link_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(LinkRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(PluginServer).Link(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Plugin_Link_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(PluginServer).Link(ctx, req.(*LinkRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _Plugin_Health_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(HealthRequest)
 	if err := dec(in); err != nil {
@@ -342,6 +378,10 @@ var Plugin_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "Receive",
 			Handler:    _Plugin_Receive_Handler,
+		},
+		{
+			MethodName: "Link",
+			Handler:    _Plugin_Link_Handler,
 		},
 		{
 			MethodName: "Health",

@@ -14,6 +14,8 @@ func FromRecord(r otn.Record) (*Record, error) {
 	switch {
 	case r.Consent != nil:
 		p.What = &Record_Consent{fromConsent(r.Consent)}
+	case r.Ask != nil:
+		p.What = &Record_Ask{FromAsk(r.Ask)}
 	case r.Window != nil:
 		w := r.Window
 		p.What = &Record_Window{&Window{Channel: w.Channel, Subscriber: fromSubscriber(w.Subscriber), Until: FromTime(w.Until), Cause: w.Cause}}
@@ -44,6 +46,9 @@ func ToRecord(p *Record) (otn.Record, error) {
 	switch w := p.GetWhat().(type) {
 	case *Record_Consent:
 		r.Consent = toConsent(w.Consent)
+	case *Record_Ask:
+		a := ToAsk(w.Ask)
+		r.Ask = &a
 	case *Record_Window:
 		r.Window = &otn.Window{Channel: w.Window.GetChannel(), Subscriber: toSubscriber(w.Window.GetSubscriber()), Until: ToTime(w.Window.GetUntil()), Cause: w.Window.GetCause()}
 	case *Record_Referral:
