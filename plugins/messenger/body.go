@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"net/url"
 	"strings"
-	"unicode/utf16"
 	"unicode/utf8"
 
 	"github.com/onetimenotify/otn/core/otn"
@@ -209,12 +208,8 @@ func checkQuickReply(q *otn.QuickReply) error {
 	return nil
 }
 
-// checkAsk counts a title both ways, as code points and as UTF-16 units: which one the platform means is not documented.
 func checkAsk(a *otn.Ask) error {
-	faults := []error{checkText("title", a.Title, otn.MaxAskTitle)}
-	if len(utf16.Encode([]rune(a.Title))) > otn.MaxAskTitle {
-		faults = append(faults, fmt.Errorf("title is over %d UTF-16 units", otn.MaxAskTitle))
-	}
+	faults := []error{checkAskTitle(a.Title)}
 	if !reachable(a.Subscriber.ID) {
 		faults = append(faults, errors.New("the subscriber is not known by an id that can be written to"))
 	}

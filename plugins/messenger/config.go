@@ -31,6 +31,9 @@ type Config struct {
 	OldAppSecrets []otn.Secret `json:"old_app_secrets,omitempty" yaml:"old_app_secrets,omitempty" doc:"App secrets that webhooks may still be signed with while the secret is being changed."`
 	VerifyToken   otn.Secret   `json:"verify_token,omitzero" yaml:"verify_token,omitempty" doc:"The word that Meta repeats when the webhook is set up. Without it the set-up call is refused."`
 
+	Chatfuel  *Chatfuel `json:"chatfuel,omitempty" yaml:"chatfuel,omitempty" doc:"Take requests for consent from a bot's JSON block, at …/hooks/{instance}/chatfuel."`
+	AskOnLink *bool     `json:"ask_on_link,omitempty" yaml:"ask_on_link,omitempty" default:"true" doc:"Ask whoever comes through a link or a button of otn. Turn it off where a bot of yours sends its own ask to them."`
+
 	GraphURL       string           `json:"graph_url,omitempty" yaml:"graph_url,omitempty" default:"https://graph.facebook.com/v25.0" doc:"The Graph API with its version: https, or http to this machine."`
 	Timeout        channel.Duration `json:"timeout,omitempty" yaml:"timeout,omitempty" default:"20s" doc:"How long one call may take in all."`
 	ConnectTimeout channel.Duration `json:"connect_timeout,omitempty" yaml:"connect_timeout,omitempty" default:"5s" doc:"How long opening a connection may take."`
@@ -63,11 +66,15 @@ func (c Config) filled() (Config, error) {
 	for i, s := range c.OldAppSecrets {
 		faults = append(faults, checkSecret("old_app_secrets["+strconv.Itoa(i)+"]", s, true))
 	}
+	faults = append(faults, c.Chatfuel.faults()...)
 	return c, errors.Join(faults...)
 }
 
 // resends reports whether the token's single use is relied on.
 func (c *Config) resends() bool { return c.Resend == nil || *c.Resend }
+
+// asksOnLink reports whether whoever comes through a link is asked.
+func (c *Config) asksOnLink() bool { return c.AskOnLink == nil || *c.AskOnLink }
 
 // secrets gives the app secrets that a webhook may be signed with, the present one first.
 func (c *Config) secrets() []otn.Secret { return append([]otn.Secret{c.AppSecret}, c.OldAppSecrets...) }

@@ -4,6 +4,7 @@ package messenger
 
 import (
 	"context"
+	"log/slog"
 	"net/http"
 	"time"
 
@@ -29,11 +30,15 @@ type Messenger struct {
 	now    func() time.Time
 	gate   *gate
 	page   *page
+	breaks *breakers
+	region *region
+	log    *slog.Logger
 }
 
 var (
 	_ otn.Channel   = (*Messenger)(nil)
 	_ otn.Asker     = (*Messenger)(nil)
+	_ otn.Linker    = (*Messenger)(nil)
 	_ otn.Receiver  = (*Messenger)(nil)
 	_ otn.Describer = (*Messenger)(nil)
 )
@@ -51,6 +56,9 @@ func New(c Config) (*Messenger, error) {
 		now:    time.Now,
 		gate:   &gate{},
 		page:   newPage(),
+		breaks: newBreakers(),
+		region: &region{},
+		log:    slog.New(slog.DiscardHandler),
 	}, nil
 }
 

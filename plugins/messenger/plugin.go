@@ -14,11 +14,12 @@ var Plugin = channel.Plugin[Config]{
 	Name:         Name,
 	Version:      Version,
 	Capabilities: capabilities(true),
-	New: func(_ context.Context, c Config, _ channel.Setup) (any, error) {
+	New: func(_ context.Context, c Config, at channel.Setup) (any, error) {
 		m, err := New(c)
 		if err != nil {
 			return nil, err // not a nil *Messenger in an any
 		}
+		m.log = at.Log
 		return m, nil
 	},
 }
@@ -26,7 +27,7 @@ var Plugin = channel.Plugin[Config]{
 // capabilities are what a page can do. resend: a lost answer may be followed by a second try with the same token.
 func capabilities(resend bool) otn.Capabilities {
 	return otn.Capabilities{
-		Sends: true, Receives: true, Asks: true,
+		Sends: true, Receives: true, Asks: true, Links: true,
 		SingleUseToken: resend,
 		MaxInFlight:    inFlight,
 		Rate:           pageRate,

@@ -19,8 +19,12 @@ const signatureHeader = "X-Hub-Signature-256"
 
 // Receive reads one call of the page's webhook. A GET is the set-up call: 200 with the challenge, or 403. A POST whose
 // signature is wrong is 401, one about something else than a page 404; any other well-signed body is 200, with a record
-// for each event in the order of the body, whatever the events are. Records name no channel: the host knows it.
+// for each event in the order of the body, whatever the events are. Below it, at /chatfuel, bots ask. Records name no channel: the host knows it.
 func (m *Messenger) Receive(_ context.Context, r otn.Request) (otn.Response, []otn.Record, error) {
+	if strings.TrimRight(r.Path, "/") == chatfuelPath {
+		resp, records := m.bot(r)
+		return resp, records, nil
+	}
 	if strings.Trim(r.Path, "/") != "" {
 		return respond(http.StatusNotFound, ""), nil, nil
 	}

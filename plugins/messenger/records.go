@@ -37,6 +37,8 @@ type reader struct {
 	page string // that the event is of
 	own  string // the configured one
 	at   time.Time
+
+	links bool // whoever comes through a link is asked
 }
 
 // records gives what the event says; an event that says nothing of use gives a note, receipts give nothing at all.
@@ -93,7 +95,7 @@ func (r *reader) interaction() []otn.Record {
 
 // tapped adds a referral when a button or a quick reply carries a ref as otn writes them.
 func (r *reader) tapped(out []otn.Record, mid string, payload text) []otn.Record {
-	if _, ok := otn.ParseRef(string(payload)); !ok {
+	if _, ok := otn.ParseRef(string(payload)); !ok && !otn.IsShortRef(string(payload)) || !r.links {
 		return out
 	}
 	return append(out, r.referred("tap", mid, string(payload)))
@@ -101,7 +103,7 @@ func (r *reader) tapped(out []otn.Record, mid string, payload text) []otn.Record
 
 // came adds a referral when somebody came through a link.
 func (r *reader) came(out []otn.Record, mid string, through *referral) []otn.Record {
-	if through == nil || through.Ref.blank() {
+	if through == nil || through.Ref.blank() || !r.links {
 		return out
 	}
 	return append(out, r.referred("ref", mid, string(through.Ref)))

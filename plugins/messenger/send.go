@@ -42,6 +42,7 @@ func (m *Messenger) Ask(ctx context.Context, a otn.Ask) (otn.Receipt, error) {
 	if fault != nil {
 		return otn.Receipt{}, wrap("ask", a.ID, fault)
 	}
+	m.look(ctx)
 	return otn.Receipt{ProviderID: id}, nil
 }
 
@@ -71,6 +72,9 @@ type attempt struct {
 
 // post waits for its turn, calls once and judges. It gives the message's id.
 func (m *Messenger) post(ctx context.Context, try attempt) (string, *otn.SendError) {
+	if fault := m.breaks.enter(try.kind, m.now()); fault != nil {
+		return "", fault
+	}
 	if fault := m.turn(ctx, try.deadline); fault != nil {
 		return "", fault
 	}
@@ -78,6 +82,8 @@ func (m *Messenger) post(ctx context.Context, try attempt) (string, *otn.SendErr
 	v := judge(try.kind, a, m.pageOK(ctx, a))
 	now := m.now()
 	m.gate.learn(readUsage(a.header, m.config.PageID), now)
+	m.breaks.note(try.kind, &v, now)
+	m.heed(&v)
 	if v.showsLife() {
 		m.gate.worked()
 	}

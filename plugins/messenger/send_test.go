@@ -87,6 +87,7 @@ func TestResendAfterALostAnswer(t *testing.T) {
 // Many at once, over few connections, with faults among them: nobody twice, and Sent means delivered.
 func TestParallelSends(t *testing.T) {
 	m, g := pair(t, graphtest.Options{})
+	m.breaks.lost.most = 1000 // here nothing is to stop for them
 	g.Fail(graphtest.AcceptThenCut().Repeat(20), graphtest.Refuse(551, 0).Repeat(20), graphtest.Slow(time.Millisecond).Repeat(50))
 	var sent, unknown atomic.Int32
 	work := make(chan string)

@@ -34,12 +34,13 @@ func plain(b []byte) bool {
 	return len(b) >= 2 && b[0] == '"' && bytes.IndexByte(b, '\\') < 0 && utf8.Valid(b)
 }
 
-// moment reads a Unix time in milliseconds or, below 10^12, in seconds. What cannot be read is the zero time.
+// moment reads a Unix time in milliseconds or, below 10^12, in seconds. What cannot be read, or is nobody's time, is the zero time.
 type moment struct{ time.Time }
 
 const (
 	firstMillis = 1e12
 	lastMillis  = 1e14 // the year 5138
+	lastSeconds = 1e11
 )
 
 // UnmarshalJSON never fails.
@@ -50,6 +51,7 @@ func (m *moment) UnmarshalJSON(b []byte) error {
 	case !ok || n <= 0 || n >= lastMillis:
 	case n >= firstMillis:
 		m.Time = time.UnixMilli(n).UTC()
+	case n >= lastSeconds: // neither
 	default:
 		m.Time = time.Unix(n, 0).UTC()
 	}

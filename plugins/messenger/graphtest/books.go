@@ -21,6 +21,13 @@ func (s *Server) Identified() int {
 	return s.asked
 }
 
+// Profiled counts the calls that asked for the page's profile.
+func (s *Server) Profiled() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.profiled
+}
+
 // Messages lists what was delivered, in its order; asks are among it.
 func (s *Server) Messages() []Message {
 	s.mu.Lock()

@@ -89,7 +89,7 @@ func (s *Server) Recover() {
 	s.faults = nil
 }
 
-// HideIdentity has GET /me answer 503, or answer again.
+// HideIdentity has GET /me and the page's profile answer 503, or answer again.
 func (s *Server) HideIdentity(hide bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

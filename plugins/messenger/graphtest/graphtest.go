@@ -49,6 +49,7 @@ type Options struct {
 	OpenWindows    bool    // asks need no open window
 	Brake          int     // messages a second that a page may send; 0: any number. Meta's is 40
 	RequireProof   bool    // calls need an appsecret_proof
+	European       bool    // the pages are under European rules
 	Usage          []Usage // what the usage headers say from the start
 }
 
@@ -85,6 +86,7 @@ type Server struct {
 	minted   int
 	hidden   bool // GET /me does not answer
 	asked    int  // calls of GET /me
+	profiled int  // calls of GET /me/messenger_profile
 }
 
 type page struct {

@@ -15,7 +15,7 @@ import (
 
 const maxBody = 1 << 20
 
-var route = regexp.MustCompile(`^/(?:v\d+\.\d+/)?(me|\d+)(?:/(messages|subscribed_apps))?$`)
+var route = regexp.MustCompile(`^/(?:v\d+\.\d+/)?(me|\d+)(?:/(messages|subscribed_apps|messenger_profile))?$`)
 
 // ServeHTTP answers one call of the Graph API.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -43,6 +43,8 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.identify(w, caller)
 	case !own:
 		noSuchUser().write(w)
+	case r.Method == http.MethodGet && at[2] == "messenger_profile":
+		s.profile(w)
 	case r.Method == http.MethodPost && at[2] == "messages":
 		s.send(w, r, caller)
 	case r.Method == http.MethodPost && at[2] == "subscribed_apps":
@@ -88,6 +90,19 @@ func (s *Server) identify(w http.ResponseWriter, p *page) {
 		return
 	}
 	writeJSON(w, http.StatusOK, map[string]any{"id": p.ID, "name": p.Name})
+}
+
+// profile says whether the pages are under European rules.
+func (s *Server) profile(w http.ResponseWriter) {
+	s.mu.Lock()
+	s.profiled++
+	hidden := s.hidden
+	s.mu.Unlock()
+	if hidden {
+		w.WriteHeader(http.StatusServiceUnavailable)
+		return
+	}
+	writeJSON(w, http.StatusOK, map[string]any{"data": []any{map[string]any{"subject_to_new_eu_privacy_rules": s.options.European}}})
 }
 
 func (s *Server) mac(b []byte) string {
