@@ -4,6 +4,7 @@ package plugins_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -81,6 +82,32 @@ func TestEveryDeedEndsAlikeOnBothSides(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+// A link is the same on both sides, and so is the fault of one that cannot be.
+func TestLinksCrossTheBorder(t *testing.T) {
+	for side, open := range sides() {
+		t.Run(side, func(t *testing.T) {
+			ch := open(t, mock.Config{MaxInFlight: 1})
+			about, err := ch.(otn.Describer).Describe(t.Context())
+			if err != nil || !about.Capabilities.Links {
+				t.Errorf("it says that it makes no links: %+v %v", about, err)
+			}
+			url, err := ch.(otn.Linker).Link(t.Context(), "notify.back.coat")
+			if err != nil || url != "https://mock.invalid/?ref=notify.back.coat" {
+				t.Errorf("%q %v", url, err)
+			}
+			for _, ref := range []string{"", "two words"} {
+				if url, err := ch.(otn.Linker).Link(t.Context(), ref); !errors.Is(err, otn.ErrInvalid) || !strings.Contains(err.Error(), "holds blanks") {
+					t.Errorf("%q: %q %v", ref, url, err)
+				}
+			}
+		})
+	}
+	down := plugins.New(plugins.Spec{Name: "shop"})
+	if _, err := down.Link(t.Context(), "notify.back.coat"); !errors.Is(err, otn.ErrUnavailable) {
+		t.Errorf("down: %v", err)
 	}
 }
 

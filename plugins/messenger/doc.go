@@ -8,9 +8,5 @@
 //
 // # Setting up a page
 //
-// Request One-Time Notification under the page's Advanced Messaging settings. Give the app the webhook
-// https://…/hooks/{instance} with the configured verify_token, and subscribe the page to the fields messages,
-// messaging_postbacks, messaging_optins, messaging_referrals, message_echoes, message_reactions,
-// messaging_policy_enforcement and standby: without messaging_optins no consent arrives, and without message_echoes a
-// lost answer can only be settled by a second try.
+// README.md in this folder says how, what bots may ask for at …/hooks/{instance}/chatfuel, and what stops a page.
 package messenger

@@ -7,7 +7,9 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/url"
 	"os"
+	"strings"
 	"sync"
 	"time"
 
@@ -19,7 +21,7 @@ import (
 var Plugin = channel.Plugin[Config]{
 	Name:         "mock",
 	Version:      "1.0.0",
-	Capabilities: otn.Capabilities{Sends: true, Receives: true, Asks: true, Simulated: true},
+	Capabilities: otn.Capabilities{Sends: true, Receives: true, Asks: true, Links: true, Simulated: true},
 	New: func(_ context.Context, c Config, at channel.Setup) (any, error) {
 		return New(c, at.Log)
 	},
@@ -81,6 +83,7 @@ type Mock struct {
 var (
 	_ otn.Channel   = (*Mock)(nil)
 	_ otn.Asker     = (*Mock)(nil)
+	_ otn.Linker    = (*Mock)(nil)
 	_ otn.Receiver  = (*Mock)(nil)
 	_ otn.Describer = (*Mock)(nil)
 )
@@ -175,6 +178,14 @@ func (m *Mock) Ask(_ context.Context, a otn.Ask) (otn.Receipt, error) {
 	defer m.mu.Unlock()
 	m.asked = append(m.asked, a)
 	return otn.Receipt{ProviderID: "ask." + a.ID}, nil
+}
+
+// Link gives a link that leads nowhere, with the ref as it is. Like many platforms' it carries no blanks: such a ref is otn.ErrInvalid.
+func (m *Mock) Link(_ context.Context, ref string) (string, error) {
+	if ref == "" || strings.ContainsAny(ref, " \t\r\n") {
+		return "", fmt.Errorf("mock: link: a ref that is empty or holds blanks: %w", otn.ErrInvalid)
+	}
+	return "https://mock.invalid/?ref=" + url.QueryEscape(ref), nil
 }
 
 // Deliveries gives what was accepted, in that order, where there is no file.
