@@ -115,7 +115,7 @@ func (h *Host) carryOut(ctx context.Context, t ledger.Timer) error {
 			return err
 		}
 		done.Timers = append(done.Timers, timer)
-	case errors.Is(err, otn.ErrOutsideWindow) && now.Before(wanted.GiveUp):
+	case errors.Is(err, otn.ErrOutsideWindow):
 		return h.awaitWindow(ctx, wanted, done)
 	default:
 		h.config.Log.Warn("an ask that was wanted was not made", "channel", wanted.Channel, "why", err)

@@ -61,6 +61,18 @@ func (b *bot) asked() string {
 	return strings.Join(lines, "\n")
 }
 
+func (b *bot) times() int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return len(b.asks)
+}
+
+func (b *bot) answers(f func(n int) error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.answer = f
+}
+
 // botWorld is a world with a bot behind the channel shop.
 func botWorld(w *world) *bot {
 	b := &bot{channel: w.fake("shop")}
@@ -114,7 +126,7 @@ func TestWantedAsksAreMade(t *testing.T) {
 		want(t, "asks", len(got), 3)
 		b.says(t, w, wish("ann", "Dock Jacket is back?", "notify.back.coat?quantity=2"), wish("cat", "Winter is here", "Winter launch"))
 		w.after(time.Second)
-		want(t, "asks after the same again", len(b.asks), 3)
+		want(t, "asks after the same again", b.times(), 3)
 	})
 }
 
@@ -132,9 +144,20 @@ func TestWantedAsksOutliveTheDaemon(t *testing.T) {
 		want(t, "asked before its time, by the next daemon", b.asked(), "")
 		w.after(20 * time.Minute)
 		want(t, "asked", b.asked(), `ann news| "tell me: news" notify.news`)
-		w.restart()
-		w.after(time.Hour)
-		want(t, "asks", len(b.asks), 1)
+		w.stop()
+		l := w.ledger()
+		timers, err := l.Due(time.Now().Add(100*24*time.Hour), 100)
+		if err != nil {
+			t.Error(err)
+		}
+		for _, timer := range timers {
+			if timer.Kind == intake.AskTimer {
+				t.Errorf("a timer is left: %s", timer.Due)
+			}
+		}
+		if err := l.Close(); err != nil {
+			t.Error(err)
+		}
 	})
 }
 
@@ -153,7 +176,7 @@ func TestWantedAsksWaitForTheWindow(t *testing.T) {
 		w.after(24 * time.Hour)
 		b.says(t, w, opening("eve"))
 		w.after(time.Hour)
-		want(t, "asks: a wish of yesterday is over", len(b.asks), 1)
+		want(t, "asks: a wish of yesterday is over", b.times(), 1)
 	})
 }
 
@@ -161,33 +184,33 @@ func TestWantedAsksWaitForTheWindow(t *testing.T) {
 func TestWantedAsksThatAreNotTaken(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world) {
 		b := botWorld(w)
-		b.answer = func(n int) error {
+		b.answers(func(n int) error {
 			if n < 3 {
 				return deferred(90*time.Second, otn.ChannelScope)
 			}
-			return errors.New("the line went dead")
-		}
+			return invalid()
+		})
 		b.says(t, w, opening("ann"), wish("ann", "", "notify.news"))
 		w.after(time.Second)
-		want(t, "asks", len(b.asks), 1)
+		want(t, "asks", b.times(), 1)
 		w.after(91 * time.Second)
-		want(t, "asks after the wait", len(b.asks), 2)
+		want(t, "asks after the wait", b.times(), 2)
 		w.after(10 * time.Hour)
-		want(t, "asks, the last with an unknown end", len(b.asks), 3)
+		want(t, "asks, the last at fault itself", b.times(), 3)
 
-		b.answer = func(int) error {
+		b.answers(func(int) error {
 			return &otn.SendError{Outcome: otn.Deferred, Scope: otn.SubscriberScope, Err: otn.ErrOutsideWindow}
-		}
+		})
 		b.says(t, w, opening("bob"), wish("bob", "", "notify.news"))
 		w.after(2 * time.Hour)
-		want(t, "asks of bob", len(b.asks), 4)
-		b.answer = nil
+		want(t, "asks of bob", b.times(), 4)
+		b.answers(nil)
 		if _, err := w.host.Ask(t.Context(), core.AskRequest{Channel: "shop", Recipient: "bob", Topic: "news"}); !errors.Is(err, otn.ErrOutsideWindow) {
 			t.Errorf("the window that the platform calls closed is open here: %v", err)
 		}
 		b.says(t, w, opening("bob"))
 		w.after(time.Second)
-		want(t, "asks of bob, the window open again", len(b.asks), 5)
+		want(t, "asks of bob, the window open again", b.times(), 5)
 	})
 }
 

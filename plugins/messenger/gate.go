@@ -33,6 +33,7 @@ type gate struct {
 	readAt      time.Time
 	halvedUntil time.Time
 	nextTurn    time.Time
+	nextAsk     time.Time
 
 	failures int       // waits in a row without a success between
 	waitEnds time.Time // of the last of them
@@ -60,16 +61,31 @@ func (g *gate) enter(now time.Time) (pause time.Duration, ok bool) {
 	return turn.Sub(now), true
 }
 
+// enterAsk gives the time to wait for an ask's turn among the asks, or not ok and the time until asking again makes sense.
+func (g *gate) enterAsk(now time.Time) (pause time.Duration, ok bool) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	turn := now
+	if g.nextAsk.After(now) {
+		turn = g.nextAsk
+	}
+	if turn.Sub(now) > maxPause {
+		return turn.Sub(now), false
+	}
+	g.nextAsk = turn.Add(time.Second / askRate)
+	return turn.Sub(now), true
+}
+
 // gap is the time between two calls, 0 when the host's own pace is enough.
 func (g *gate) gap(now time.Time) time.Duration {
-	rate := float64(pageRate)
+	rate := float64(sendRate)
 	if now.Sub(g.readAt) < freshFor && g.reading.percent >= slowFrom {
 		rate *= float64(100-g.reading.percent) / (100 - slowFrom)
 	}
 	if now.Before(g.halvedUntil) {
 		rate /= 2
 	}
-	if rate == pageRate {
+	if rate == sendRate {
 		return 0
 	}
 	return time.Duration(float64(time.Second) / max(rate, slowestRate))

@@ -68,7 +68,7 @@ func TestOddUsageHeaders(t *testing.T) {
 
 // The pace falls from 75 % on, to one a second; below 75 % the host's own pace is enough.
 func TestPaceFallsAsTheLimitComesNear(t *testing.T) {
-	for percent, want := range map[int]time.Duration{0: 0, 74: 0, 80: 31250 * time.Microsecond, 90: 62500 * time.Microsecond, 99: 625 * time.Millisecond} {
+	for percent, want := range map[int]time.Duration{0: 0, 74: 0, 80: 34722222, 90: 69444444, 99: 694444444} {
 		g := &gate{}
 		g.learn(usage{known: true, percent: percent}, fixtureTime)
 		if got := g.gap(fixtureTime); got != want {
@@ -80,7 +80,7 @@ func TestPaceFallsAsTheLimitComesNear(t *testing.T) {
 	}
 	g := &gate{}
 	g.halve(fixtureTime.Add(day))
-	if got := g.gap(fixtureTime); got != time.Second/20 {
+	if got := g.gap(fixtureTime); got != time.Second/18 {
 		t.Errorf("halved: %s", got)
 	}
 	if got := g.gap(fixtureTime.Add(day)); got != 0 {
@@ -114,16 +114,45 @@ func TestGateOpensAtItsSlowest(t *testing.T) {
 // Whoever waits longer than a moment is sent back to the host, and takes nobody's turn.
 func TestTurns(t *testing.T) {
 	g := &gate{}
-	g.learn(usage{known: true, percent: 99}, fixtureTime) // a gap of 625 ms
-	for i := range 4 {
-		if wait, ok := g.enter(fixtureTime); !ok || wait != time.Duration(i)*625*time.Millisecond {
+	g.learn(usage{known: true, percent: 99}, fixtureTime) // a gap of 694 ms
+	for i := range 3 {
+		if wait, ok := g.enter(fixtureTime); !ok || wait != time.Duration(i)*694444444 {
 			t.Fatalf("turn %d waits %s, %v", i, wait, ok)
 		}
 	}
 	for range 3 {
-		if wait, ok := g.enter(fixtureTime); ok || wait != 2500*time.Millisecond {
+		if wait, ok := g.enter(fixtureTime); ok || wait != 3*694444444 {
 			t.Fatalf("got %s, %v", wait, ok)
 		}
+	}
+}
+
+// Sends and asks together stay under what freezes a page.
+func TestAsksHaveTurnsOfTheirOwn(t *testing.T) {
+	g := &gate{}
+	for i := range 9 {
+		if wait, ok := g.enterAsk(fixtureTime); !ok || wait != time.Duration(i)*250*time.Millisecond {
+			t.Fatalf("ask %d waits %s, %v", i, wait, ok)
+		}
+	}
+	if wait, ok := g.enterAsk(fixtureTime); ok || wait != 2250*time.Millisecond {
+		t.Errorf("got %s, %v", wait, ok)
+	}
+	if wait, ok := g.enter(fixtureTime); !ok || wait != 0 {
+		t.Errorf("a send waits %s for asks, %v", wait, ok)
+	}
+	if wait, ok := g.enterAsk(fixtureTime.Add(3 * time.Second)); !ok || wait != 0 {
+		t.Errorf("waits %s later, %v", wait, ok)
+	}
+	m := open(t, testConfig(""))
+	m.now = func() time.Time { return fixtureTime }
+	m.gate.nextAsk = fixtureTime.Add(time.Minute)
+	_, err := m.Ask(t.Context(), otn.Ask{Subscriber: otn.Subscriber{ID: anna}, Title: "t", Ref: "r"})
+	if after := wants(t, err, otn.Deferred, otn.ChannelScope, "page_limit"); after != time.Minute {
+		t.Errorf("waits %s", after)
+	}
+	if about, err := m.Describe(t.Context()); err != nil || about.Capabilities.Rate+askRate > 40 {
+		t.Errorf("%g sends and %d asks a second: %v", about.Capabilities.Rate, askRate, err)
 	}
 }
 
@@ -191,7 +220,7 @@ func TestAbuseWarningHalvesThePace(t *testing.T) {
 	if wait := m.wait(&v, &answer{}, 1, fixtureTime); wait != day || v.scope != otn.SubscriberScope {
 		t.Errorf("waits %s, scope %s", wait, v.scope)
 	}
-	if gap := m.gate.gap(fixtureTime); gap != time.Second/20 {
+	if gap := m.gate.gap(fixtureTime); gap != time.Second/18 {
 		t.Errorf("a gap of %s", gap)
 	}
 }

@@ -18,9 +18,14 @@ const (
 )
 
 // pageRate is how many messages a second a page may send before Meta freezes its inbox. Source: Messenger rate limits.
-const pageRate = 40
+// The host paces the sends by what the plugin declares; asks come beside them, and have a few turns of their own.
+const (
+	pageRate = 40
+	askRate  = 4
+	sendRate = pageRate - askRate
+)
 
-// inFlight is how many sends one instance answers at once: at 40 a second, room for answers that take 0.8 s.
+// inFlight is how many sends one instance answers at once: at 36 a second, room for answers that take 0.9 s.
 const inFlight = 32
 
 // Messenger is the channel of one page. Its methods may be called from many goroutines.

@@ -30,7 +30,7 @@ func capabilities(resend bool) otn.Capabilities {
 		Sends: true, Receives: true, Asks: true, Links: true,
 		SingleUseToken: resend,
 		MaxInFlight:    inFlight,
-		Rate:           pageRate,
+		Rate:           sendRate,
 		Forms:          []otn.Form{otn.TextForm, otn.CardForm, otn.GalleryForm, otn.ImageForm},
 		QuickReply:     true,
 	}

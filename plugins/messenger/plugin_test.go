@@ -29,7 +29,7 @@ func TestConfigFromJSON(t *testing.T) {
 	}
 	can := about.Capabilities
 	if about.Account != "111" || about.Name != "messenger" || !can.Sends || !can.Receives || !can.Asks || can.Polls ||
-		!can.SingleUseToken || can.Rate != 40 || can.MaxInFlight != 32 || !can.QuickReply || !can.Carries(otn.GalleryForm) {
+		!can.SingleUseToken || can.Rate != 36 || can.MaxInFlight != 32 || !can.QuickReply || !can.Carries(otn.GalleryForm) {
 		t.Errorf("describes itself as %+v", about)
 	}
 	m := i.Unwrap().(*Messenger)

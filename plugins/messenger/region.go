@@ -26,7 +26,9 @@ type region struct {
 
 // look asks once whether the page is under European rules, and warns the operator. Source: Meta, Europe and Japan updates.
 func (m *Messenger) look(ctx context.Context) {
-	m.region.mu.Lock()
+	if !m.region.mu.TryLock() {
+		return // somebody is asking
+	}
 	defer m.region.mu.Unlock()
 	if m.region.tries >= profileTries {
 		return

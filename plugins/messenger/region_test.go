@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/onetimenotify/otn/core/otn"
 	"github.com/onetimenotify/otn/plugins/messenger/graphtest"
@@ -18,6 +19,7 @@ func TestEuropeanRulesAreAWarning(t *testing.T) {
 		var lines bytes.Buffer
 		m.log = slog.New(slog.NewTextHandler(&lines, nil))
 		for range 3 {
+			m.gate.nextAsk = time.Time{}
 			if _, err := m.Ask(t.Context(), otn.Ask{Subscriber: otn.Subscriber{ID: anna}, Title: "t", Ref: "r"}); err != nil {
 				t.Fatal(err)
 			}
@@ -46,6 +48,7 @@ func TestRegionThatIsNotKnown(t *testing.T) {
 	m.log = slog.New(slog.NewTextHandler(&lines, nil))
 	g.HideIdentity(true)
 	for range 5 {
+		m.gate.nextAsk = time.Time{}
 		if _, err := m.Ask(t.Context(), otn.Ask{Subscriber: otn.Subscriber{ID: anna}, Title: "t", Ref: "r"}); err != nil {
 			t.Fatal(err)
 		}

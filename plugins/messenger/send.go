@@ -75,7 +75,7 @@ func (m *Messenger) post(ctx context.Context, try attempt) (string, *otn.SendErr
 	if fault := m.breaks.enter(try.kind, m.now()); fault != nil {
 		return "", fault
 	}
-	if fault := m.turn(ctx, try.deadline); fault != nil {
+	if fault := m.turn(ctx, try.kind, try.deadline); fault != nil {
 		return "", fault
 	}
 	a := m.call(ctx, http.MethodPost, "/"+m.config.PageID+"/messages", nil, try.body)
@@ -100,10 +100,17 @@ func (m *Messenger) post(ctx context.Context, try attempt) (string, *otn.SendErr
 }
 
 // turn lets the call through, at once or after a short pause.
-func (m *Messenger) turn(ctx context.Context, deadline time.Time) *otn.SendError {
+func (m *Messenger) turn(ctx context.Context, k kind, deadline time.Time) *otn.SendError {
 	pause, ok := m.gate.enter(m.now())
 	if !ok {
 		return deferred("page_limit", pause, errors.New("the page's limit is used up"))
+	}
+	if k == ask {
+		own, ok := m.gate.enterAsk(m.now())
+		if !ok {
+			return deferred("page_limit", own, fmt.Errorf("a page asks %d people a second at the most", askRate))
+		}
+		pause = max(pause, own)
 	}
 	if err := rest(ctx, pause); err != nil {
 		return deferred(notSent, 0, err)
