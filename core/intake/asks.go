@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -144,8 +145,12 @@ func (w *writer) ask(a otn.Ask) error {
 	return nil
 }
 
-// referral: whoever comes through a link that names a topic is asked about it.
+// referral: whoever comes through a link that names a topic is asked about it, unless the rules say themselves who of them is.
 func (w *writer) referral(r otn.Referral) error {
+	byRule := func(a otn.AskRule) bool { return a.On == otn.Referred }
+	if slices.ContainsFunc(w.in.Rules().Asks(), byRule) {
+		return nil
+	}
 	_, known, err := w.in.Meaning(r.Ref)
 	if err != nil || !known {
 		w.in.Log.Debug("came through a link that names no known topic", "instance", w.instance)

@@ -22,7 +22,7 @@ type Record struct {
 	Note        *Note // seen and not used: counted and logged
 }
 
-// Referral is an entry through a link that names a topic and a subject.
+// Referral is an entry through a link that names a topic and a subject: whoever it is, is asked about them.
 type Referral struct {
 	Channel    string
 	Subscriber Subscriber
