@@ -4,6 +4,7 @@ package rules
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/expr-lang/expr/ast"
@@ -276,8 +277,8 @@ func (c *checker) noField(n *ast.MemberNode, of code, name string) code {
 		return broken
 	}
 	names := of.obj.names()
-	if name == "tags" && of.obj.name == "sub" || name == "consents" && of.obj.name == "sub" {
-		return c.wrong(n, codeField, fmt.Sprintf("sub.%s is not supported by this version", name), "")
+	if of.obj.name == "sub" && slices.Contains(personNames(), name) {
+		return c.wrong(n, codeScope, fmt.Sprintf("sub.%s is not known here", name), "it is known where somebody is asked, and in rules")
 	}
 	hint := didYouMean(name, names)
 	switch {

@@ -33,6 +33,13 @@ const (
 	codeCron      = "R111"
 	codeFire      = "R112"
 	codeRange     = "R113"
+	codeSpan      = "R114"
+	codeFits      = "R115"
+	codeHours     = "R116"
+	codeLimit     = "R117"
+	codeOrder     = "R118"
+	codeMoment    = "R119"
+	codeAskOn     = "R120"
 
 	codeSyntax    = "R201"
 	codeUnknown   = "R202"
@@ -49,12 +56,13 @@ const (
 	codeCost      = "R213"
 	codeScope     = "R214"
 
-	codeTemplate = "R301"
-	codeLength   = "R302"
-	codeURL      = "R303"
-	codeForm     = "R304"
-	codeCount    = "R305"
-	codePrints   = "R306"
+	codeTemplate     = "R301"
+	codeLength       = "R302"
+	codeURL          = "R303"
+	codeForm         = "R304"
+	codeCount        = "R305"
+	codePrints       = "R306"
+	codeTemplateName = "R307"
 
 	codeConstant = "R801"
 	codeSame     = "R802"
@@ -95,6 +103,13 @@ func Codes() map[string]string {
 		codeCron:      "a cron line is not well formed",
 		codeFire:      "fire does not fit the rule",
 		codeRange:     "a number is outside its limits",
+		codeSpan:      "a duration cannot be read, or is too short or too long",
+		codeFits:      "a key that can do nothing here",
+		codeHours:     "hours of the day that cannot be read",
+		codeLimit:     "a limit that cannot be read, or bounds nothing",
+		codeOrder:     "an order that cannot be read",
+		codeMoment:    "a moment that cannot be read",
+		codeAskOn:     "what an ask is on does not fit its topic",
 
 		codeSyntax:    "an expression cannot be read",
 		codeUnknown:   "a name that does not exist",
@@ -111,12 +126,13 @@ func Codes() map[string]string {
 		codeCost:      "an expression can cost too much",
 		codeScope:     "a name that exists, but not here",
 
-		codeTemplate: "a ${ in a text is not closed, or empty",
-		codeLength:   "a text is longer than can be sent",
-		codeURL:      "a link is not http or https",
-		codeForm:     "a message is not exactly one of text, card, gallery and image",
-		codeCount:    "too many cards or buttons",
-		codePrints:   "a value of this type cannot stand in a text",
+		codeTemplate:     "a ${ in a text is not closed, or empty",
+		codeLength:       "a text is longer than can be sent",
+		codeURL:          "a link is not http or https",
+		codeForm:         "a message is not exactly one of text, card, gallery, image and template",
+		codeCount:        "too many cards or buttons",
+		codePrints:       "a value of this type cannot stand in a text",
+		codeTemplateName: "the name or the language of a template is not a plain word",
 
 		codeConstant: "a condition is always true, or always false",
 		codeSame:     "both sides of an operator are the same",

@@ -16,6 +16,7 @@ type declared struct {
 	attrs    []otn.Field
 	triggers []trigger
 	topics   []*topicDecl
+	asks     []*askDecl
 	rules    []*ruleDecl
 	partial  bool              // a file could not be read: what is missing may be declared there
 	suspect  map[string]bool   // names whose declaration is at fault: nothing more is said about their use
@@ -32,27 +33,33 @@ type param struct {
 
 // trigger is a named event from outside.
 type trigger struct {
-	name    string
-	subject otn.Kind
-	fields  []otn.Field
+	name       string
+	subject    otn.Kind
+	subscriber string // required, optional; "" for one that names nobody
+	fields     []otn.Field
 }
 
 // topicDecl is a topic as declared.
 type topicDecl struct {
 	otn.Topic
-	src  *source
-	zone *time.Location
-	ask  *node
+	src      *source
+	zone     *time.Location
+	ask      *node
+	then     *node   // its text
+	defaults *pacing // of its file
 }
 
 // ruleDecl is a rule as declared.
 type ruleDecl struct {
 	id, topic         string
 	on                []*node
-	cron, when        *node
+	cron, when, once  *node
+	onceAt            time.Time
 	fire, first       string
 	fireAt, topicNode *node
 	message           *node
+	n                 *node // all of it
+	pacing, defaults  *pacing
 	src               *source
 	zone              *time.Location
 	at                place
@@ -89,12 +96,7 @@ func (d *decoder) once(what, name string, at place) bool {
 
 // file reads a whole file.
 func (d *decoder) file(root *node) {
-	k := keys{
-		must:  []string{"version"},
-		may:   []string{"timezone", "params", "attrs", "triggers", "topics", "rules"},
-		later: []string{"asks", "defaults", "tests"},
-	}
-	if d.mapping(root, "a rule file", k) == nil {
+	if d.mapping(root, "a rule file", "file") == nil {
 		return
 	}
 	if v := root.get("version"); v != nil && v.kind != nullNode {
@@ -106,8 +108,10 @@ func (d *decoder) file(root *node) {
 	d.params(root.get("params"))
 	d.attrs(root.get("attrs"))
 	d.triggers(root.get("triggers"))
-	d.topics(root.get("topics"), zone)
-	d.rules(root.get("rules"), zone)
+	defaults := d.defaults(root.get("defaults"))
+	d.topics(root.get("topics"), zone, defaults)
+	d.asks(root.get("asks"), zone)
+	d.rules(root.get("rules"), zone, defaults)
 }
 
 func (d *decoder) zone(n *node) *time.Location {
@@ -128,7 +132,7 @@ func (d *decoder) zone(n *node) *time.Location {
 
 // each walks the pairs of a mapping of declarations.
 func (d *decoder) each(n *node, what string, visit func(pair)) {
-	if n == nil || n.kind == nullNode || d.mapping(n, what, keys{}) == nil {
+	if n == nil || n.kind == nullNode || d.mapping(n, what, names) == nil {
 		return
 	}
 	for _, p := range n.pairs {
@@ -139,7 +143,7 @@ func (d *decoder) each(n *node, what string, visit func(pair)) {
 func (d *decoder) params(n *node) {
 	d.each(n, "params", func(p pair) {
 		what := "param " + p.key.text
-		f, ok := d.typed(p, what, keys{must: []string{"type", "default"}, may: []string{"min", "max"}})
+		f, ok := d.typed(p, what, "param")
 		if !d.name(p.key, "a param", nil) || !ok || !d.once("param", f.Name, p.key.at) {
 			return
 		}
@@ -180,7 +184,7 @@ func (d *decoder) between(n *node, f otn.Field, what string) {
 
 func (d *decoder) attrs(n *node) {
 	d.each(n, "attrs", func(p pair) {
-		f, ok := d.typed(p, "attr "+p.key.text, keys{must: []string{"type"}, may: []string{"default"}})
+		f, ok := d.typed(p, "attr "+p.key.text, "attr")
 		if d.name(p.key, "an attr", itemFields(nil)) && ok && d.once("attr", f.Name, p.key.at) {
 			d.into.attrs = append(d.into.attrs, f)
 		}
@@ -194,13 +198,14 @@ func (d *decoder) triggers(n *node) {
 			return
 		}
 		if p.value.kind != nullNode {
-			d.mapping(p.value, "trigger "+t.name, keys{may: []string{"subject", "fields"}, later: []string{"subscriber"}})
+			d.mapping(p.value, "trigger "+t.name, "trigger")
 		}
 		if s := p.value.get("subject"); s != nil {
-			t.subject = otn.Kind(d.choice(s, "subject", string(otn.ItemKind), string(otn.NoSubject)))
+			t.subject = otn.Kind(d.pick(p.value, "trigger", "subject"))
 		}
+		t.subscriber = d.pick(p.value, "trigger", "subscriber")
 		d.each(p.value.get("fields"), "fields", func(p pair) {
-			f, ok := d.typed(p, "field "+p.key.text, keys{must: []string{"type"}, may: []string{"default"}})
+			f, ok := d.typed(p, "field "+p.key.text, "field")
 			if d.name(p.key, "a field", nil) && ok && d.once("field of "+t.name, f.Name, p.key.at) {
 				t.fields = append(t.fields, f)
 			}
@@ -209,42 +214,38 @@ func (d *decoder) triggers(n *node) {
 	})
 }
 
-func (d *decoder) topics(n *node, zone *time.Location) {
+func (d *decoder) topics(n *node, zone *time.Location, defaults *pacing) {
 	d.each(n, "topics", func(p pair) {
 		what := "topic " + p.key.text
 		if !d.id(p.key, "a topic") || !d.once("topic", p.key.text, p.key.at) {
 			return
 		}
-		t := &topicDecl{Topic: otn.Topic{ID: p.key.text}, src: d.source, zone: zone}
+		t := &topicDecl{Topic: otn.Topic{ID: p.key.text}, src: d.source, zone: zone, defaults: defaults}
 		d.into.topics = append(d.into.topics, t)
 		if p.value.kind == nullNode {
 			p.value.kind = mapNode
 		}
-		if d.mapping(p.value, what, keys{must: []string{"use", "subject", "ask"}, may: []string{"answers"}, later: []string{"then"}}) == nil {
+		if d.mapping(p.value, what, "topic") == nil {
 			return
 		}
-		if u := p.value.get("use"); u != nil && u.kind != nullNode {
-			t.Use = otn.Use(d.choice(u, "use", string(otn.PriceDrop), string(otn.BackInStock), string(otn.CollectionLaunch), string(otn.TicketsAvailable)))
-		}
-		if s := p.value.get("subject"); s != nil && s.kind != nullNode {
-			t.Subject = otn.Kind(d.choice(s, "subject", string(otn.ItemKind), string(otn.CollectionKind), string(otn.NoSubject)))
-		}
+		t.Use = otn.Use(d.pick(p.value, "topic", "use"))
+		t.Subject = otn.Kind(d.pick(p.value, "topic", "subject"))
 		if a := p.value.get("ask"); a != nil && a.kind != nullNode {
 			if w, ok := d.word(a, "ask"); ok {
 				t.ask, t.Ask = a, w
 			}
 		}
 		d.answers(p.value.get("answers"), t)
+		if then := p.value.get("then"); then != nil && d.mapping(then, "then", "then") != nil {
+			t.then = then.get("text")
+		}
 	})
 }
 
 func (d *decoder) answers(n *node, t *topicDecl) {
 	builtin := subBuiltins()
-	for _, later := range []string{"tags", "consents"} {
-		builtin[later] = field{}
-	}
 	d.each(n, "answers", func(p pair) {
-		f, ok := d.typed(p, "answer "+p.key.text, keys{must: []string{"type"}, may: []string{"optional", "default"}})
+		f, ok := d.typed(p, "answer "+p.key.text, "answer")
 		if d.name(p.key, "an answer", builtin) && ok && d.once("answer of "+t.ID, f.Name, p.key.at) {
 			t.Answers = append(t.Answers, f)
 		}
@@ -257,40 +258,35 @@ func (d *decoder) answers(n *node, t *topicDecl) {
 	})
 }
 
-func (d *decoder) rules(n *node, zone *time.Location) {
+func (d *decoder) rules(n *node, zone *time.Location, defaults *pacing) {
 	if n == nil || n.kind == nullNode || !d.is(n, listNode, "rules") {
 		return
 	}
 	for _, item := range n.items {
-		d.rule(item, zone)
+		d.rule(item, zone, defaults)
 	}
 }
 
-func (d *decoder) rule(n *node, zone *time.Location) {
-	k := keys{
-		must:  []string{"id", "topic", "message"},
-		may:   []string{"on", "cron", "when", "fire", "first"},
-		later: []string{"hold", "release", "deliver", "limits", "then", "coalesce", "while_true", "missed", "once"},
-	}
-	if d.mapping(n, "a rule", k) == nil {
+func (d *decoder) rule(n *node, zone *time.Location, defaults *pacing) {
+	if d.mapping(n, "a rule", "rule") == nil {
 		return
 	}
-	r := &ruleDecl{src: d.source, zone: zone, at: n.at, cron: n.get("cron"), when: n.get("when"), message: n.get("message"), topicNode: n.get("topic"), fireAt: n.get("fire")}
+	r := &ruleDecl{src: d.source, zone: zone, at: n.at, n: n, cron: n.get("cron"), once: n.get("once"), when: n.get("when"), message: n.get("message"),
+		topicNode: n.get("topic"), fireAt: n.get("fire"), defaults: defaults}
 	if id := n.get("id"); id != nil && id.kind != nullNode && d.id(id, "a rule") && d.once("rule", id.text, id.at) {
 		r.id = id.text
 	}
 	if t := r.topicNode; t != nil && t.kind != nullNode {
 		r.topic, _ = d.word(t, "topic")
 	}
-	if f := n.get("first"); f != nil {
-		r.first = d.choice(f, "first", "fire")
+	r.first, r.fire = d.pick(n, "rule", "first"), d.pick(n, "rule", "fire")
+	if r.once != nil {
+		r.onceAt = d.moment(r.once, "once", zone)
 	}
-	if r.fireAt != nil {
-		r.fire = d.choice(r.fireAt, "fire", "each", "rising")
-	}
+	r.pacing = d.pacing(n)
 	d.on(n.get("on"), r)
-	if len(r.on) == 0 && r.cron == nil {
-		d.fault(n.at, codeMissing, "the rule has neither on nor cron: it would never be looked at", "write on: [item.changed], say")
+	if len(r.on) == 0 && r.cron == nil && r.once == nil {
+		d.fault(n.at, codeMissing, "the rule has neither on, cron nor once: it would never be looked at", "write on: [item.changed], say")
 	}
 	d.into.rules = append(d.into.rules, r)
 }
@@ -306,7 +302,7 @@ func (d *decoder) on(n *node, r *ruleDecl) {
 				r.on = append(r.on, e)
 			}
 		}
-		if len(n.items) == 0 && r.cron == nil {
+		if len(n.items) == 0 && r.cron == nil && r.once == nil {
 			d.fault(n.at, codeMissing, "on is empty", "")
 		}
 	}

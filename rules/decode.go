@@ -17,45 +17,69 @@ type decoder struct {
 	into *declared
 }
 
-// keys lists what a mapping may hold; later are keys of the language that this version does not know.
-type keys struct{ may, must, later []string }
+// names is the shape of a mapping whose keys are the merchant's own.
+const names = ""
 
-// mapping checks that n is a mapping with known keys, each once. It returns nil when there is nothing to read.
-func (d *decoder) mapping(n *node, what string, k keys) *node {
+// mapping checks that n is a mapping with the keys of a shape of the language, each once. It returns nil when there is nothing to read.
+func (d *decoder) mapping(n *node, what, shape string) *node {
 	if n == nil || !d.is(n, mapNode, what) {
 		return nil
 	}
+	known := fileKeys[shape]
 	seen := map[string]bool{}
 	for _, p := range n.pairs {
-		key := p.key.text
-		switch {
-		case seen[key]:
-			d.fault(p.key.at, codeTwice, fmt.Sprintf("%q stands twice in %s", key, what), "keep one of them")
-		case slices.Contains(k.later, key):
-			d.fault(p.key.at, codeKey, fmt.Sprintf("%q is not supported by this version", key), "")
-		case len(k.may)+len(k.must) > 0 && !slices.Contains(k.may, key) && !slices.Contains(k.must, key):
-			d.unknownKey(p, what, append(append([]string(nil), k.must...), k.may...))
+		switch name := p.key.text; {
+		case seen[name]:
+			d.fault(p.key.at, codeTwice, fmt.Sprintf("%q stands twice in %s", name, what), "keep one of them")
+		case shape != names && !slices.ContainsFunc(known, func(k key) bool { return k.name == name }):
+			d.unknownKey(p, what, shape)
 		}
-		seen[key] = true
+		seen[p.key.text] = true
 	}
-	for _, key := range k.must {
-		if v := n.get(key); v == nil || v.kind == nullNode {
+	for _, k := range known {
+		if !k.must {
+			continue
+		}
+		if v := n.get(k.name); v == nil || v.kind == nullNode {
 			if v == nil {
-				d.fault(n.at, codeMissing, fmt.Sprintf("%s has no %q", what, key), "")
+				d.fault(n.at, codeMissing, fmt.Sprintf("%s has no %q", what, k.name), "")
 			} else {
-				d.fault(v.at, codeMissing, fmt.Sprintf("%q is empty", key), "")
+				d.fault(v.at, codeMissing, fmt.Sprintf("%q is empty", k.name), "")
 			}
 		}
 	}
 	return n
 }
 
-func (d *decoder) unknownKey(p pair, what string, names []string) {
+func (d *decoder) unknownKey(p pair, what, shape string) {
 	if p.value.kind == nullNode && (strings.ContainsAny(p.key.text, " ()$") || len(p.key.text) > 30) {
 		d.fault(p.key.at, codeComma, "YAML split the value before this at a comma", "quote the whole value: '…'")
 		return
 	}
-	d.fault(p.key.at, codeKey, fmt.Sprintf("%s has no key %q", what, p.key.text), didYouMean(p.key.text, names))
+	var names []string
+	for _, k := range fileKeys[shape] {
+		names = append(names, k.name)
+	}
+	hint := didYouMean(p.key.text, names)
+	if home := homeOf(p.key.text); home != "" && nearest(p.key.text, names) == "" {
+		hint = "it belongs into " + home
+	}
+	d.fault(p.key.at, codeKey, fmt.Sprintf("%s has no key %q", what, p.key.text), hint)
+}
+
+// homeOf says where a key belongs that a merchant may look for elsewhere, or "".
+func homeOf(name string) string {
+	homes := []struct{ shape, words string }{{"release", "release"}, {"deliver", "deliver"}, {"limits", "limits"}, {"pause_above", "limits.pause_above"},
+		{"message", "message"}, {"topic", "a topic"}, {"ask", "an ask"}, {"rule", "a rule"}, {"file", "the top of the file"}}
+	for _, home := range homes {
+		if slices.ContainsFunc(fileKeys[home.shape], func(k key) bool { return k.name == name }) {
+			return home.words
+		}
+	}
+	if name == "tests" {
+		return "a test file"
+	}
+	return ""
 }
 
 // is checks the kind of a node.
@@ -89,9 +113,18 @@ func (d *decoder) choice(n *node, what string, from ...string) string {
 	return w
 }
 
-// truth reads true or false.
-func (d *decoder) truth(n *node, what string) bool {
-	return n != nil && d.choice(n, what, "true", "false") == "true"
+// pick reads the key of a mapping that takes one of the words of the language; "" where it is left out or at fault.
+func (d *decoder) pick(n *node, shape, name string) string {
+	v := n.get(name)
+	if v == nil || v.kind == nullNode {
+		return ""
+	}
+	for _, k := range fileKeys[shape] {
+		if k.name == name {
+			return d.choice(v, name, k.words...)
+		}
+	}
+	return ""
 }
 
 var (
@@ -131,7 +164,7 @@ func (d *decoder) id(n *node, what string) bool {
 }
 
 // typed reads the declaration of a typed value: a type alone, or a mapping with type and more.
-func (d *decoder) typed(p pair, what string, k keys) (otn.Field, bool) {
+func (d *decoder) typed(p pair, what, shape string) (otn.Field, bool) {
 	f := otn.Field{Name: p.key.text}
 	before := len(d.faults)
 	defer func() {
@@ -141,7 +174,7 @@ func (d *decoder) typed(p pair, what string, k keys) (otn.Field, bool) {
 	}()
 	typeNode := p.value
 	if p.value.kind == mapNode {
-		if d.mapping(p.value, what, k) == nil || p.value.get("type") == nil {
+		if d.mapping(p.value, what, shape) == nil || p.value.get("type") == nil {
 			return f, false
 		}
 		typeNode = p.value.get("type")
@@ -150,15 +183,14 @@ func (d *decoder) typed(p pair, what string, k keys) (otn.Field, bool) {
 	if !ok {
 		return f, false
 	}
-	types := []string{"bool", "int", "float", "string", "money", "time"}
 	if f.Type, ok = otn.ParseType(w); !ok {
-		d.fault(typeNode.at, codeType, fmt.Sprintf("there is no type %q", w), didYouMean(w, types))
+		d.fault(typeNode.at, codeType, fmt.Sprintf("there is no type %q", w), didYouMean(w, typeNames()))
 		return f, false
 	}
 	if def := p.value.get("default"); def != nil {
 		f.Default = d.typedValue(def, f.Type, "the default of "+what)
 	}
-	f.Optional = d.truth(p.value.get("optional"), "optional")
+	f.Optional = d.pick(p.value, "answer", "optional") == "true"
 	if f.Optional && f.Default.Type() != otn.NoType {
 		d.fault(p.value.get("optional").at, codeDefault, fmt.Sprintf("%s is optional and has a default", what), "keep one of them: sub.has."+f.Name+" tells whether an optional answer was given")
 	}

@@ -4,6 +4,7 @@ package rules
 
 import (
 	"fmt"
+	"maps"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -53,6 +54,7 @@ func (s *source) report(n *node, off int, src string, mistakes []mistake) {
 			first, _, _ := strings.Cut(strings.TrimSpace(src), "\n")
 			m.off, m.width = utf8.RuneCountInString(src[:lead]), utf8.RuneCountInString(first)
 		}
+		m.off = min(m.off, utf8.RuneCountInString(strings.TrimRight(src, " \t\n"))) // the end of the text is where something visible ends
 		e := s.fault(s.within(n, off+m.off, m.width), m.code, m.message, m.hint)
 		if m.warning {
 			e.Severity = Warning
@@ -67,6 +69,72 @@ type scopes struct {
 	suspect          map[string]bool
 	partial          bool
 	made             map[string]*scope // while files are linked: rules of one topic share their names
+	without          map[*scope]*scope // the same, without sub
+}
+
+// shared is a scope without sub: what is the same for everybody.
+func (s *scopes) shared(sc *scope) *scope {
+	if out, ok := s.without[sc]; ok {
+		return out
+	}
+	out := newScope(sc.zone)
+	maps.Copy(out.roots.by, sc.roots.by)
+	maps.Copy(out.elsewhere, sc.elsewhere)
+	out.suspect, out.partial = sc.suspect, sc.partial
+	delete(out.roots.by, "sub")
+	out.elsewhere["sub"] = "this is decided once, for everybody"
+	if s.without != nil {
+		s.without[sc] = out
+	}
+	return out
+}
+
+// then is what may be said right after a consent.
+func (s *scopes) then(t *topicDecl) *scope {
+	sc := s.ask(t)
+	clear(sc.elsewhere)
+	s.subject(sc, t.Subject)
+	by := subFields(t.Answers)
+	for _, name := range personNames() {
+		delete(by, name)
+	}
+	sc.add("sub", field{shape: shape{object, &fields{"sub", by}}})
+	for _, name := range []string{"was", "trigger", "at", "el"} {
+		sc.elsewhere[name] = "this is said right after the consent: it can name the subject, sub and params"
+	}
+	return sc
+}
+
+// asking is what an ask may name. kind is that of the subject, "" where the link decides which it is.
+func (s *scopes) asking(kind otn.Kind, zone *time.Location, fired *trigger, referral bool) *scope {
+	sc := newScope(zone)
+	sc.suspect, sc.partial = s.suspect, s.partial
+	sc.add("params", s.params)
+	if s.subject(sc, kind); kind == "" {
+		sc.elsewhere["item"] = "which topic and subject it is about comes from the link: name the topic to look at its item"
+		sc.elsewhere["collection"] = "which topic and subject it is about comes from the link: name the topic to look at its collection"
+	}
+	sc.add("sub", field{shape: shape{object, &fields{"sub", personFields()}}})
+	sc.add("at", field{shape: shape{k: moment}, uses: usesAt, read: func(f *frame, _ any, _ string) value { return timeValue(f.at) }})
+	sc.elsewhere["was"] = "an ask is not about a change: there is no before"
+	sc.elsewhere["el"] = "el is the item of a gallery's card"
+	if referral {
+		sc.add("ref", field{shape: shape{object, &fields{"ref", refFields()}}})
+	} else {
+		sc.elsewhere["ref"] = "the ask is not on a referral"
+	}
+	s.fired(sc, fired, "the ask is not on a trigger")
+	return sc
+}
+
+// fired adds the trigger that something is on.
+func (s *scopes) fired(sc *scope, fired *trigger, why string) {
+	if fired == nil {
+		sc.elsewhere["trigger"] = why
+		return
+	}
+	obj := &fields{"trigger." + fired.name, triggerFields(fired.fields)}
+	sc.add("trigger", field{shape: shape{object, obj}, uses: usesTrigger})
 }
 
 func (in *declared) scopes() *scopes {
@@ -86,7 +154,7 @@ func (s *scopes) ask(t *topicDecl) *scope {
 	sc.suspect, sc.partial = s.suspect, s.partial
 	sc.add("params", s.params)
 	s.subject(sc, t.Subject)
-	for _, name := range []string{"was", "sub", "trigger", "at"} {
+	for _, name := range []string{"was", "sub", "trigger", "at", "ref", "el"} {
 		sc.elsewhere[name] = "a title is shown before there is a consent: it can name the subject and params"
 	}
 	return sc
@@ -127,12 +195,8 @@ func (s *scopes) rule(t *topicDecl, zone *time.Location, fired *trigger, before 
 		sc.elsewhere["was"] = why
 	}
 	sc.elsewhere["el"] = "el is the item of a gallery's card"
-	if fired != nil {
-		obj := &fields{"trigger." + fired.name, triggerFields(fired.fields)}
-		sc.add("trigger", field{shape: shape{object, obj}, uses: usesTrigger})
-	} else {
-		sc.elsewhere["trigger"] = "the rule is not on a trigger"
-	}
+	sc.elsewhere["ref"] = "ref is what the link of an ask says"
+	s.fired(sc, fired, "the rule is not on a trigger")
 	return sc
 }
 

@@ -17,7 +17,8 @@ type frame struct {
 	now, was  otn.Snapshot
 	firstSeen bool
 	trigger   *otn.Trigger
-	consent   *otn.Consent // nil where there is none yet
+	consent   *otn.Consent  // nil where there is none yet
+	asked     *otn.AskFacts // of somebody who may be asked
 	zones     zones
 
 	fuel int

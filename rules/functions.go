@@ -5,9 +5,7 @@ package rules
 import (
 	"fmt"
 	"math"
-	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -202,42 +200,6 @@ func (c *checker) literal(n *ast.CallNode, name string, args []code) code {
 		}
 	}
 	return c.wrong(n.Arguments[0], codeLiteral, fmt.Sprintf("%q is no %s", written, map[string]string{"money": "amount of money", "date": "date", "duration": "duration"}[name]), "for example "+example)
-}
-
-// parseDate reads a date or a moment; without a zone of its own it is in the file's.
-func parseDate(s string, zone *time.Location) (time.Time, bool) {
-	for _, layout := range []string{time.RFC3339, "2006-01-02T15:04:05", "2006-01-02T15:04", "2006-01-02 15:04", time.DateOnly} {
-		if t, err := time.ParseInLocation(layout, s, zone); err == nil && t.Year() >= 1970 && t.Year() < 2200 {
-			return t, true
-		}
-	}
-	return time.Time{}, false
-}
-
-var spanPart = regexp.MustCompile(`^(\d{1,6})(w|d|h|m|s)`)
-
-// parseSpan reads 3d, 1h30m, 90s.
-func parseSpan(s string) (time.Duration, bool) {
-	unit := map[string]time.Duration{"w": 7 * 24 * time.Hour, "d": 24 * time.Hour, "h": time.Hour, "m": time.Minute, "s": time.Second}
-	sign, total := time.Duration(1), time.Duration(0)
-	if rest, ok := strings.CutPrefix(s, "-"); ok {
-		s, sign = rest, -1
-	}
-	if s == "" {
-		return 0, false
-	}
-	for s != "" {
-		m := spanPart.FindStringSubmatch(s)
-		if m == nil {
-			return 0, false
-		}
-		count, _ := strconv.Atoi(m[1])
-		if total += time.Duration(count) * unit[m[2]]; total > 100*365*24*time.Hour || total < 0 {
-			return 0, false
-		}
-		s = s[len(m[0]):]
-	}
-	return sign * total, true
 }
 
 // pctOff is by how many per cent now is below was; negative when it rose.

@@ -4,7 +4,10 @@ package rules
 
 import (
 	"fmt"
+	"maps"
 	"net/url"
+	"regexp"
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -12,9 +15,11 @@ import (
 	"github.com/onetimenotify/otn/core/otn"
 )
 
-// letter is a message as a rule writes it. Exactly one of text, card, gallery and image is set.
+// letter is a message as a rule writes it. Exactly one of text, card, gallery, image and template is set.
 type letter struct {
 	text, image *template
+	template    *templateText
+	channels    map[string]*letter // another message for an instance
 	card        *cardText
 	each        *compiled // of a gallery: its items
 	gallery     *cardText
@@ -31,11 +36,30 @@ type cardText struct {
 
 type buttonText struct{ title, url *template }
 
+// templateText names a text that the platform approved, and fills its places.
+type templateText struct {
+	name, language string
+	params         []*template
+}
+
+// through is the message for people of one instance.
+func (l *letter) through(instance string) *letter {
+	if other, ok := l.channels[instance]; ok {
+		return other
+	}
+	return l
+}
+
+func (s *source) decoder() *decoder { return &decoder{source: s} }
+
 // letter reads the message of a rule. faults on the way leave it incomplete, and the rule unused.
 func (s *source) letter(n *node, sc *scope, item *fields) *letter {
-	d := decoder{source: s}
-	k := keys{may: []string{"text", "card", "gallery", "image", "quick_reply"}, later: []string{"template", "for"}}
-	if n == nil || n.kind == nullNode || d.mapping(n, "a message", k) == nil {
+	return s.letterOf(n, "message", sc, item)
+}
+
+func (s *source) letterOf(n *node, shape string, sc *scope, item *fields) *letter {
+	d := s.decoder()
+	if n == nil || n.kind == nullNode || d.mapping(n, "a message", shape) == nil {
 		return nil
 	}
 	l := &letter{}
@@ -47,11 +71,18 @@ func (s *source) letter(n *node, sc *scope, item *fields) *letter {
 		case "image":
 			l.image = s.link(p.value, "image", sc)
 		case "card":
-			l.card = s.card(p.value, "a card", sc, keys{must: []string{"title"}, may: []string{"subtitle", "image", "url", "buttons"}})
+			l.card = s.card(p.value, "a card", sc, "card")
 		case "gallery":
 			s.gallery(p.value, l, sc, item)
+		case "template":
+			l.template = s.approved(p.value, sc)
 		case "quick_reply":
 			s.quickReply(p.value, l, sc)
+			continue
+		case "for":
+			if shape == "message" {
+				s.channels(p.value, l, sc, item)
+			}
 			continue
 		default:
 			continue
@@ -63,9 +94,57 @@ func (s *source) letter(n *node, sc *scope, item *fields) *letter {
 		if forms > 1 {
 			at = n.pairs[1].key.at
 		}
-		s.fault(at, codeForm, "a message is exactly one of text, card, gallery and image, and here "+[]string{"is none", "", "are two", "are three", "are four"}[forms], "")
+		s.fault(at, codeForm, "a message is exactly one of text, card, gallery, image and template, and here "+[]string{"is none", "", "are two", "are three", "are four", "are five"}[min(forms, 5)], "")
 	}
 	return l
+}
+
+// channels reads what people get through single instances.
+func (s *source) channels(n *node, l *letter, sc *scope, item *fields) {
+	if s.decoder().mapping(n, "for", names) == nil {
+		return
+	}
+	l.channels = map[string]*letter{}
+	for _, p := range n.pairs {
+		if other := s.letterOf(p.value, "message of a channel", sc, item); other != nil {
+			l.channels[p.key.text] = other
+		}
+	}
+}
+
+var languageTag = regexp.MustCompile(`^[A-Za-z]{2,3}([_-][A-Za-z0-9]{2,8}){0,3}$`)
+
+// approved reads a template: its name and language are the platform's, and stand as they are.
+func (s *source) approved(n *node, sc *scope) *templateText {
+	d := s.decoder()
+	if d.mapping(n, "a template", "template") == nil {
+		return nil
+	}
+	t := &templateText{}
+	for _, word := range []string{"name", "language"} {
+		v := n.get(word)
+		if v == nil || v.kind == nullNode {
+			continue
+		}
+		w, ok := d.word(v, word)
+		switch {
+		case !ok:
+		case strings.TrimSpace(w) == "" || strings.Contains(w, "${"):
+			s.fault(v.at, codeTemplateName, fmt.Sprintf("the %s of a template is a plain word: the platform knows it under this one only", word), "")
+		case word == "name":
+			t.name = w
+		case !languageTag.MatchString(w):
+			s.fault(v.at, codeTemplateName, fmt.Sprintf("%q is no language", w), "write it as the platform does: en_US, or de")
+		default:
+			t.language = w
+		}
+	}
+	if list := n.get("params"); list != nil && d.is(list, listNode, "params") {
+		for _, p := range list.items {
+			t.params = append(t.params, s.limited(p, "a param", sc, otn.MaxText))
+		}
+	}
+	return t
 }
 
 // limited is a text that is not longer than limit as far as it is written out.
@@ -110,9 +189,8 @@ func isLink(s string) bool {
 	return err == nil && (u.Scheme == "https" || u.Scheme == "http") && u.Host != "" && u.User == nil && strings.IndexFunc(s, func(r rune) bool { return unicode.IsSpace(r) || unicode.IsControl(r) }) < 0
 }
 
-func (s *source) card(n *node, what string, sc *scope, k keys) *cardText {
-	d := decoder{source: s}
-	if d.mapping(n, what, k) == nil {
+func (s *source) card(n *node, what string, sc *scope, shape string) *cardText {
+	if s.decoder().mapping(n, what, shape) == nil {
 		return nil
 	}
 	c := &cardText{}
@@ -137,7 +215,7 @@ func (s *source) card(n *node, what string, sc *scope, k keys) *cardText {
 }
 
 func (s *source) buttons(n *node, sc *scope) (out []buttonText) {
-	d := decoder{source: s}
+	d := s.decoder()
 	if !d.is(n, listNode, "buttons") {
 		return nil
 	}
@@ -145,7 +223,7 @@ func (s *source) buttons(n *node, sc *scope) (out []buttonText) {
 		s.fault(n.items[otn.MaxButtons].at, codeCount, fmt.Sprintf("a card has at most %d buttons, and here are %d", otn.MaxButtons, len(n.items)), "")
 	}
 	for _, b := range n.items {
-		if d.mapping(b, "a button", keys{must: []string{"title", "url"}}) == nil {
+		if d.mapping(b, "a button", "button") == nil {
 			continue
 		}
 		out = append(out, buttonText{s.limited(b.get("title"), "title", sc, otn.MaxTitle), s.link(b.get("url"), "url", sc)})
@@ -154,16 +232,15 @@ func (s *source) buttons(n *node, sc *scope) (out []buttonText) {
 }
 
 func (s *source) gallery(n *node, l *letter, sc *scope, item *fields) {
-	d := decoder{source: s}
-	cardKeys := []string{"subtitle", "image", "url", "buttons"}
+	d := s.decoder()
 	if n.kind == listNode && s.sent {
 		for _, c := range n.items {
-			l.cards = append(l.cards, s.card(c, "a card", sc, keys{must: []string{"title"}, may: cardKeys}))
+			l.cards = append(l.cards, s.card(c, "a card", sc, "card"))
 		}
 		return
 	}
 	if n.kind != mapNode {
-		d.mapping(n, "a gallery", keys{})
+		d.mapping(n, "a gallery", names)
 		return
 	}
 	each := n.get("each")
@@ -171,12 +248,12 @@ func (s *source) gallery(n *node, l *letter, sc *scope, item *fields) {
 		l.each = s.expression(each, "each", sc, items)
 	}
 	el := field{shape: shape{object, item}, self: func(f *frame) any { return f.el.ref }}
-	l.gallery = s.card(n, "a gallery", sc.with("el", el), keys{must: []string{"each", "title"}, may: cardKeys})
+	l.gallery = s.card(n, "a gallery", sc.with("el", el), "gallery")
 }
 
 func (s *source) quickReply(n *node, l *letter, sc *scope) {
-	d := decoder{source: s}
-	if d.mapping(n, "a quick reply", keys{must: []string{"title"}, may: []string{"payload"}}) == nil {
+	d := s.decoder()
+	if d.mapping(n, "a quick reply", "quick_reply") == nil {
 		return
 	}
 	l.reply = s.limited(n.get("title"), "title", sc, otn.MaxTitle)
@@ -217,8 +294,8 @@ func escapeLink(before, text string) string {
 	return strings.Join(parts, "/")
 }
 
-// params notes the params that the message names.
-func (l *letter) params(used map[string]bool) {
+// templates are all texts of the message, those for single channels included.
+func (l *letter) templates() []*template {
 	all := []*template{l.text, l.image, l.reply, l.payload}
 	for _, c := range append([]*cardText{l.card, l.gallery}, l.cards...) {
 		if c == nil {
@@ -229,12 +306,23 @@ func (l *letter) params(used map[string]bool) {
 			all = append(all, b.title, b.url)
 		}
 	}
-	for _, t := range all {
-		t.params(used)
+	if l.template != nil {
+		all = append(all, l.template.params...)
 	}
-	if l.each != nil {
-		for name := range l.each.params {
-			used[name] = true
+	for _, name := range slices.Sorted(maps.Keys(l.channels)) {
+		all = append(all, l.channels[name].templates()...)
+	}
+	return slices.DeleteFunc(all, func(t *template) bool { return t == nil })
+}
+
+// expressions calls visit for each expression of the message.
+func (l *letter) expressions(visit func(*compiled)) {
+	for _, t := range l.templates() {
+		t.expressions(visit)
+	}
+	for _, one := range append([]*letter{l}, slices.Collect(maps.Values(l.channels))...) {
+		if one.each != nil {
+			visit(one.each)
 		}
 	}
 }

@@ -3,6 +3,7 @@
 package rules
 
 import (
+	"fmt"
 	"slices"
 	"time"
 
@@ -47,7 +48,8 @@ const (
 	usesWas
 	usesAt
 	usesTrigger
-	usesFacts // anything that is not written in the file
+	usesPerson // of sub: what is of the person, and not of the consent
+	usesFacts  // anything that is not written in the file
 )
 
 // scope is what one expression may name.
@@ -253,11 +255,21 @@ func subBuiltins() map[string]field {
 			}
 			return c.ExpiresAt
 		})),
-		"channel": subField(text, told(func(c *otn.Consent) string { return c.Channel })),
-		"tz":      subField(text, told(func(c *otn.Consent) string { return c.TZ })),
-		"locale":  subField(text, told(func(c *otn.Consent) string { return c.Locale })),
+		"channel":  subField(text, told(func(c *otn.Consent) string { return c.Channel })),
+		"tz":       subField(text, told(func(c *otn.Consent) string { return c.TZ })),
+		"locale":   subField(text, told(func(c *otn.Consent) string { return c.Locale })),
+		"tags":     ofPerson(subField(texts, func(_ *frame, c *otn.Consent, _ string) value { return textsValue(&c.Tags) })),
+		"consents": ofPerson(subField(integer, func(_ *frame, c *otn.Consent, _ string) value { return intValue(c.Waiting) })),
 	}
 }
+
+func ofPerson(f field) field {
+	f.uses |= usesPerson
+	return f
+}
+
+// personNames are the names of sub that need a Person beside the consent.
+func personNames() []string { return []string{"tags", "consents"} }
 
 // subFields are the names of a consent for one topic.
 func subFields(answers []otn.Field) map[string]field {
@@ -272,20 +284,87 @@ func subFields(answers []otn.Field) map[string]field {
 			switch {
 			case told && v.Type() == a.Type:
 				return valueOf(v, path)
-			case told: // an answer that did not parse is not replaced by a default
-				return notKnown(path)
+			case told:
+				return misfit(path, a)
 			}
 			return valueOf(a.Default, path)
 		})
 		has[a.Name] = subField(boolean, func(_ *frame, c *otn.Consent, _ string) value {
 			v, told := c.Answer(a.Name)
-			return boolValue(told && v.Type() == a.Type)
+			if told && v.Type() != a.Type {
+				return misfit("sub."+a.Name, a)
+			}
+			return boolValue(told)
 		})
 	}
 	h := inner("sub.has", has)
 	h.uses = usesSub
 	by["has"] = h
 	return by
+}
+
+// misfit is an answer of another type than is declared. Neither a default stands in for it nor does it count as left out:
+// the person said something, and nobody knows what.
+func misfit(path string, a otn.Field) value {
+	return value{k: unknown, n: inWords, s: fmt.Sprintf("%s was answered with something that is no %s", path, a.Type)}
+}
+
+// personFields are the names of sub where somebody is asked: there is no consent yet.
+func personFields() map[string]field {
+	of := func(k kind, read func(p *otn.Person) value) field {
+		return field{shape: shape{k: k}, uses: usesSub, read: func(f *frame, _ any, path string) value {
+			if f.asked == nil {
+				return notKnown(path)
+			}
+			if v := read(&f.asked.Person); v.k != unknown {
+				return v
+			}
+			return notKnown(path)
+		}}
+	}
+	told := func(s string) value {
+		if s == "" {
+			return value{}
+		}
+		return textValue(s)
+	}
+	has := map[string]field{
+		"tz":     of(boolean, func(p *otn.Person) value { return boolValue(p.TZ != "") }),
+		"locale": of(boolean, func(p *otn.Person) value { return boolValue(p.Locale != "") }),
+	}
+	return map[string]field{
+		"channel":  of(text, func(p *otn.Person) value { return told(p.Channel) }),
+		"tz":       of(text, func(p *otn.Person) value { return told(p.TZ) }),
+		"locale":   of(text, func(p *otn.Person) value { return told(p.Locale) }),
+		"tags":     ofPerson(of(texts, func(p *otn.Person) value { return textsValue(&p.Tags) })),
+		"consents": ofPerson(of(integer, func(p *otn.Person) value { return intValue(p.Consents) })),
+		"has":      inner("sub.has", has),
+	}
+}
+
+// refFields are what a referral's link says; what it leaves out is an empty text.
+func refFields() map[string]field {
+	of := func(read func(a *otn.AskFacts) string) field {
+		return field{shape: shape{k: text}, read: func(f *frame, _ any, path string) value {
+			if f.asked == nil {
+				return notKnown(path)
+			}
+			return textValue(read(f.asked))
+		}}
+	}
+	link := func(part func(r *otn.Ref) string) func(*otn.AskFacts) string {
+		return func(a *otn.AskFacts) string {
+			if a.Ref == nil {
+				return ""
+			}
+			return part(a.Ref)
+		}
+	}
+	return map[string]field{
+		"topic":   of(link(func(r *otn.Ref) string { return r.Topic })),
+		"subject": of(link(func(r *otn.Ref) string { return r.Subject })),
+		"rest":    of(func(a *otn.AskFacts) string { return a.Rest }),
+	}
 }
 
 // triggerFields are the fields of a declared trigger.

@@ -36,7 +36,7 @@ func (s *Set) Open(facts otn.Facts) (otn.Page, error) {
 	p.once = r.once.eval(&p.now)
 	first := facts.First && !r.fired || r.State && none(facts.Last)
 	switch {
-	case first && r.FirstFires:
+	case first && (r.FirstFires || r.Plan.WhileTrue && !facts.First): // a grant while the state holds has nothing before it
 		p.fresh = true
 	case first && !r.sent:
 		p.blocked = "first sight: there is nothing to compare with"
@@ -96,12 +96,15 @@ func (p *page) Because() string {
 // Render gives the message as this subscriber gets it. Errors: ErrInvalid when a fact that the text needs is not known, or a link is none.
 func (p *page) Render(c *otn.Consent, can *otn.Capabilities) (otn.Message, error) {
 	p.now.consent = c
-	m, err := writer{&p.now, p.printer(c)}.letter(p.rule.letter)
+	m, err := writer{&p.now, p.printer(c)}.letter(p.rule.letter.through(c.Channel))
 	p.now.consent = nil
+	if err == nil {
+		m, err = carried(m, can)
+	}
 	if err != nil {
 		return otn.Message{}, fmt.Errorf("rules: message of %s: %w", p.rule.ID, err)
 	}
-	return carried(m, can), nil
+	return m, nil
 }
 
 // printer is the one for a consent's locale and zone.

@@ -1,4 +1,4 @@
-// What a rule says of its runs beside when and message: none of it is in the language yet.
+// A rule's Plan made ready: what the facts decide of it is compiled here, and asked of a Page.
 
 package rules
 
@@ -9,26 +9,130 @@ import (
 	"github.com/onetimenotify/otn/core/otn"
 )
 
-// Then renders what a topic says right after a consent.
-func (s *Set) Then(*otn.Consent, otn.Snapshot, *otn.Capabilities) (otn.Message, bool, error) {
-	return otn.Message{}, false, nil
+// course is what the facts decide of how a run is carried out; nil where the rule says nothing of it.
+type course struct {
+	size, ends *compiled
+	ranks      []*compiled
 }
 
-// Asks lists when people are asked by themselves.
-func (s *Set) Asks() []otn.AskRule { return nil }
-
-// MayAsk decides for one person.
-func (s *Set) MayAsk(f otn.AskFacts) (otn.Verdict, string) {
-	return otn.No, fmt.Sprintf("there is no ask %q", f.Rule)
+// expressions calls visit for each.
+func (c *course) expressions(visit func(*compiled)) {
+	for _, e := range append([]*compiled{c.size, c.ends}, c.ranks...) {
+		if e != nil {
+			visit(e)
+		}
+	}
 }
 
-// Size is how many the next wave may tell.
-func (p *page) Size() (int64, error) { return 0, fmt.Errorf("rules: no size: %w", otn.ErrInvalid) }
+// plan settles how the runs of a rule are carried out. It reports whether no fault was found.
+func (in *declared) plan(d *ruleDecl, r *rule, sc *scopes, personal *scope) bool {
+	s := d.src
+	if d.pacing == nil { // a send: the operator chose the moment, and is stopped only where a run should pause or a person be left alone
+		p := (&pacing{}).over(d.defaults, "per_subscriber", "pause_above")
+		r.Plan = p.plan
+		return true
+	}
+	before := len(s.faults)
+	p := d.pacing.over(d.defaults)
+	shared := sc.shared(personal)
+	r.Plan = p.plan
+	if p.size != nil && p.size.kind != nullNode {
+		r.course.size = s.expression(p.size, "size", shared, integer)
+		s.neverEmpty(p.size, r.course.size)
+	}
+	for _, n := range p.ranks {
+		if e := s.expression(n, "order", personal, boolean); e != nil {
+			r.course.ranks = append(r.course.ranks, e)
+		}
+	}
+	if p.notAfter != nil {
+		r.course.ends = s.expression(p.notAfter, "not_after", shared, moment)
+		r.Plan.Ends = true
+	}
+	in.hours(d, r)
+	in.fits(d, r)
+	return len(only(s.faults[before:], Fault)) == 0
+}
 
-// Ends is the moment behind which nothing is sent.
+// neverEmpty refuses a wave whose size is written out and tells nobody.
+func (s *source) neverEmpty(n *node, size *compiled) {
+	if size != nil && size.fixed {
+		if v := size.now(); v.ok() && v.n < 1 {
+			s.fault(s.within(n, 0, 1), codeLimit, "a wave of this size tells nobody", "write how many people a wave tells")
+		}
+	}
+}
+
+// hours fills in whose hours they are: everybody's own, and the file's zone where that is not known.
+func (in *declared) hours(d *ruleDecl, r *rule) {
+	h := &r.Plan.Hours
+	if !h.Set() {
+		for _, name := range []string{"tz", "outside"} {
+			if at, own := d.pacing.has[name]; own {
+				d.src.fault(at, codeFits, name+" does nothing without between", "say between which hours: between: 09:00-21:00")
+			}
+		}
+		*h = otn.Hours{}
+		return
+	}
+	if h.TZ == "" {
+		h.Subscriber, h.TZ = true, d.zone.String()
+	}
+}
+
+// fits refuses keys that cannot do anything in this rule.
+func (in *declared) fits(d *ruleDecl, r *rule) {
+	s := d.src
+	refuse := func(name, message, hint string) { s.fault(d.n.get(name).at, codeFits, message, hint) }
+	if r.Plan.WhileTrue && !r.State {
+		refuse("while_true", "while_true does not fit: the rule is about a change, which does not last", "leave while_true out")
+	}
+	if r.Plan.Coalesce > 0 && r.Kind == otn.NoSubject {
+		refuse("coalesce", "coalesce does not fit: the topic has no subject, so there is nothing to gather", "leave coalesce out")
+	}
+	if d.n.get("missed") != nil && d.cron == nil && d.once == nil {
+		refuse("missed", "missed does nothing without cron or once", "leave missed out")
+	}
+	r.SkipMissed = s.decoder().pick(d.n, "rule", "missed") == "skip"
+}
+
+func (p *page) decided(e *compiled, what string) (value, error) {
+	if e == nil {
+		return value{}, fmt.Errorf("rules: rule %s has no %s: %w", p.rule.ID, what, otn.ErrInvalid)
+	}
+	v := p.now.eval(e.run)
+	if !v.ok() {
+		return v, fmt.Errorf("rules: %s of rule %s: %s: %w", what, p.rule.ID, v.because(), otn.ErrInvalid)
+	}
+	return v, nil
+}
+
+// Size is how many the next wave may tell; 0 and less is nobody. Errors: ErrInvalid where a fact that it needs is not known.
+func (p *page) Size() (int64, error) {
+	v, err := p.decided(p.rule.course.size, "size")
+	return v.n, err
+}
+
+// Ends is the moment behind which nothing is sent. Errors: ErrInvalid where a fact that it needs is not known.
 func (p *page) Ends() (time.Time, error) {
-	return time.Time{}, fmt.Errorf("rules: no end: %w", otn.ErrInvalid)
+	v, err := p.decided(p.rule.course.ends, "not_after")
+	if err != nil {
+		return time.Time{}, err
+	}
+	return v.time(), nil
 }
 
-// Rank is the place of a consent before its age counts.
-func (p *page) Rank(*otn.Consent) int { return 0 }
+// Rank is the place of a consent before its age counts, from 0 on: the first condition of the order weighs most, and one
+// that is not known does not help.
+func (p *page) Rank(c *otn.Consent) int {
+	rank := 0
+	p.now.consent = c
+	for _, e := range p.rule.course.ranks {
+		rank <<= 1
+		if !p.now.eval(e.run).isTrue() {
+			rank |= 1
+		}
+	}
+	p.now.consent = nil
+	return rank
+}

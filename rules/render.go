@@ -41,6 +41,8 @@ func (w writer) letter(l *letter) (m otn.Message, err error) {
 		m.Text, err = w.text(l.text, otn.MaxText)
 	case l.image != nil:
 		m.Image, err = w.link(l.image)
+	case l.template != nil:
+		m.Template, err = w.template(l.template)
 	case l.card != nil:
 		var c otn.Card
 		c, err = w.card(l.card)
@@ -74,6 +76,22 @@ func (w writer) letter(l *letter) (m otn.Message, err error) {
 		m.QuickReply = &otn.QuickReply{Title: title, Payload: payload}
 	}
 	return m, nil
+}
+
+// template fills the places of an approved text: what comes out empty has nothing to stand there.
+func (w writer) template(t *templateText) (*otn.Template, error) {
+	out := &otn.Template{Name: t.name, Language: t.language}
+	for i, p := range t.params {
+		s, err := w.text(p, otn.MaxText)
+		if err == nil && s == "" {
+			err = fmt.Errorf("place %d of the template came out empty: %w", i+1, otn.ErrInvalid)
+		}
+		if err != nil {
+			return nil, err
+		}
+		out.Params = append(out.Params, s)
+	}
+	return out, nil
 }
 
 func (w writer) card(c *cardText) (out otn.Card, err error) {
@@ -134,18 +152,21 @@ func (w writer) gallery(l *letter) (cards []otn.Card, err error) {
 }
 
 // carried is the message in the best form that an instance carries: gallery, card, text. nil carries everything.
-func carried(m otn.Message, can *otn.Capabilities) otn.Message {
+// Errors: ErrInvalid for a template, which no other form can stand for.
+func carried(m otn.Message, can *otn.Capabilities) (otn.Message, error) {
 	if can == nil {
-		return m
+		return m, nil
 	}
 	if !can.QuickReply {
 		m.QuickReply = nil
 	}
-	if f := m.Form(); can.Carries(f) {
-		return m
-	}
-	if len(m.Gallery) > 0 && can.Carries(otn.CardForm) {
-		return otn.Message{Card: &m.Gallery[0], QuickReply: m.QuickReply}
+	switch f := m.Form(); {
+	case can.Carries(f):
+		return m, nil
+	case f == otn.TemplateForm:
+		return otn.Message{}, fmt.Errorf("the channel carries no templates: %w", otn.ErrInvalid)
+	case f == otn.GalleryForm && can.Carries(otn.CardForm):
+		return otn.Message{Card: &m.Gallery[0], QuickReply: m.QuickReply}, nil
 	}
 	cards := m.Gallery
 	if m.Card != nil {
@@ -158,7 +179,7 @@ func carried(m otn.Message, can *otn.Capabilities) otn.Message {
 	for _, c := range cards {
 		lines = append(lines, plainCard(c))
 	}
-	return otn.Message{Text: cutLines(lines, otn.MaxText), QuickReply: m.QuickReply}
+	return otn.Message{Text: cutLines(lines, otn.MaxText), QuickReply: m.QuickReply}, nil
 }
 
 // plainCard is a card as text: what it says, then where it leads.

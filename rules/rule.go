@@ -19,6 +19,7 @@ type rule struct {
 	once     half // decided once for an event
 	personal half // decided for each consent
 	letter   *letter
+	course   course
 	zone     *time.Location
 	fired    bool // it is on a trigger
 	sent     bool // an operator's send: it matches nothing but its own event
@@ -50,30 +51,39 @@ func (in *declared) rule(d *ruleDecl, sc *scopes, used map[string]bool) *rule {
 	r := &rule{zone: d.zone, sent: s.sent, Rule: otn.Rule{ID: d.id, Topic: t.ID, Kind: t.Subject, File: s.name, Line: d.at.line, TZ: d.zone.String(), FirstFires: d.first == "fire"}}
 	fired := in.on(d, t, r)
 	r.fired = fired != nil
-	before, why := len(d.on) > 0 && d.cron == nil && fired == nil, "a trigger tells of no change: there is no before"
+	before, why := len(d.on) > 0 && d.cron == nil && d.once == nil && fired == nil, "a trigger tells of no change: there is no before"
 	switch {
 	case s.sent:
 		why = "a send is not about a change: there is no before"
 	case d.cron != nil:
 		why = "cron looks without an event: there is no before"
 		s.cron(d.cron, r)
+	case d.once != nil:
+		why = "once looks without an event: there is no before"
 	}
+	r.Once = d.onceAt
 	names := sc.of(t, d.zone, fired, before, why)
 	ok := in.condition(d, r, names)
 	in.fire(d, r, fired)
+	ok = in.plan(d, r, sc, names) && ok
 	r.letter = s.letter(d.message, names, sc.item)
-	if r.when != nil {
-		for p := range r.when.params {
-			used[p] = true
-		}
-	}
-	if r.letter != nil {
-		r.letter.params(used)
-	}
+	r.expressions(note(used))
+	r.expressions(func(e *compiled) { r.NeedsPerson = r.NeedsPerson || e.uses&usesPerson != 0 })
 	if !ok || r.letter == nil || d.id == "" {
 		return nil
 	}
 	return r
+}
+
+// expressions calls visit for each expression of the rule: of its condition, its course and its message.
+func (r *rule) expressions(visit func(*compiled)) {
+	if r.when != nil {
+		visit(r.when)
+	}
+	r.course.expressions(visit)
+	if r.letter != nil {
+		r.letter.expressions(visit)
+	}
 }
 
 func (in *declared) topicIDs() []string {
@@ -120,7 +130,7 @@ func (in *declared) onTrigger(d *ruleDecl, t *topicDecl, n *node, name string) *
 	case !ok:
 		s.fault(n.at, codeNoTrigger, fmt.Sprintf("there is no trigger %q", name), didYouMean(name, names))
 		return &trigger{name: name}
-	case len(d.on) > 1 || d.cron != nil:
+	case len(d.on) > 1 || d.cron != nil || d.once != nil:
 		s.fault(n.at, codeOn, "a rule on a trigger is on nothing else", "make it two rules")
 	case t.Subject != "" && fired.subject != "" && fired.subject != t.Subject:
 		s.fault(n.at, codeOn, fmt.Sprintf("topic %s is about %s, and trigger %s is about %s", t.ID, subjectWords(t.Subject), name, subjectWords(fired.subject)), "")
@@ -206,12 +216,15 @@ func all(parts []conjunct) half {
 // fire settles whether the rule is about a change or a state.
 func (in *declared) fire(d *ruleDecl, r *rule, fired *trigger) {
 	change := fired != nil || r.sent || r.when != nil && r.when.uses&usesWas != 0
-	r.State = !change
+	single := d.once != nil && d.cron == nil && len(d.on) == 0 // there is no decision before it to rise from
+	r.State = !change && !single
 	switch {
 	case d.fire == "each":
 		r.State = false
 	case d.fire == "rising" && change:
 		d.src.fault(d.fireAt.at, codeFire, "fire: rising does not fit: the rule is about a change, which has no before", "leave fire out")
+	case d.fire == "rising" && single:
+		d.src.fault(d.fireAt.at, codeFire, "fire: rising does not fit: the rule is decided a single time, and there is nothing before", "leave fire out")
 	}
 	if r.State && d.when == nil && !r.FirstFires {
 		d.src.warn(d.at, codeConstant, "without a when the rule is always true, so it never becomes true", "write a when, or fire: each")

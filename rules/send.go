@@ -51,7 +51,7 @@ func (s *Set) with(send otn.Send) (*Set, error) {
 type sendWriter struct{ *source }
 
 func (w *sendWriter) rule(send otn.Send, t *topicDecl) *ruleDecl {
-	d := &ruleDecl{topic: send.Topic, src: w.source, zone: t.zone}
+	d := &ruleDecl{topic: send.Topic, src: w.source, zone: t.zone, defaults: t.defaults}
 	id := w.text("id", send.ID)
 	d.at = id.at
 	if (&decoder{source: w.source}).id(id, "a send") {
@@ -105,11 +105,29 @@ func (w *sendWriter) message(m otn.Message) *node {
 		}
 		put(n, "gallery", list)
 	}
+	if m.Template != nil {
+		put(n, "template", w.template(*m.Template))
+	}
 	if m.QuickReply != nil {
 		q := w.mapping("quick_reply")
 		w.put(q, "title", m.QuickReply.Title)
 		w.put(q, "payload", m.QuickReply.Payload)
 		put(n, "quick_reply", q)
+	}
+	return n
+}
+
+func (w *sendWriter) template(t otn.Template) *node {
+	n := w.mapping("template")
+	w.put(n, "name", t.Name)
+	w.put(n, "language", t.Language)
+	if len(t.Params) > 0 {
+		list := w.mapping("params")
+		list.kind = listNode
+		for _, p := range t.Params {
+			list.items = append(list.items, w.text("-", p))
+		}
+		put(n, "params", list)
 	}
 	return n
 }

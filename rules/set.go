@@ -17,6 +17,7 @@ type Set struct {
 	origin   origin
 	topics   []otn.Topic
 	asks     map[string]*ask
+	asking   []*asking
 	rules    []*rule
 	byID     map[string]*rule
 	byEvent  map[string][]*rule
@@ -34,10 +35,10 @@ type origin struct {
 	Sends []otn.Send `json:"sends,omitempty"`
 }
 
-// ask is the title of a topic's request.
+// ask is what a topic says: the title of its request, and the text after a consent.
 type ask struct {
-	title *template
-	topic *topicDecl
+	title, then *template
+	topic       *topicDecl
 }
 
 // Compile makes a Set of files: ids are unique over all of them, a timezone holds for its file. The order of the files is the
@@ -109,8 +110,8 @@ func clone(files []File) []File {
 // link compiles what is declared.
 func (s *Set) link(in *declared) {
 	s.scopes = in.scopes()
-	s.scopes.made = map[string]*scope{}
-	defer func() { s.scopes.made = nil }()
+	s.scopes.made, s.scopes.without = map[string]*scope{}, map[*scope]*scope{}
+	defer func() { s.scopes.made, s.scopes.without = nil, nil }()
 	s.asks, s.byID, s.byEvent = map[string]*ask{}, map[string]*rule{}, map[string][]*rule{}
 	used := map[string]bool{}
 	for _, t := range in.topics {
@@ -118,10 +119,20 @@ func (s *Set) link(in *declared) {
 		if t.Subject == "" {
 			continue // its declaration is at fault
 		}
-		a := &ask{t.src.limited(t.ask, "ask", s.scopes.ask(t), otn.MaxAskTitle), t}
+		a := &ask{topic: t, title: t.src.limited(t.ask, "ask", s.scopes.ask(t), otn.MaxAskTitle)}
+		if t.then != nil {
+			a.then = t.src.limited(t.then, "then", s.scopes.then(t), otn.MaxText)
+		}
 		s.asks[t.ID] = a
-		if a.title != nil {
-			a.title.params(used)
+		for _, text := range []*template{a.title, a.then} {
+			if text != nil {
+				text.expressions(note(used))
+			}
+		}
+	}
+	for _, d := range in.asks {
+		if a := in.asking(d, s.scopes, used); a != nil {
+			s.asking = append(s.asking, a)
 		}
 	}
 	for _, d := range in.rules {
@@ -132,6 +143,15 @@ func (s *Set) link(in *declared) {
 	for _, p := range in.params {
 		if !used[p.name] {
 			p.src.warn(p.at, codeUnused, fmt.Sprintf("param %s is never used", p.name), "")
+		}
+	}
+}
+
+// note makes a visitor that notes the params which expressions name.
+func note(used map[string]bool) func(*compiled) {
+	return func(e *compiled) {
+		for name := range e.params {
+			used[name] = true
 		}
 	}
 }

@@ -179,16 +179,11 @@ func (t *template) render(f *frame, pr *printer, escape func(before, text string
 	return b.String(), nil
 }
 
-// params notes the params that the text names.
-func (t *template) params(used map[string]bool) {
-	if t == nil {
-		return
-	}
+// expressions calls visit for each expression of the text.
+func (t *template) expressions(visit func(*compiled)) {
 	for _, p := range t.parts {
 		if p.expr != nil {
-			for name := range p.expr.params {
-				used[name] = true
-			}
+			visit(p.expr)
 		}
 	}
 }

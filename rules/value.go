@@ -11,6 +11,9 @@ import (
 	"github.com/onetimenotify/otn/core/otn"
 )
 
+// inWords marks an unknown value whose s is a whole reason, rather than the name of the fact.
+const inWords = 1
+
 // kind is what a value is.
 type kind uint8
 
@@ -138,6 +141,9 @@ func (v value) because() string {
 			return v.s + " is false"
 		}
 	case unknown:
+		if v.n == inWords {
+			return v.s
+		}
 		return v.s + " is not known"
 	case failed:
 		return v.s
