@@ -84,6 +84,9 @@ func (in *declared) asking(d *askDecl, sc *scopes, used map[string]bool) *asking
 	case a.On != otn.Referred:
 		kind = otn.NoSubject // a fault: the topic is missing
 	}
+	if d.after >= otn.WindowLength {
+		s.warn(d.afterNode.at, codeLate, "a window is open for a day, as a rule: after this long hardly anybody may still be asked", "23h is the last hour")
+	}
 	if d.when != nil {
 		if a.when = s.expression(d.when, "when", sc.asking(kind, d.zone, fired, a.On == otn.Referred), boolean); a.when != nil {
 			note(used)(a.when)

@@ -20,12 +20,16 @@ type Severity uint8
 const (
 	Fault   Severity = iota // the file is refused
 	Warning                 // the file works, and probably not as meant
+	Note                    // the file works as meant, and this is worth knowing
 )
 
-// String is "error" or "warning".
+// String is "error", "warning" or "note".
 func (s Severity) String() string {
-	if s == Warning {
+	switch s {
+	case Warning:
 		return "warning"
+	case Note:
+		return "note"
 	}
 	return "error"
 }
@@ -51,8 +55,8 @@ func (e *Error) Error() string {
 	var b strings.Builder
 	b.WriteString(e.Place())
 	b.WriteString(": ")
-	if e.Severity == Warning {
-		b.WriteString("warning: ")
+	if e.Severity != Fault {
+		b.WriteString(e.Severity.String() + ": ")
 	}
 	fmt.Fprintf(&b, "%s [%s]", e.Message, e.Code)
 	if e.Source != "" {

@@ -20,6 +20,7 @@ type letter struct {
 	text, image *template
 	template    *templateText
 	channels    map[string]*letter // another message for an instance
+	at          place              // of the message, or of the instance that it is for
 	card        *cardText
 	each        *compiled // of a gallery: its items
 	gallery     *cardText
@@ -62,7 +63,7 @@ func (s *source) letterOf(n *node, shape string, sc *scope, item *fields) *lette
 	if n == nil || n.kind == nullNode || d.mapping(n, "a message", shape) == nil {
 		return nil
 	}
-	l := &letter{}
+	l := &letter{at: n.at}
 	forms := 0
 	for _, p := range n.pairs {
 		switch p.key.text {
@@ -107,6 +108,7 @@ func (s *source) channels(n *node, l *letter, sc *scope, item *fields) {
 	l.channels = map[string]*letter{}
 	for _, p := range n.pairs {
 		if other := s.letterOf(p.value, "message of a channel", sc, item); other != nil {
+			other.at = p.key.at
 			l.channels[p.key.text] = other
 		}
 	}

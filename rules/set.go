@@ -127,6 +127,7 @@ func (s *Set) link(in *declared) {
 		for _, text := range []*template{a.title, a.then} {
 			if text != nil {
 				text.expressions(note(used))
+				t.src.lintAsk(text)
 			}
 		}
 	}
@@ -138,6 +139,7 @@ func (s *Set) link(in *declared) {
 	for _, d := range in.rules {
 		if r := in.rule(d, s.scopes, used); r != nil {
 			s.add(r)
+			s.lint(d, r)
 		}
 	}
 	for _, p := range in.params {

@@ -72,15 +72,36 @@ func TestExplainShowsEveryPart(t *testing.T) {
 
 func TestEveryCodeHasAMeaning(t *testing.T) {
 	codes := Codes()
-	if len(codes) < 40 {
+	if len(codes) < 70 {
 		t.Errorf("%d codes", len(codes))
 	}
 	seen := map[string]string{}
-	for code, meaning := range codes {
-		if len(code) != 4 || meaning == "" || seen[meaning] != "" {
-			t.Errorf("%s: %q", code, meaning)
+	for code, c := range codes {
+		if len(code) != 4 || c.Meaning == "" || seen[c.Meaning] != "" {
+			t.Errorf("%s: %q", code, c.Meaning)
 		}
-		seen[meaning] = code
+		seen[c.Meaning] = code
+	}
+}
+
+// The example of each code has its fault, the other way to say it none at all.
+func TestCodesByExample(t *testing.T) {
+	unshown := []string{codeTooLarge, codeEncoding, codeFallback, codeNoChannel, codeInternal}
+	for code, c := range Codes() {
+		if c.Wrong == "" || c.Right == "" {
+			if !slices.Contains(unshown, code) {
+				t.Errorf("%s has no example", code)
+			}
+			continue
+		}
+		wrong, right := Example(c.Wrong), Example(c.Right)
+		found := Check(wrong)
+		if !slices.ContainsFunc(found, func(e *Error) bool { return e.Code == code }) {
+			t.Errorf("%s: the wrong example has %v\n%s", code, Errors(found), wrong.Source)
+		}
+		if found := Check(right); len(found) > 0 {
+			t.Errorf("%s: the right example has %v\n%s", code, Errors(found), right.Source)
+		}
 	}
 }
 

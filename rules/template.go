@@ -64,6 +64,7 @@ func (s *source) template(n *node, what string, sc *scope) *template {
 	if !ok {
 		return nil
 	}
+	s.lintBraces(t)
 	return t
 }
 

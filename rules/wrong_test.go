@@ -29,7 +29,7 @@ func TestWrongFiles(t *testing.T) {
 				t.Fatal("nothing was found wrong")
 			}
 			for _, e := range found {
-				if known[e.Code] == "" {
+				if known[e.Code].Meaning == "" {
 					t.Errorf("code %s has no meaning", e.Code)
 				}
 				if e.Code == codeInternal {

@@ -18,8 +18,8 @@ func (k *call) help() *cobra.Command {
 		RunE: func(cmd *cobra.Command, args []string) error {
 			k.started = true
 			if len(args) == 1 {
-				if meaning, ok := rules.Codes()[strings.ToUpper(args[0])]; ok {
-					_, err := fmt.Fprintf(k.stdout, "%s: %s\n", strings.ToUpper(args[0]), meaning)
+				if code, ok := rules.Codes()[strings.ToUpper(args[0])]; ok {
+					_, err := fmt.Fprintf(k.stdout, "%s: %s\n", strings.ToUpper(args[0]), code.Meaning)
 					return err
 				}
 			}
