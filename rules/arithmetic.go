@@ -3,6 +3,7 @@
 package rules
 
 import (
+	"fmt"
 	"math"
 	"time"
 
@@ -33,6 +34,8 @@ func (c *checker) sum(n *ast.BinaryNode, a, b, out code) code {
 		return c.wrong(n, codeMoney, "money is not multiplied or divided, nor joined with a bare number", "a drop in per cent is pct_off(was.price, item.price)")
 	case a.k == text && b.k == text && op == "+":
 		return c.wrong(n, codeForbidden, "texts are not joined with +", "write both into the text: ${…}${…}")
+	case (a.k == moment || a.k == span) && b.k == text:
+		return c.wrong(n, codeMismatch, fmt.Sprintf("%s cannot stand between %s and %s", op, article(a.shape), article(b.shape)), `a length of time is duration("3d")`)
 	default:
 		return c.mismatch(n, a, b)
 	}

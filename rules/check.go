@@ -58,7 +58,7 @@ func compile(src string, sc *scope, want kind) (*compiled, []mistake) {
 	c := &checker{src: src, scope: sc, params: map[string]bool{}}
 	out := c.node(root)
 	if !out.bad && want != unknown && out.k != want && !(want == decimal && out.k == integer) {
-		c.mistakes = append(c.mistakes, mistake{0, 0, codeResult, fmt.Sprintf("this gives %s, wanted is %s", article(out.shape), article(shape{k: want})), "", false})
+		c.mistakes = append(c.mistakes, mistake{0, 0, codeResult, fmt.Sprintf("this gives %s, wanted is %s", article(out.shape), article(shape{k: want})), resultHint(want, out.k), false})
 	}
 	if out.cost > maxCost {
 		c.mistakes = append(c.mistakes, mistake{0, 0, codeCost, fmt.Sprintf("this can take %d steps, more than %d", out.cost, maxCost), "use fewer loops inside loops", false})
@@ -72,6 +72,17 @@ func compile(src string, sc *scope, want kind) (*compiled, []mistake) {
 		return nil, c.mistakes
 	}
 	return &compiled{out, src, root, sc, c.params}, c.mistakes
+}
+
+// resultHint says how to come to what is wanted.
+func resultHint(want, got kind) string {
+	switch {
+	case want == integer && got == decimal:
+		return "round(…) makes a whole number of it"
+	case want == moment:
+		return `a time is item.starts_at, say, or date("2026-12-31T18:00")`
+	}
+	return ""
 }
 
 // part runs one part of the expression by itself.
@@ -283,7 +294,11 @@ func (c *checker) noField(n *ast.MemberNode, of code, name string) code {
 	hint := didYouMean(name, names)
 	switch {
 	case of.obj.name == "sub" && nearest(name, names) == "":
-		hint = "declare it under answers of the topic; " + hint
+		if _, given := of.obj.by["granted_at"]; given {
+			hint = "declare it under answers of the topic; " + hint
+		} else {
+			hint = "there is no consent yet; " + hint
+		}
 	case of.path == "params":
 		hint = "declare it under params; " + hint
 	}

@@ -22,17 +22,23 @@ const names = ""
 
 // mapping checks that n is a mapping with the keys of a shape of the language, each once. It returns nil when there is nothing to read.
 func (d *decoder) mapping(n *node, what, shape string) *node {
-	if n == nil || !d.is(n, mapNode, what) {
+	if n == nil || n.kind == nullNode && !d.is(n, mapNode, what) {
 		return nil
 	}
 	known := fileKeys[shape]
+	if n.kind != mapNode {
+		d.fault(n.at, codeShape, fmt.Sprintf("%s is a mapping, and here is %s", what, n.kind), outline(known))
+		return nil
+	}
 	seen := map[string]bool{}
-	for _, p := range n.pairs {
+	for i, p := range n.pairs {
 		switch name := p.key.text; {
 		case seen[name]:
 			d.fault(p.key.at, codeTwice, fmt.Sprintf("%q stands twice in %s", name, what), "keep one of them")
 		case shape != names && !slices.ContainsFunc(known, func(k key) bool { return k.name == name }):
-			d.unknownKey(p, what, shape)
+			if d.unknownKey(p, what, shape); i > 0 && n.flow {
+				n.pairs[i-1].value.split = p.splits()
+			}
 		}
 		seen[p.key.text] = true
 	}
@@ -51,8 +57,33 @@ func (d *decoder) mapping(n *node, what, shape string) *node {
 	return n
 }
 
+// outline shows a mapping by the keys that it must have, or by its first ones.
+func outline(known []key) string {
+	var must, may []string
+	for _, k := range known {
+		if may = append(may, k.name+": …"); k.must {
+			must = append(must, k.name+": …")
+		}
+	}
+	if len(must) == 0 && len(may) > 0 {
+		must = may[:min(len(may), 2)]
+		if known[0].name == "text" { // of a message: one of them
+			must = may[:1]
+		}
+	}
+	if len(must) == 0 {
+		return ""
+	}
+	return "write {" + strings.Join(must, ", ") + "}"
+}
+
+// splits reports a key that is none, but the rest of a value that YAML cut at a comma.
+func (p pair) splits() bool {
+	return p.value.kind == nullNode && (strings.ContainsAny(p.key.text, " ()$") || len(p.key.text) > 30)
+}
+
 func (d *decoder) unknownKey(p pair, what, shape string) {
-	if p.value.kind == nullNode && (strings.ContainsAny(p.key.text, " ()$") || len(p.key.text) > 30) {
+	if p.splits() {
 		d.fault(p.key.at, codeComma, "YAML split the value before this at a comma", "quote the whole value: '…'")
 		return
 	}

@@ -3,6 +3,7 @@
 package rules
 
 import (
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -16,7 +17,7 @@ func exampleFrame() *frame {
 	hat, scarf := *coat().Item, *coat(stock(0)).Item
 	hat.Title, hat.Price, scarf.Title = "Hat", usd(2500), "Scarf"
 	now.Collection = &otn.Collection{ID: "winter", Known: otn.FactTitle, Title: "Winter", Top: []otn.Item{*coat(without(otn.FactStock)).Item, hat, scarf}}
-	return &frame{at: noon, now: now, was: coat(price(usd(12000))), consent: ann(), zones: zones{}}
+	return &frame{at: noon, now: now, was: coat(price(usd(12000))), consent: ann(func(c *otn.Consent) { c.Tags, c.Waiting = []string{"b2b", "vip"}, 2 }), zones: zones{}}
 }
 
 func TestExpressionsByExample(t *testing.T) {
@@ -131,6 +132,14 @@ func TestExpressionsByExample(t *testing.T) {
 		`sub.low_since`:                             "120.00 USD",
 		`sub.locale`:                                `"en-US"`,
 		`sub.has.low_since`:                         "true",
+		`sub.consents`:                              "2",
+		`sub.consents + 1 > 2`:                      "true",
+		`"vip" in sub.tags`:                         "true",
+		`"staff" in sub.tags`:                       "false",
+		`len(sub.tags)`:                             "2",
+		`any(sub.tags, {# startsWith "b"})`:         "true",
+		`sub.tags == item.tags`:                     "refused: R206",
+		`sub.consents == "2"`:                       "refused: R206",
 		// comparisons
 		`"a" < "b"`:                             "true",
 		`item.sellable == true`:                 "true",
@@ -154,6 +163,28 @@ func TestExpressionsByExample(t *testing.T) {
 		}
 		if got != want {
 			t.Errorf("%s gives %s, want %s (%v)", src, got, want, mistakes)
+		}
+	}
+}
+
+// Every function of the language is in the examples above, or among the operators.
+func TestEveryFunctionHasAnExample(t *testing.T) {
+	text, err := os.ReadFile("eval_test.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	promised := strings.Fields("pct_off money duration date hour weekday date_text min max abs round len any all none one filter count sum take upper lower trim split hasPrefix hasSuffix")
+	for _, name := range promised {
+		if !functionNames()[name] || !strings.Contains(string(text), "`"+name+"(") && !strings.Contains(string(text), " "+name+"(") && !strings.Contains(string(text), "("+name+"(") {
+			t.Errorf("%s is no function, or has no example", name)
+		}
+	}
+	if got := len(functionNames()); got != len(promised) {
+		t.Errorf("%d functions, %d are promised", got, len(promised))
+	}
+	for _, op := range []string{" in ", " contains ", " startsWith ", " endsWith "} {
+		if c, m := compile(strings.Replace(`"a"`+op+`"b"`, `in "b"`, `in ["b"]`, 1), oracleScope(t), boolean); c == nil {
+			t.Errorf("%s: %v", op, m)
 		}
 	}
 }

@@ -29,6 +29,8 @@ func (s *source) expression(n *node, what string, sc *scope, want kind) *compile
 // whole refuses a scalar that YAML may have changed: cut at a comment, or folded.
 func (s *source) whole(n *node, what string) bool {
 	switch {
+	case n.split:
+		return false
 	case n.kind != scalarNode:
 		if n.kind == nullNode {
 			s.fault(n.at, codeMissing, what+" is empty", "")

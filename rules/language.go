@@ -155,7 +155,7 @@ var fileKeys = map[string][]key{
 		{name: "share", takes: aShare, says: "more than this share of who waits for the subject: 25%"},
 		{name: "at_least", takes: aCount, says: "and more than this many"},
 	},
-	"message":              append([]key{{name: "for", takes: someNames, shape: "message of a channel", says: "another message for a channel, by the name of its instance"}}, messageKeys()...),
+	"message":              append(messageKeys(), key{name: "for", takes: someNames, shape: "message of a channel", says: "another message for a channel, by the name of its instance"}),
 	"message of a channel": messageKeys(),
 	"card":                 cardKeys(),
 	"gallery":              append([]key{{name: "each", must: true, takes: aList, says: "the items that get a card, 10 at most; el is the item in the card's texts"}}, cardKeys()...),

@@ -229,8 +229,11 @@ func (s *source) lintBraces(t *template) {
 			from, to = m[4], m[5]
 		}
 		name := strings.Trim(text[from:to], "${} ")
+		if !strings.Contains(name, ".") {
+			name = "item." + name
+		}
 		s.warn(s.within(t.at, utf8.RuneCountInString(text[:from]), utf8.RuneCountInString(text[from:to])), codeBraces,
-			"this stands in the text as it is written", "write ${"+name+"} for its value")
+			"this stands in the text as it is written", "write ${"+name+"} for a value")
 	}
 }
 

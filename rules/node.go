@@ -43,6 +43,7 @@ type node struct {
 	items []*node
 	cut   place // a comment behind a plain scalar on its line: where it begins
 	flow  bool  // written in { } or [ ]
+	split bool  // YAML cut it at a comma, which was said: its text is not all of it
 }
 
 // pair is one key of a mapping with its value.

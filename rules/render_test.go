@@ -186,3 +186,41 @@ func TestTemplates(t *testing.T) {
 		}
 	}
 }
+
+func TestApprovedTemplatesAreFilled(t *testing.T) {
+	const message = `{template: {name: back_again, language: de, params: ["${item.title}", "${item.price}", "code ${sub.quantity}"]}}`
+	m, err := rendered(t, message, coat(), ann(func(c *otn.Consent) { c.Locale = "de-DE" }), nil)
+	if err != nil || m.Template == nil || m.Template.Name != "back_again" || m.Template.Language != "de" || strings.Join(m.Template.Params, "|") != "Wool coat|99,00\u00a0$|code 1" {
+		t.Errorf("%+v, %v", m.Template, err)
+	}
+	if _, err := rendered(t, message, coat(), ann(), &otn.Capabilities{Forms: []otn.Form{otn.CardForm}}); !errors.Is(err, otn.ErrInvalid) || !strings.Contains(err.Error(), "carries no templates") {
+		t.Errorf("a channel without templates: %v", err)
+	}
+	if _, err := rendered(t, message, coat(func(it *otn.Item) { it.Title = " " }), ann(), nil); !errors.Is(err, otn.ErrInvalid) {
+		t.Errorf("an empty place: %v", err)
+	}
+	if _, err := rendered(t, message, coat(without(otn.FactPrice)), ann(), nil); !errors.Is(err, otn.ErrInvalid) {
+		t.Errorf("a price that is not known: %v", err)
+	}
+	sent, err := compileFile(t, "shop.yaml").Once(otn.Send{ID: "s", Topic: "price-drop", Message: otn.Message{Template: &otn.Template{Name: "x", Language: "en_US", Params: []string{"${item.title}"}}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, _ := sent.Open(otn.Facts{Rule: "s", At: noon, Now: coat()})
+	if m, err := p.Render(ann(), nil); err != nil || m.Template.Params[0] != "Wool coat" {
+		t.Errorf("a send: %+v, %v", m.Template, err)
+	}
+}
+
+func TestAChannelCanHaveWordsOfItsOwn(t *testing.T) {
+	const message = `{card: {title: "${item.title}", url: "${item.url}"}, for: {sms: {text: "${item.title}: ${item.url} (${sub.consents})"}, loud: {image: "${item.image}"}}}`
+	for channel, want := range map[string]otn.Form{"mock": otn.CardForm, "": otn.CardForm, "sms": otn.TextForm, "loud": otn.ImageForm} {
+		m, err := rendered(t, message, coat(), ann(func(c *otn.Consent) { c.Channel, c.Waiting = channel, 4 }), nil)
+		if err != nil || m.Form() != want || channel == "sms" && m.Text != "Wool coat: https://shop.example/coat (4)" {
+			t.Errorf("%q: %+v, %v, want %s", channel, m, err, want)
+		}
+	}
+	if !mustCompile(t, strings.Replace(oneRule("item.stock > 0"), "message: {text: Hello}", "message: "+message, 1)).List()[0].NeedsPerson {
+		t.Error("the words of one channel name the person")
+	}
+}

@@ -4,10 +4,12 @@ package rules
 
 import (
 	"fmt"
+	"os"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/onetimenotify/otn/core/otn"
 )
@@ -124,10 +126,24 @@ func FuzzCompile(f *testing.F) {
 	f.Add(readShop(f))
 	f.Add(oneRule("item.stock > 0 && any(item.tags, {# == \"x\"})"))
 	f.Add("version: 1\nrules:\n  - {id: a, when: 'x', message: {text: \"${\"}}\n")
+	for _, name := range []string{"design.yaml", "wrong/plan-defaults.yaml", "wrong/plan-limits.yaml", "wrong/plan-order-type.yaml", "wrong/ask-when.yaml", "wrong/message-for.yaml"} {
+		text, err := os.ReadFile("testdata/" + name)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(string(text))
+	}
 	f.Add("a: >\n b\n c\nd: \"x\\u0041\\\n y\"\n")
 	f.Fuzz(func(t *testing.T, text string) {
 		lines := strings.Count(text, "\n") + 1
-		for _, e := range Check(File{Name: "f", Source: []byte(text)}) {
+		file := File{Name: "f", Source: []byte(text)}
+		found := Check(file)
+		if set, err := Compile(file); (err == nil) != (len(only(found, Fault)) == 0) {
+			t.Errorf("Check and Compile disagree: %v", err)
+		} else if err == nil {
+			decidesWhatever(t, set)
+		}
+		for _, e := range found {
 			if e.Line < 0 || e.Line > lines+1 || e.Col < 0 || e.Error() == "" {
 				t.Errorf("%+v", e)
 			}
@@ -138,9 +154,42 @@ func FuzzCompile(f *testing.F) {
 	})
 }
 
+// decidesWhatever asks everything of every rule and ask of a set, of a shop of which nothing is known and one of which all is.
+func decidesWhatever(t *testing.T, set *Set) {
+	all := coat()
+	all.Collection = &otn.Collection{ID: "c", Known: 1<<31 - 1, Top: []otn.Item{*all.Item}}
+	for _, now := range []otn.Snapshot{{}, all} {
+		for _, r := range set.List() {
+			p, err := set.Open(otn.Facts{Rule: r.ID, At: noon, Now: now, Was: now})
+			if err != nil {
+				t.Fatal(err)
+			}
+			p.Select(ann())
+			if rank := p.Rank(ann()); rank < 0 || rank >= 1<<maxRanks {
+				t.Errorf("%s: rank %d", r.ID, rank)
+			}
+			_, sizeless := p.Size()
+			if endless, err := p.Ends(); err != nil && !endless.IsZero() || sizeless == nil && r.Plan.Every == 0 {
+				t.Errorf("%s: ends %v, %v, size %v", r.ID, endless, err, sizeless)
+			}
+			if m, err := p.Render(ann(), nil); err == nil && m.Form() == "" {
+				t.Errorf("%s: an empty message", r.ID)
+			}
+		}
+		for _, a := range set.Asks() {
+			if v, why := set.MayAsk(otn.AskFacts{Rule: a.ID, At: noon, Now: now}); v != otn.Yes && why == "" {
+				t.Errorf("%s: %v without a reason", a.ID, v)
+			}
+		}
+		for _, topic := range set.Topics() {
+			_, _, _ = set.Then(&otn.Consent{Topic: topic.ID}, now, nil)
+		}
+	}
+}
+
 // Whatever the expression, the checker ends, and what it takes runs.
 func FuzzExpression(f *testing.F) {
-	for _, src := range []string{"item.stock > 1", `any(item.tags, {# == "x"})`, "!(-1 > 0) ? item.sellable : was.sellable", `money("1 USD") < item.price`, "take(collection.top, 3)", "((", `"\u00"`, "1 .. 2"} {
+	for _, src := range []string{"item.stock > 1", `any(item.tags, {# == "x"})`, "!(-1 > 0) ? item.sellable : was.sellable", `money("1 USD") < item.price`, "take(collection.top, 3)", `"vip" in sub.tags && sub.consents < 3`, `item.starts_at + duration("3d")`, "max(item.stock * 2, 10)", "((", `"\u00"`, "1 .. 2"} {
 		f.Add(src)
 	}
 	sc := oracleScope(f)
@@ -177,6 +226,13 @@ func FuzzTemplate(f *testing.F) {
 		if wrong != nil {
 			return
 		}
+		masked := (&template{at: &node{text: s}}).masked()
+		if want := utf8.RuneCountInString(s); utf8.RuneCountInString(masked) != want || strings.Contains(masked, "${") && !strings.Contains(s, "$${") {
+			t.Errorf("%q is masked as %q", s, masked)
+		}
+		src := newSource(File{Name: "f"})
+		src.lintBraces(&template{at: &node{text: s}})
+		src.lintAsk(&template{at: &node{text: s}})
 		var b strings.Builder
 		for _, p := range pieces {
 			if p.expr {

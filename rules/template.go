@@ -33,7 +33,7 @@ func (s *source) template(n *node, what string, sc *scope) *template {
 		}
 		return nil
 	}
-	if n.cut.line > 0 || n.style == folded && strings.Contains(n.text, "${") {
+	if n.split || n.cut.line > 0 || n.style == folded && strings.Contains(n.text, "${") {
 		s.whole(n, what)
 		return nil
 	}

@@ -184,10 +184,10 @@ func (s *source) syntaxFault(err error, tokens token.Tokens) {
 	if trap := flowTrap(tokens, at.line); trap != nil {
 		quoted := "quote the whole expression: '…'; or use a | block"
 		if trap.Type == token.CommentType {
-			s.fault(tokenPlace(trap, at), codeCut, "inside { } YAML takes everything behind this # for a comment", quoted)
+			s.fault(tokenPlace(trap, at), codeCut, "inside { } and [ ] YAML takes everything behind this # for a comment", quoted)
 			return
 		}
-		s.fault(tokenPlace(trap, at), codeComma, "inside { } YAML splits the value at this comma", quoted)
+		s.fault(tokenPlace(trap, at), codeComma, "inside { } and [ ] YAML splits the value at this comma", quoted)
 		return
 	}
 	hint := ""
@@ -236,6 +236,7 @@ func yamlWords(message string) string {
 	}
 	for part, w := range map[string]string{
 		"map key-value is pre-defined": "text behind a quoted value: quote the whole value",
+		"must be specified":            "text behind a quoted value, or a comma is missing: quote the whole value",
 		"is a reserved character":      "a value cannot begin with this character: quote it",
 		"invalid header option":        "a value that begins with > or | is a block: quote it",
 	} {

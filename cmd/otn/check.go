@@ -48,7 +48,7 @@ func (k *call) verdict(found checked) error {
 	for _, f := range found.Faults {
 		if f.Severity == rules.Fault {
 			code = exitConfig
-		} else if code == exitDone {
+		} else if f.Severity == rules.Warning && code == exitDone {
 			code = exitPartly
 		}
 	}
