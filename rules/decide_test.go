@@ -20,6 +20,9 @@ func lastly(s otn.Snapshot) func(string) (otn.Last, bool) {
 
 func TestConditions(t *testing.T) {
 	now, was := coat(), coat(price(usd(12000)), stock(0))
+	attrs := func(name string, v otn.Value) otn.Snapshot {
+		return coat(func(it *otn.Item) { it.Attrs = []otn.Named{{Name: name, Value: v}} })
+	}
 	cases := []struct {
 		when string
 		now  otn.Snapshot
@@ -44,6 +47,12 @@ func TestConditions(t *testing.T) {
 		{"sub.size == \"M\" && was.sellable", now, ann(), otn.Undecided, "sub.size is not known"},
 		{"item.stock >= sub.quantity && was.sellable", now, ann(answer("quantity", otn.StringValue("three"))), otn.Undecided, "sub.quantity was answered with something that is no int"},
 		{"!sub.has.quantity && was.sellable", now, ann(answer("quantity", otn.StringValue("three"))), otn.Undecided, "sub.quantity was answered with something that is no int"},
+		{"item.price <= sub.target && was.sellable", now, ann(answer("target", otn.MoneyValue(otn.Money{Minor: 9900, Currency: "EUR"}))), otn.Failed, "cannot compare 99.00 USD with 99.00 EUR"},
+		{"item.attrs.weight == 8 && was.sellable", attrs("weight", otn.StringValue("8")), ann(), otn.Yes, ""},
+		{"item.attrs.section == \"8\" && was.sellable", attrs("section", otn.IntValue(8)), ann(), otn.Yes, ""},
+		{"item.attrs.weight == 7 && was.sellable", attrs("weight", otn.StringValue("heavy")), ann(), otn.Undecided, "item.attrs.weight is told as something that is no int"},
+		{"!item.has.weight && was.sellable", attrs("weight", otn.StringValue("heavy")), ann(), otn.Undecided, "item.attrs.weight is told as something that is no int"},
+		{"item.has.weight && was.sellable", attrs("weight", otn.StringValue("8")), ann(), otn.Yes, ""},
 		{"item.price < money(\"99.50 EUR\") && was.sellable", now, ann(), otn.Failed, "cannot compare 99.00 USD with 99.50 EUR"},
 		{"10 / (item.stock - 3) > 1 && was.sellable", now, ann(), otn.Failed, "division by zero"},
 		{"item.stock * 9223372036854775807 > 0 && was.sellable", now, ann(), otn.Failed, "a number is too large"},

@@ -5,6 +5,7 @@ package rules
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/onetimenotify/otn/core/otn"
@@ -159,11 +160,13 @@ func itemFields(attrs []otn.Field) map[string]field {
 	return by
 }
 
+// attrField reads an extra fact. One that is told in another type is read as the declared one where that is possible;
+// where it is not, neither the default stands in for it nor does it count as left out.
 func attrField(a otn.Field) field {
 	return field{shape: shape{k: kindOf(a.Type)}, read: func(_ *frame, from any, path string) value {
 		if it, _ := from.(*otn.Item); it != nil {
-			if v, ok := it.Attr(a.Name); ok && v.Type() == a.Type {
-				return valueOf(v, path)
+			if v, ok := it.Attr(a.Name); ok {
+				return told(v, a.Type, path)
 			}
 			return valueOf(a.Default, path)
 		}
@@ -172,14 +175,36 @@ func attrField(a otn.Field) field {
 }
 
 func hasAttr(a otn.Field) field {
-	return field{shape: shape{k: boolean}, read: func(_ *frame, from any, _ string) value {
+	return field{shape: shape{k: boolean}, read: func(_ *frame, from any, path string) value {
 		it, _ := from.(*otn.Item)
 		if it == nil {
 			return boolValue(false)
 		}
 		v, ok := it.Attr(a.Name)
-		return boolValue(ok && v.Type() == a.Type)
+		if ok && v.Type() != a.Type {
+			if t := told(v, a.Type, strings.Replace(path, ".has.", ".attrs.", 1)); !t.ok() {
+				return t
+			}
+		}
+		return boolValue(ok)
 	}}
+}
+
+// told is a value of the shop or of a trigger in its declared type.
+func told(v otn.Value, t otn.Type, path string) value {
+	switch {
+	case v.Type() == t:
+		return valueOf(v, path)
+	case v.Type() == otn.Int && t == otn.Float:
+		return floatValue(float64(v.Int()))
+	case t == otn.String && v.Type() != otn.NoType:
+		return textValue(v.String())
+	case v.Type() == otn.String:
+		if parsed, err := otn.ParseValue(t, v.Text()); err == nil {
+			return valueOf(parsed, path)
+		}
+	}
+	return value{k: unknown, n: inWords, s: fmt.Sprintf("%s is told as something that is no %s", path, t)}
 }
 
 // collectionField reads a fact of a collection, known by its bit.
@@ -235,7 +260,7 @@ func subBuiltins() map[string]field {
 			return notKnown(path)
 		}
 	}
-	told := func(get func(*otn.Consent) string) func(*frame, *otn.Consent, string) value {
+	word := func(get func(*otn.Consent) string) func(*frame, *otn.Consent, string) value {
 		return func(_ *frame, c *otn.Consent, path string) value {
 			if s := get(c); s != "" {
 				return textValue(s)
@@ -255,9 +280,9 @@ func subBuiltins() map[string]field {
 			}
 			return c.ExpiresAt
 		})),
-		"channel":  subField(text, told(func(c *otn.Consent) string { return c.Channel })),
-		"tz":       subField(text, told(func(c *otn.Consent) string { return c.TZ })),
-		"locale":   subField(text, told(func(c *otn.Consent) string { return c.Locale })),
+		"channel":  subField(text, word(func(c *otn.Consent) string { return c.Channel })),
+		"tz":       subField(text, word(func(c *otn.Consent) string { return c.TZ })),
+		"locale":   subField(text, word(func(c *otn.Consent) string { return c.Locale })),
 		"tags":     ofPerson(subField(texts, func(_ *frame, c *otn.Consent, _ string) value { return textsValue(&c.Tags) })),
 		"consents": ofPerson(subField(integer, func(_ *frame, c *otn.Consent, _ string) value { return intValue(c.Waiting) })),
 	}
@@ -322,7 +347,7 @@ func personFields() map[string]field {
 			return notKnown(path)
 		}}
 	}
-	told := func(s string) value {
+	word := func(s string) value {
 		if s == "" {
 			return value{}
 		}
@@ -333,9 +358,9 @@ func personFields() map[string]field {
 		"locale": of(boolean, func(p *otn.Person) value { return boolValue(p.Locale != "") }),
 	}
 	return map[string]field{
-		"channel":  of(text, func(p *otn.Person) value { return told(p.Channel) }),
-		"tz":       of(text, func(p *otn.Person) value { return told(p.TZ) }),
-		"locale":   of(text, func(p *otn.Person) value { return told(p.Locale) }),
+		"channel":  of(text, func(p *otn.Person) value { return word(p.Channel) }),
+		"tz":       of(text, func(p *otn.Person) value { return word(p.TZ) }),
+		"locale":   of(text, func(p *otn.Person) value { return word(p.Locale) }),
 		"tags":     ofPerson(of(texts, func(p *otn.Person) value { return textsValue(&p.Tags) })),
 		"consents": ofPerson(of(integer, func(p *otn.Person) value { return intValue(p.Consents) })),
 		"has":      inner("sub.has", has),
@@ -374,8 +399,8 @@ func triggerFields(declared []otn.Field) map[string]field {
 		by[d.Name] = field{shape: shape{k: kindOf(d.Type)}, uses: usesTrigger, read: func(f *frame, _ any, path string) value {
 			if f.trigger != nil {
 				for _, n := range f.trigger.Fields {
-					if n.Name == d.Name && n.Value.Type() == d.Type {
-						return valueOf(n.Value, path)
+					if n.Name == d.Name {
+						return told(n.Value, d.Type, path)
 					}
 				}
 			}

@@ -48,7 +48,7 @@ func (k *call) verdict(found checked) error {
 	for _, f := range found.Faults {
 		if f.Severity == rules.Fault {
 			code = exitConfig
-		} else if f.Severity == rules.Warning && code == exitDone {
+		} else if code == exitDone {
 			code = exitPartly
 		}
 	}
