@@ -373,3 +373,11 @@ func TestAskRendersItsTitle(t *testing.T) {
 		t.Errorf("too long: %v", err)
 	}
 }
+
+func TestWholeNumbersAreNumbers(t *testing.T) {
+	set := mustCompile(t, strings.Replace(oneRule("item.attrs.weight >= 7.5 && was.sellable"), "weight: {type: int, default: 7}", "weight: {type: float, default: 7.0}", 1))
+	heavy := coat(func(it *otn.Item) { it.Attrs = []otn.Named{{Name: "weight", Value: otn.IntValue(8)}} })
+	if v, why := decide(t, set, "r", changed(coat(), heavy), nil, ann()); v != otn.Yes {
+		t.Errorf("%v (%s)", v, why)
+	}
+}

@@ -1,5 +1,6 @@
 // Package rules decides. It reads rule files, finds every fault in them before anything runs, and answers for each
-// event and each consent whether a person is told, and with which words.
+// event and each consent whether a person is told, and with which words; how a run is carried out, and who is asked for
+// consent by themselves.
 //
 // A file is YAML for the shape; conditions, lists and the ${…} of a text are expressions in the syntax of
 // github.com/expr-lang/expr. [Check] reports all faults at once, [Compile] makes a [Set], which is immutable and

@@ -37,6 +37,9 @@ type cardText struct {
 
 type buttonText struct{ title, url *template }
 
+// maxParams is how many places of a template can be filled.
+const maxParams = 32
+
 // templateText names a text that the platform approved, and fills its places.
 type templateText struct {
 	name, language string
@@ -142,6 +145,10 @@ func (s *source) approved(n *node, sc *scope) *templateText {
 		}
 	}
 	if list := n.get("params"); list != nil && d.is(list, listNode, "params") {
+		if len(list.items) > maxParams {
+			s.fault(list.items[maxParams].at, codeCount, fmt.Sprintf("a template has at most %d params, and here are %d", maxParams, len(list.items)), "")
+			return t
+		}
 		for _, p := range list.items {
 			t.params = append(t.params, s.limited(p, "a param", sc, otn.MaxText))
 		}

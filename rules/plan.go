@@ -40,7 +40,7 @@ func (in *declared) plan(d *ruleDecl, r *rule, sc *scopes, personal *scope) bool
 		r.course.size = s.expression(p.size, "size", shared, integer)
 		s.neverEmpty(p.size, r.course.size)
 	}
-	for _, n := range p.ranks {
+	for _, n := range p.ranks[:min(len(p.ranks), maxRanks)] {
 		if e := s.expression(n, "order", personal, boolean); e != nil {
 			r.course.ranks = append(r.course.ranks, e)
 		}
@@ -85,7 +85,7 @@ func (in *declared) fits(d *ruleDecl, r *rule) {
 	s := d.src
 	refuse := func(name, message, hint string) { s.fault(d.n.get(name).at, codeFits, message, hint) }
 	if r.Plan.WhileTrue && !r.State {
-		refuse("while_true", "while_true does not fit: the rule is about a change, which does not last", "leave while_true out")
+		refuse("while_true", "while_true does not fit: the rule fires at single events, not while something holds", "leave while_true out")
 	}
 	if r.Plan.Coalesce > 0 && r.Kind == otn.NoSubject {
 		refuse("coalesce", "coalesce does not fit: the topic has no subject, so there is nothing to gather", "leave coalesce out")

@@ -17,7 +17,8 @@ type Rules interface {
 	Topics() []Topic
 	Topic(id string) (Topic, bool)
 	List() []Rule
-	// Trigger types the fields of a trigger by its declaration. Errors: ErrNotFound for a name that is not declared, ErrInvalid.
+	// Trigger types the fields of a trigger by its declaration. Errors: ErrNotFound for a name that is not declared, ErrInvalid
+	// also where it names a person and should not, or should and does not.
 	Trigger(t Trigger) (Trigger, error)
 
 	// Match decides the shared half of every rule that is on the event, or of e.Rule alone when it is set.
@@ -27,6 +28,8 @@ type Rules interface {
 	Open(f Facts) (Page, error)
 
 	// Once is this version with one more rule, made from an operator's send. Its only match is an Event of kind SendAsked.
+	// Of the defaults of the file that declares the topic it keeps per_subscriber and pause_above, which protect people, and
+	// neither hours nor per_run: the operator chose the moment and was told how many it reaches.
 	// Errors: *rules.Error in all their number, ErrUnknownTopic.
 	Once(s Send) (Rules, error)
 	// Ask renders the title of a topic's request for consent about a subject. Errors: ErrUnknownTopic, ErrInvalid when it is over 65 characters or needs a fact that is not known.
