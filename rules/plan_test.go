@@ -221,4 +221,8 @@ func TestWhileTrueTellsAGrantAtOnce(t *testing.T) {
 	if m := set.Match(e, nil)[0]; m.Verdict != otn.Holds {
 		t.Errorf("first sight: %v, want holds", m.Verdict)
 	}
+	p, _ = set.Open(otn.Facts{Rule: "r", At: noon, Now: coat(), Was: coat(), First: true})
+	if v := p.Select(ann()); v != otn.Holds {
+		t.Errorf("a page at first sight: %v, want holds", v)
+	}
 }
