@@ -55,7 +55,7 @@ func (r *rule) match(f *frame, e otn.Event, last func(string) (otn.Last, bool)) 
 		return m
 	case fresh && !r.FirstFires && (r.State || changed):
 		m.Verdict, m.Because = otn.Holds, "first sight: there is nothing to compare with"
-	case fresh || !r.State:
+	case fresh || !r.State || m.Last.Cleared:
 	case !r.NeedsSub:
 		m.Verdict, m.Because = risen(r.past(f, m.Last))
 	}
@@ -70,6 +70,8 @@ func (r *rule) before(e otn.Event, last func(string) (otn.Last, bool)) (otn.Last
 		l, ok = last(r.ID)
 	}
 	switch {
+	case ok && l.Cleared:
+		return l, false
 	case e.Kind == otn.CronDue:
 		return l, !ok
 	case !ok || l.Now.Rev < e.Was.Rev:

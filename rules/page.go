@@ -36,7 +36,7 @@ func (s *Set) Open(facts otn.Facts) (otn.Page, error) {
 	p.once = r.once.eval(&p.now)
 	first := facts.First && !r.fired || r.State && none(facts.Last)
 	switch {
-	case first && (r.FirstFires || r.Plan.WhileTrue && !facts.First): // a grant while the state holds has nothing before it
+	case first && r.FirstFires, r.State && facts.Last.Cleared:
 		p.fresh = true
 	case first && !r.sent:
 		p.blocked = "first sight: there is nothing to compare with"

@@ -202,7 +202,7 @@ func TestLocalTimesThatComeTwiceOrNever(t *testing.T) {
 
 func TestWhileTrueTellsAGrantAtOnce(t *testing.T) {
 	set := mustCompile(t, oneRule("item.stock >= sub.quantity", "while_true: send"))
-	p, err := set.Open(otn.Facts{Rule: "r", At: noon, Now: coat(), Was: coat()}) // a grant's run has no last decision
+	p, err := set.Open(otn.Facts{Rule: "r", At: noon, Now: coat(), Was: coat(), Last: otn.Last{At: noon, Now: coat(), Cleared: true}}) // a grant's run
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -215,6 +215,10 @@ func TestWhileTrueTellsAGrantAtOnce(t *testing.T) {
 	p, _ = set.Open(otn.Facts{Rule: "r", At: noon, Now: coat(), Was: coat(), Last: otn.Last{At: noon, Now: coat()}})
 	if v := p.Select(ann()); v != otn.Holds {
 		t.Errorf("at an event: %v, want holds", v)
+	}
+	cleared := func(string) (otn.Last, bool) { return otn.Last{At: noon, Now: coat(), Cleared: true}, true }
+	if v, why := decide(t, set, "r", changed(coat(), coat()), cleared, ann()); v != otn.Yes {
+		t.Errorf("cleared: %v (%s), want yes", v, why)
 	}
 	e := changed(otn.Snapshot{}, coat())
 	e.First = true

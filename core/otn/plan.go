@@ -17,7 +17,7 @@ type Plan struct {
 	Ends     bool          `json:"ends,omitempty"`   // nothing is sent behind Page.Ends
 	Limits   Limits        `json:"limits,omitzero"`
 
-	WhileTrue bool `json:"while_true,omitempty"` // a consent that is given while the condition holds is told at once: its run has no Last
+	WhileTrue bool `json:"while_true,omitempty"` // a consent that is given while the condition holds is told at once
 }
 
 // Budgeted reports that the runs count whom they tell: in waves, or up to a limit.

@@ -68,6 +68,9 @@ type Rule struct {
 type Last struct {
 	At  time.Time
 	Now Snapshot
+
+	// Cleared says that nothing counts as true before: the rule tells everybody for whom it is true now.
+	Cleared bool `json:",omitempty"`
 }
 
 // Verdict is a decision. The zero Verdict is No.
