@@ -30,7 +30,7 @@ type pacing struct {
 
 // defaults reads what holds for every rule of the file.
 func (d *decoder) defaults(n *node) *pacing {
-	p := &pacing{has: map[string]place{}}
+	p := &pacing{}
 	if n == nil || n.kind == nullNode || d.mapping(n, "defaults", "defaults") == nil {
 		return p
 	}
@@ -41,7 +41,7 @@ func (d *decoder) defaults(n *node) *pacing {
 
 // pacing reads what a rule says.
 func (d *decoder) pacing(n *node) *pacing {
-	p := &pacing{has: map[string]place{}}
+	p := &pacing{}
 	if h := n.get("hold"); h != nil {
 		p.plan.Hold = d.span(h, "hold", maxHold)
 	}
@@ -113,6 +113,9 @@ func (d *decoder) said(p *pacing, n *node, name string) (*node, bool) {
 		d.fault(v.at, codeMissing, name+" is empty", "")
 		return nil, false
 	}
+	if p.has == nil {
+		p.has = map[string]place{}
+	}
 	p.has[name] = v.at
 	return v, v.kind != scalarNode || strings.TrimSpace(v.text) != off
 }
@@ -175,18 +178,13 @@ func (d *decoder) limits(n *node, p *pacing) {
 // over is what holds where a rule says p and its file's defaults say base: key by key, the rule's own word first.
 func (p *pacing) over(base *pacing, only ...string) *pacing {
 	out := *p
-	out.has = map[string]place{}
-	for name, at := range p.has {
-		out.has[name] = at
-	}
 	if base == nil {
 		return &out
 	}
-	for name, at := range base.has {
+	for name := range base.has {
 		if _, own := p.has[name]; own || len(only) > 0 && !slices.Contains(only, name) {
 			continue
 		}
-		out.has[name] = at
 		to, from := &out.plan, &base.plan
 		switch name {
 		case "between":

@@ -216,7 +216,7 @@ func TestWhileTrueTellsAGrantAtOnce(t *testing.T) {
 	if v := p.Select(ann()); v != otn.Holds {
 		t.Errorf("at an event: %v, want holds", v)
 	}
-	cleared := func(string) (otn.Last, bool) { return otn.Last{At: noon, Now: coat(), Cleared: true}, true }
+	cleared := func(string) (otn.Last, bool) { return otn.Last{At: noon, Cleared: true}, true } // rearmed: no facts are kept
 	if v, why := decide(t, set, "r", changed(coat(), coat()), cleared, ann()); v != otn.Yes {
 		t.Errorf("cleared: %v (%s), want yes", v, why)
 	}
