@@ -61,6 +61,8 @@ type Description struct {
 type Capabilities struct {
 	Sends, Receives, Polls, Asks, Links bool
 
+	Replies bool // can say something into a subscriber's open window, without a token: see Delivery.Reply
+
 	SingleUseToken bool    // the platform itself refuses a token's second use: Unknown may be retried with the same token
 	MultiInstance  bool    // one process can serve several instances
 	Simulated      bool    // nothing reaches a person

@@ -57,6 +57,7 @@ type Delivery struct {
 	ID         DeliveryID // stable over attempts and crashes; travels in the message's metadata where the platform has one
 	Channel    string     // instance
 	Token      Token
+	Reply      bool // an answer into the subscriber's open window, which spends nothing: Token is empty
 	Subscriber Subscriber
 	Message    Message
 	Attempt    int       // 1 for the first

@@ -47,11 +47,16 @@ func newInstance(about otn.Description, impl any, at Setup) (*Instance, error) {
 // Unwrap gives what the author's New returned, for tests of a plugin in its own package.
 func (i *Instance) Unwrap() any { return i.impl }
 
-// Send guards and calls the author's Send.
+// Send guards and calls the author's Send. An author whose capabilities do not say Replies never sees a reply.
 func (i *Instance) Send(ctx context.Context, d otn.Delivery) (r otn.Receipt, err error) {
 	impl, ok := i.impl.(otn.Channel)
 	if !ok {
 		return r, cannot("send", i.about.Name)
+	}
+	if d.Reply {
+		if about, err := i.Describe(ctx); err != nil || !about.Capabilities.Replies {
+			return r, cannot("reply", i.about.Name)
+		}
 	}
 	if late(d.Deadline) {
 		return r, expired()

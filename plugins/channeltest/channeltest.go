@@ -47,6 +47,7 @@ func Run(t *testing.T, open func(testing.TB) Channel, options ...Option) {
 	t.Run("answers each of many once", s.answersEach)
 	t.Run("starts nothing after the deadline", s.keepsDeadline)
 	t.Run("returns when nobody waits", s.heedsContext)
+	t.Run("says a reply, or that it cannot", s.replies)
 	t.Run("survives an oversized message", s.survivesOversize)
 	t.Run("survives an empty delivery", s.survivesNothing)
 	t.Run("refuses a webhook that makes no sense", s.refusesNonsense)
@@ -168,6 +169,23 @@ func (s *suite) heedsContext(t *testing.T) {
 	}
 	if _, err := answered(t, c, t.Context(), s.delivery(2)); err != nil {
 		t.Errorf("the next delivery: %v", err)
+	}
+}
+
+// replies: a reply is said where the channel says that it replies, and is certainly not said anywhere else.
+func (s *suite) replies(t *testing.T) {
+	c, d := s.open(t), s.delivery(1)
+	about, err := c.Describe(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	d.Reply, d.Token = true, otn.Token{}
+	_, err = answered(t, c, t.Context(), d)
+	switch outcome, _ := otn.OutcomeOf(err); {
+	case about.Capabilities.Replies && outcome != otn.Sent:
+		t.Errorf("it says that it replies, and a reply is %s: %v", outcome, err)
+	case !about.Capabilities.Replies && outcome != otn.Invalid:
+		t.Errorf("it does not say that it replies, and a reply is %s, want invalid: %v", outcome, err)
 	}
 }
 

@@ -22,6 +22,7 @@ const metadataPrefix = "otn:"
 
 type request struct {
 	Recipient recipient `json:"recipient"`
+	Type      string    `json:"messaging_type,omitempty"`
 	Message   message   `json:"message"`
 }
 
@@ -77,7 +78,11 @@ type quickReply struct {
 	Payload string `json:"payload"`
 }
 
-// sendBody is the one way a consent is spent: by its token alone, without tag and without messaging_type.
+// proactive is the messaging_type of what a page says into an open window by itself. Source: Send API, messaging types.
+const proactive = "UPDATE"
+
+// sendBody is the one way a consent is spent: by its token alone, without tag and without messaging_type. A reply goes to
+// the person, into their open window.
 func sendBody(d *otn.Delivery) ([]byte, error) {
 	if err := checkMessage(&d.Message); err != nil {
 		return nil, err
@@ -96,7 +101,10 @@ func sendBody(d *otn.Delivery) ([]byte, error) {
 	if q := d.Message.QuickReply; q != nil {
 		m.QuickReplies = []quickReply{{"text", q.Title, orElse(q.Payload, q.Title)}}
 	}
-	return encode(request{recipient{Token: d.Token.Reveal()}, m})
+	if d.Reply {
+		return encode(request{recipient{ID: d.Subscriber.ID}, proactive, m})
+	}
+	return encode(request{Recipient: recipient{Token: d.Token.Reveal()}, Message: m})
 }
 
 // askBody is the request for consent; the button's text is the platform's.
@@ -105,7 +113,7 @@ func askBody(a *otn.Ask) ([]byte, error) {
 		return nil, err
 	}
 	t := &attachment{"template", askPayload{"one_time_notif_req", a.Title, a.Ref}}
-	return encode(request{recipient{ID: a.Subscriber.ID}, message{Attachment: t}})
+	return encode(request{Recipient: recipient{ID: a.Subscriber.ID}, Message: message{Attachment: t}})
 }
 
 func generic(cards []otn.Card) *attachment {

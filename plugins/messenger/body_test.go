@@ -26,11 +26,14 @@ func TestBodies(t *testing.T) {
 	card.Message = otn.Message{Card: &winter, QuickReply: gallery.Message.QuickReply}
 	image := delivery(3, "8100000000000000003")
 	image.Message = otn.Message{Image: "https://shop.example/img/dj-s.jpg"}
+	reply := delivery(4, "")
+	reply.Token, reply.Reply, reply.Message = otn.Token{}, true, otn.Message{Text: "Dock Jacket in S is back."}
 	for _, c := range []struct {
 		file string
 		d    otn.Delivery
 	}{
 		{"graph/request.send_token_text.json", text},
+		{"graph/request.send_window.json", reply},
 		{"graph/request.send_token_gallery_quick_reply.json", gallery},
 		{"graph/request.send_token_gallery_quick_reply.json", card}, // a card is a gallery of one
 		{"graph/request.send_token_image.json", image},

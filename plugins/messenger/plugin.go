@@ -27,7 +27,7 @@ var Plugin = channel.Plugin[Config]{
 // capabilities are what a page can do. resend: a lost answer may be followed by a second try with the same token.
 func capabilities(resend bool) otn.Capabilities {
 	return otn.Capabilities{
-		Sends: true, Receives: true, Asks: true, Links: true,
+		Sends: true, Receives: true, Asks: true, Links: true, Replies: true,
 		SingleUseToken: resend,
 		MaxInFlight:    inFlight,
 		Rate:           sendRate,

@@ -128,7 +128,7 @@ func TestConfigPrintsNoSecret(t *testing.T) {
 }
 
 func TestWhatEveryChannelOwes(t *testing.T) {
-	g, err := graphtest.Start(graphtest.Options{AppSecret: testApp, Pages: []graphtest.Page{{ID: testPage, AccessToken: testToken}}})
+	g, err := graphtest.Start(graphtest.Options{AppSecret: testApp, OpenWindows: true, Pages: []graphtest.Page{{ID: testPage, AccessToken: testToken}}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -143,6 +143,6 @@ func TestWhatEveryChannelOwes(t *testing.T) {
 		return i
 	}
 	channeltest.Run(t, open, channeltest.Deliver(func(int) otn.Delivery {
-		return otn.Delivery{Token: otn.NewToken(testPage, g.Grant(anna, "").Token), Message: otn.Message{Text: "It is back."}}
+		return otn.Delivery{Token: otn.NewToken(testPage, g.Grant(anna, "").Token), Subscriber: otn.Subscriber{ID: anna}, Message: otn.Message{Text: "It is back."}}
 	}))
 }

@@ -16,14 +16,19 @@ import (
 // notSent is the code of a send that certainly never left.
 const notSent = "not_sent"
 
-// Send spends a delivery's token on its message. It makes one attempt and answers soon after ctx is done.
+// Send spends a delivery's token on its message, or says a reply into the open window: then otn.ErrOutsideWindow in a
+// Deferred says that it is not. It makes one attempt and answers soon after ctx is done.
 func (m *Messenger) Send(ctx context.Context, d otn.Delivery) (otn.Receipt, error) {
 	body, fault := m.prepare(&d)
 	if fault != nil {
 		return otn.Receipt{}, wrap("send", d.ID.String(), fault)
 	}
 	secrets := []string{d.Token.Reveal(), d.Subscriber.ID}
-	id, fault := m.post(ctx, attempt{byToken, d.Attempt, d.Deadline, body, secrets})
+	how := byToken
+	if d.Reply {
+		how = inWindow
+	}
+	id, fault := m.post(ctx, attempt{how, d.Attempt, d.Deadline, body, secrets})
 	if fault != nil {
 		return otn.Receipt{}, wrap("send", d.ID.String(), fault)
 	}
@@ -49,6 +54,11 @@ func (m *Messenger) Ask(ctx context.Context, a otn.Ask) (otn.Receipt, error) {
 // prepare makes the body, or says why this delivery cannot be sent by this page.
 func (m *Messenger) prepare(d *otn.Delivery) ([]byte, *otn.SendError) {
 	switch {
+	case d.Reply && !d.Token.IsZero():
+		return nil, invalid("token", errors.New("a reply spends no token"))
+	case d.Reply && !reachable(d.Subscriber.ID):
+		return nil, invalid("recipient", errors.New("the subscriber is not known by an id that can be written to"))
+	case d.Reply:
 	case d.Token.IsZero():
 		return nil, invalid("no_token", otn.ErrNoToken)
 	case d.Token.Account() != m.config.PageID:

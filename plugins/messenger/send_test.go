@@ -43,6 +43,42 @@ func TestSendSpendsTheTokenOnce(t *testing.T) {
 	}
 }
 
+// A reply goes to the person in their open window and spends nothing; a closed one is told as such.
+func TestReplyGoesIntoTheOpenWindow(t *testing.T) {
+	m, g := pair(t, graphtest.Options{})
+	token := g.Grant(anna, "").Token
+	reply := delivery(1, "")
+	reply.Token, reply.Reply, reply.Message.Text = otn.Token{}, true, "We will tell you once."
+	_, err := m.Send(t.Context(), reply)
+	wants(t, err, otn.Deferred, otn.MessageScope, "10/2018278")
+	if !errors.Is(err, otn.ErrOutsideWindow) {
+		t.Errorf("a closed window: %v", err)
+	}
+	g.Text(anna, "hello")
+	if _, err := m.Send(t.Context(), reply); err != nil {
+		t.Fatal(err)
+	}
+	got := g.Messages()
+	if len(got) != 1 || got[0].PSID != anna || got[0].Token != "" || got[0].Text != "We will tell you once." || got[0].Metadata != "otn:"+reply.ID.String() {
+		t.Fatalf("said %+v", got)
+	}
+	if n := len(g.Delivered(token)); n != 0 {
+		t.Errorf("it spent a token")
+	}
+	calls := len(g.Calls())
+	spending := delivery(2, token)
+	spending.Reply = true
+	_, err = m.Send(t.Context(), spending)
+	wants(t, err, otn.Invalid, otn.MessageScope, "token")
+	stranger := reply
+	stranger.Subscriber.ID = byUserRef + "x"
+	_, err = m.Send(t.Context(), stranger)
+	wants(t, err, otn.Invalid, otn.MessageScope, "recipient")
+	if len(g.Calls()) != calls {
+		t.Error("the platform was called for what cannot be said")
+	}
+}
+
 func TestLostAnswersAreUnknown(t *testing.T) {
 	for name, c := range map[string]struct {
 		fault graphtest.Fault

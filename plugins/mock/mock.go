@@ -21,7 +21,7 @@ import (
 var Plugin = channel.Plugin[Config]{
 	Name:         "mock",
 	Version:      "1.0.0",
-	Capabilities: otn.Capabilities{Sends: true, Receives: true, Asks: true, Links: true, Simulated: true},
+	Capabilities: otn.Capabilities{Sends: true, Receives: true, Asks: true, Links: true, Replies: true, Simulated: true},
 	New: func(_ context.Context, c Config, at channel.Setup) (any, error) {
 		return New(c, at.Log)
 	},
@@ -103,7 +103,7 @@ func New(c Config, log *slog.Logger) (*Mock, error) {
 // Describe gives what the configuration makes of it.
 func (m *Mock) Describe(context.Context) (otn.Description, error) {
 	return otn.Description{Account: m.config.Account, Capabilities: otn.Capabilities{
-		SingleUseToken: m.config.SingleUseToken, Simulated: true, MultiInstance: true,
+		SingleUseToken: m.config.SingleUseToken, Replies: true, Simulated: true, MultiInstance: true,
 		MaxInFlight: m.config.MaxInFlight, MaxMessage: m.config.MaxMessage, Rate: m.config.Rate,
 		Forms: []otn.Form{otn.TextForm, otn.CardForm, otn.GalleryForm, otn.ImageForm}, QuickReply: true,
 	}}, nil

@@ -117,6 +117,25 @@ func TestReadFile(t *testing.T) {
 	}
 }
 
+// A reply is taken as often as it comes, in the same file as the messages, and shows no token.
+func TestRepliesSpendNothing(t *testing.T) {
+	c := mock.Config{Out: filepath.Join(t.TempDir(), "out.jsonl"), SingleUseToken: true}
+	reply := delivery("x", "We will tell you once.")
+	reply.Token, reply.Reply = otn.Token{}, true
+	for range 2 {
+		m := open(t, c)
+		for range 2 {
+			if _, err := m.Send(t.Context(), reply); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	text, err := os.ReadFile(c.Out)
+	if err != nil || strings.Count(string(text), "We will tell you once.") != 4 || strings.Contains(string(text), "token") {
+		t.Errorf("%s, %v", text, err)
+	}
+}
+
 func TestStdoutIsTheLog(t *testing.T) {
 	var log strings.Builder
 	m, err := mock.New(mock.Config{Out: "stdout"}, slog.New(slog.NewTextHandler(&log, nil)))

@@ -21,7 +21,7 @@ type Line struct {
 	Delivery   otn.DeliveryID `json:"delivery"`
 	Channel    string         `json:"channel"`
 	Subscriber string         `json:"subscriber"`
-	Token      otn.TokenID    `json:"token"`
+	Token      otn.TokenID    `json:"token,omitzero"` // of a reply: none
 	Attempt    int            `json:"attempt"`
 	Message    otn.Message    `json:"message"`
 }
@@ -55,7 +55,7 @@ func (m *Mock) openFile() error {
 		return err
 	}
 	for _, l := range before {
-		m.seen[l.Token] = true
+		m.seen[l.Token] = l.Token != otn.TokenID{}
 	}
 	m.out, err = os.OpenFile(m.config.Out, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
 	return err
@@ -71,7 +71,10 @@ func (m *Mock) Close() error {
 
 // accept takes a message: from here on it has left. A file gets it in one write, so that a kill leaves it whole or not there.
 func (m *Mock) accept(d otn.Delivery) (otn.Receipt, error) {
-	token := d.Token.ID()
+	var token otn.TokenID // a reply spends none
+	if !d.Reply {
+		token = d.Token.ID()
+	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.config.SingleUseToken && m.seen[token] {
@@ -80,7 +83,7 @@ func (m *Mock) accept(d otn.Delivery) (otn.Receipt, error) {
 	if err := m.show(d, token); err != nil {
 		return otn.Receipt{}, err
 	}
-	m.seen[token] = true
+	m.seen[token] = !d.Reply
 	return otn.Receipt{ProviderID: "mock." + d.ID.String()}, nil
 }
 

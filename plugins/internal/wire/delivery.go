@@ -17,6 +17,7 @@ func FromDelivery(d *otn.Delivery) *Delivery {
 		Instance:   d.Channel,
 		Id:         d.ID[:],
 		Token:      fromToken(d.Token),
+		Reply:      d.Reply,
 		Subscriber: fromSubscriber(d.Subscriber),
 		Message:    fromMessage(&d.Message),
 		Attempt:    int64(d.Attempt),
@@ -29,6 +30,7 @@ func ToDelivery(p *Delivery) (otn.Delivery, error) {
 	d := otn.Delivery{
 		Channel:    p.GetInstance(),
 		Token:      toToken(p.GetToken()),
+		Reply:      p.GetReply(),
 		Subscriber: toSubscriber(p.GetSubscriber()),
 		Message:    toMessage(p.GetMessage()),
 		Attempt:    int(p.GetAttempt()),

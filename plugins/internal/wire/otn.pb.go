@@ -263,6 +263,7 @@ type Capabilities struct {
 	Forms          []string               `protobuf:"bytes,11,rep,name=forms,proto3" json:"forms,omitempty"`
 	QuickReply     bool                   `protobuf:"varint,12,opt,name=quick_reply,json=quickReply,proto3" json:"quick_reply,omitempty"`
 	Links          bool                   `protobuf:"varint,14,opt,name=links,proto3" json:"links,omitempty"`
+	Replies        bool                   `protobuf:"varint,15,opt,name=replies,proto3" json:"replies,omitempty"`
 	unknownFields  protoimpl.UnknownFields
 	sizeCache      protoimpl.SizeCache
 }
@@ -384,6 +385,13 @@ func (x *Capabilities) GetQuickReply() bool {
 func (x *Capabilities) GetLinks() bool {
 	if x != nil {
 		return x.Links
+	}
+	return false
+}
+
+func (x *Capabilities) GetReplies() bool {
+	if x != nil {
+		return x.Replies
 	}
 	return false
 }
@@ -667,6 +675,7 @@ type Delivery struct {
 	Attempt       int64                  `protobuf:"varint,7,opt,name=attempt,proto3" json:"attempt,omitempty"`
 	Deadline      *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=deadline,proto3" json:"deadline,omitempty"`           // do not start after
 	GiveUp        *timestamppb.Timestamp `protobuf:"bytes,9,opt,name=give_up,json=giveUp,proto3" json:"give_up,omitempty"` // nobody waits longer for the answer
+	Reply         bool                   `protobuf:"varint,11,opt,name=reply,proto3" json:"reply,omitempty"`               // into the open window, without a token
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -762,6 +771,13 @@ func (x *Delivery) GetGiveUp() *timestamppb.Timestamp {
 		return x.GiveUp
 	}
 	return nil
+}
+
+func (x *Delivery) GetReply() bool {
+	if x != nil {
+		return x.Reply
+	}
+	return false
 }
 
 type Token struct {
@@ -3522,7 +3538,7 @@ const file_otn_proto_rawDesc = "" +
 	"\aversion\x18\x02 \x01(\tR\aversion\x12\x18\n" +
 	"\aaccount\x18\x03 \x01(\tR\aaccount\x12?\n" +
 	"\fcapabilities\x18\x04 \x01(\v2\x1b.otn.plugin.v1.CapabilitiesR\fcapabilities\x12\x16\n" +
-	"\x06schema\x18\x05 \x01(\fR\x06schema\"\xff\x02\n" +
+	"\x06schema\x18\x05 \x01(\fR\x06schema\"\x99\x03\n" +
 	"\fCapabilities\x12\x14\n" +
 	"\x05sends\x18\x01 \x01(\bR\x05sends\x12\x1a\n" +
 	"\breceives\x18\x02 \x01(\bR\breceives\x12\x14\n" +
@@ -3539,7 +3555,8 @@ const file_otn_proto_rawDesc = "" +
 	"\x05forms\x18\v \x03(\tR\x05forms\x12\x1f\n" +
 	"\vquick_reply\x18\f \x01(\bR\n" +
 	"quickReply\x12\x14\n" +
-	"\x05links\x18\x0e \x01(\bR\x05links\"\x81\x01\n" +
+	"\x05links\x18\x0e \x01(\bR\x05links\x12\x18\n" +
+	"\areplies\x18\x0f \x01(\bR\areplies\"\x81\x01\n" +
 	"\x10ConfigureRequest\x12\x1a\n" +
 	"\binstance\x18\x01 \x01(\tR\binstance\x12\x1a\n" +
 	"\brevision\x18\x02 \x01(\tR\brevision\x12\x16\n" +
@@ -3558,7 +3575,7 @@ const file_otn_proto_rawDesc = "" +
 	"\acancels\x18\x02 \x03(\x04R\acancels\"X\n" +
 	"\vResultFrame\x12\x18\n" +
 	"\acredits\x18\x01 \x01(\x03R\acredits\x12/\n" +
-	"\aresults\x18\x02 \x03(\v2\x15.otn.plugin.v1.ResultR\aresults\"\xee\x02\n" +
+	"\aresults\x18\x02 \x03(\v2\x15.otn.plugin.v1.ResultR\aresults\"\x84\x03\n" +
 	"\bDelivery\x12\x10\n" +
 	"\x03seq\x18\x01 \x01(\x04R\x03seq\x12\x1a\n" +
 	"\binstance\x18\x02 \x01(\tR\binstance\x12\x0e\n" +
@@ -3570,7 +3587,8 @@ const file_otn_proto_rawDesc = "" +
 	"\amessage\x18\x06 \x01(\v2\x16.otn.plugin.v1.MessageR\amessage\x12\x18\n" +
 	"\aattempt\x18\a \x01(\x03R\aattempt\x126\n" +
 	"\bdeadline\x18\b \x01(\v2\x1a.google.protobuf.TimestampR\bdeadline\x123\n" +
-	"\agive_up\x18\t \x01(\v2\x1a.google.protobuf.TimestampR\x06giveUpJ\x04\b\n" +
+	"\agive_up\x18\t \x01(\v2\x1a.google.protobuf.TimestampR\x06giveUp\x12\x14\n" +
+	"\x05reply\x18\v \x01(\bR\x05replyJ\x04\b\n" +
 	"\x10\v\"9\n" +
 	"\x05Token\x12\x18\n" +
 	"\aaccount\x18\x01 \x01(\tR\aaccount\x12\x16\n" +
