@@ -37,15 +37,19 @@ type Config struct {
 	Engine ledger.Engine
 }
 
-// Host keeps the promise. Its methods may be called from many goroutines; those that need the store wait until it is open.
+// Host keeps the promise. Its methods may be called from many goroutines. Nothing happens before Run is called: those that
+// write wait until it has opened the store, and are otn.ErrUnavailable where nobody has called it within five seconds; those
+// that only show something are otn.ErrUnavailable at once.
 type Host struct {
 	config Config
 	ready  chan struct{} // closed when the parts below are there
 	ended  chan struct{} // closed when Run has returned
 	ran    atomic.Bool
-	tick   chan struct{} // a timer was set
-	ticks  atomic.Uint64 // how many were
-	wants  *wants        // asks that are due
+	tick   chan struct{}     // a timer was set
+	ticks  atomic.Uint64     // how many were
+	wants  map[string]*wants // what is due for one person, by channel
+
+	rests rests // of channels from being asked through
 
 	ledger   *ledger.Ledger
 	catalog  *catalog.Catalog
@@ -76,7 +80,7 @@ func New(c Config) (*Host, error) {
 	if err := cronLines(c.Rules); err != nil {
 		return nil, err
 	}
-	return &Host{config: c, ready: make(chan struct{}), ended: make(chan struct{}), tick: make(chan struct{}, 1), wants: &wants{wake: make(chan struct{}, 1)}}, nil
+	return &Host{config: c, ready: make(chan struct{}), ended: make(chan struct{}), tick: make(chan struct{}, 1), wants: wantsOf(c)}, nil
 }
 
 // Ready is closed when the store is open and what an earlier Host left is recovered.
@@ -109,8 +113,14 @@ func (h *Host) work(ctx context.Context) error {
 	deciders, deciding := errgroup.WithContext(ctx)
 	deciders.Go(func() error { return h.watchClock(deciding) })
 	deciders.Go(func() error { return h.dispatch.Follow(deciding) })
-	for range askers {
-		deciders.Go(func() error { return h.carryAsks(deciding) })
+	for name, queue := range h.wants {
+		n := askers
+		if name == nowhere {
+			n = 1
+		}
+		for range n {
+			deciders.Go(func() error { return h.carryAsks(deciding, queue) })
+		}
 	}
 	failed := make(chan error, len(h.dispatch.Lanes()))
 	for _, lane := range h.dispatch.Lanes() {
@@ -197,22 +207,32 @@ func (h *Host) Hooks() http.Handler {
 	})
 }
 
-// await returns when the store is open, or says that it is not.
+// await returns when the store is open, or says that it is not. A Host that nobody runs is waited for a while: Run is often
+// called in a goroutine of its own, a moment later.
 func (h *Host) await(ctx context.Context) error {
-	select {
-	case <-h.ended:
-		return errEnded
-	default:
+	if err := h.isOpen(); !errors.Is(err, errNotYet) {
+		return err
 	}
-	select {
-	case <-h.ready:
-		return nil
-	case <-h.ended:
-		return errEnded
-	case <-ctx.Done():
-		return ctx.Err()
+	late := time.NewTimer(runWithin)
+	defer late.Stop()
+	for {
+		select {
+		case <-h.ready:
+			return nil
+		case <-h.ended:
+			return errEnded
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-late.C:
+			if !h.ran.Load() {
+				return fmt.Errorf("core: nobody runs this host, call Run beside it: %w", otn.ErrUnavailable)
+			}
+		}
 	}
 }
+
+// runWithin is how long a call waits for a Host that nobody runs.
+const runWithin = 5 * time.Second
 
 // isOpen is await for callers that do not wait.
 func (h *Host) isOpen() error {
@@ -225,11 +245,14 @@ func (h *Host) isOpen() error {
 	case <-h.ready:
 		return nil
 	default:
-		return fmt.Errorf("core: the host does not run yet: %w", otn.ErrUnavailable)
+		return errNotYet
 	}
 }
 
-var errEnded = fmt.Errorf("core: the host has ended: %w", otn.ErrUnavailable)
+var (
+	errEnded  = fmt.Errorf("core: the host has ended: %w", otn.ErrUnavailable)
+	errNotYet = fmt.Errorf("core: the host does not run yet: %w", otn.ErrUnavailable)
+)
 
 // shop is the catalog as dispatch sees it.
 type shop struct{ *catalog.Catalog }

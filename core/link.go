@@ -70,11 +70,11 @@ func (h *Host) linkable(r LinkRequest) error {
 		return fmt.Errorf("core: %q: %w", r.Topic, otn.ErrUnknownTopic)
 	}
 	if err := subjectFits(topic, r.Subject); err != nil {
-		return err
+		return fmt.Errorf("core: %w", err)
 	}
 	for name, text := range r.Answers {
 		if err := answerFits(topic, otn.Named{Name: name, Value: otn.StringValue(text)}); err != nil {
-			return err
+			return fmt.Errorf("core: %w", err)
 		}
 	}
 	return nil

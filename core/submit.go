@@ -13,7 +13,6 @@ import (
 	"time"
 
 	"github.com/onetimenotify/otn/core/dispatch"
-	"github.com/onetimenotify/otn/core/intake"
 	"github.com/onetimenotify/otn/core/ledger"
 	"github.com/onetimenotify/otn/core/otn"
 )
@@ -69,11 +68,11 @@ func (h *Host) acceptable(c *otn.Consent) error {
 		return fmt.Errorf("core: %q: %w", c.Topic, otn.ErrUnknownTopic)
 	}
 	if err := subjectFits(topic, c.Subject); err != nil {
-		return err
+		return fmt.Errorf("core: %w", err)
 	}
 	for _, a := range c.Answers {
 		if err := answerFits(topic, a); err != nil {
-			return err
+			return fmt.Errorf("core: %w", err)
 		}
 	}
 	return nil
@@ -82,9 +81,9 @@ func (h *Host) acceptable(c *otn.Consent) error {
 func subjectFits(topic otn.Topic, subject string) error {
 	switch {
 	case topic.Subject == otn.NoSubject && subject != "":
-		return fmt.Errorf("core: topic %s has no subject: %w", topic.ID, otn.ErrInvalid)
+		return fmt.Errorf("topic %s has no subject: %w", topic.ID, otn.ErrInvalid)
 	case topic.Subject != otn.NoSubject && subject == "":
-		return fmt.Errorf("core: topic %s wants a subject, the id of the %s: %w", topic.ID, topic.Subject, otn.ErrInvalid)
+		return fmt.Errorf("topic %s wants a subject, the id of the %s: %w", topic.ID, topic.Subject, otn.ErrInvalid)
 	}
 	return nil
 }
@@ -92,13 +91,13 @@ func subjectFits(topic otn.Topic, subject string) error {
 func answerFits(topic otn.Topic, a otn.Named) error {
 	f, ok := topic.Answer(a.Name)
 	if !ok {
-		return fmt.Errorf("core: topic %s has no answer %q: %w", topic.ID, a.Name, otn.ErrInvalid)
+		return fmt.Errorf("topic %s has no answer %q: %w", topic.ID, a.Name, otn.ErrInvalid)
 	}
 	if a.Value.Type() != otn.String {
 		return nil
 	}
 	if _, err := otn.ParseValue(f.Type, a.Value.Text()); err != nil {
-		return fmt.Errorf("core: answer %s: %w: %w", a.Name, err, otn.ErrInvalid)
+		return fmt.Errorf("answer %s: %w: %w", a.Name, err, otn.ErrInvalid)
 	}
 	return nil
 }
@@ -149,169 +148,6 @@ func (h *Host) Trigger(ctx context.Context, t otn.Trigger) (Accepted, error) {
 		return Accepted{Duplicate: r.Duplicates > 0}, err
 	}
 	return Accepted{ID: "e" + strconv.FormatUint(r.Seq, 10)}, nil
-}
-
-// Window is the time before its end at which a window counts as closed, so that a request does not arrive too late.
-const windowMargin = 5 * time.Minute
-
-// askKept is a request for consent that was made.
-type askKept struct {
-	At time.Time `json:"at"`
-}
-
-// Ask requests a subscriber's consent, once for each topic and subject in an open window. Errors: otn.ErrNotFound for the
-// channel, otn.ErrUnknownTopic, otn.ErrAlreadyGiven, otn.ErrAlreadyAsked, otn.ErrOutsideWindow, otn.ErrInvalid for a title
-// over 65 characters, and the *otn.SendError of the channel.
-func (h *Host) Ask(ctx context.Context, r AskRequest) (otn.Receipt, error) {
-	if err := h.await(ctx); err != nil {
-		return otn.Receipt{}, err
-	}
-	asker, err := h.asker(r.Channel)
-	if err != nil {
-		return otn.Receipt{}, err
-	}
-	now := h.config.Clock.Now()
-	ask, err := h.request(r, now)
-	if err != nil {
-		return otn.Receipt{}, fmt.Errorf("core: ask %s: %w", r.Topic, err)
-	}
-	return h.carry(ctx, asker, ask, now)
-}
-
-func (h *Host) asker(channel string) (otn.Asker, error) {
-	asker, ok := h.config.Channels[channel].(otn.Asker)
-	if !ok {
-		return nil, fmt.Errorf("core: channel %q that can ask: %w", channel, otn.ErrNotFound)
-	}
-	return asker, nil
-}
-
-// carry makes an ask if the subscriber may be asked: it is on disk before it is made, so that nobody is asked twice.
-func (h *Host) carry(ctx context.Context, asker otn.Asker, ask otn.Ask, now time.Time) (otn.Receipt, error) {
-	person := h.ledger.Person(ask.Channel, ask.Subscriber.ID)
-	if err := h.mayAsk(person, &ask, now); err != nil {
-		return otn.Receipt{}, fmt.Errorf("core: ask %s: %w", ask.Topic, err)
-	}
-	key := askKey(person, &ask)
-	doc, _, err := h.ledger.Doc(key)
-	if err != nil {
-		return otn.Receipt{}, err
-	}
-	window, _, err := h.ledger.Doc(intake.WindowKey(person))
-	if err != nil {
-		return otn.Receipt{}, err
-	}
-	kept := &ledger.Doc{Key: key, Value: mustJSON(askKept{now}), Rev: doc.Rev}
-	if err := h.ledger.Commit(ctx, &ledger.Batch{Docs: []*ledger.Doc{kept}}); err != nil {
-		if errors.Is(err, otn.ErrConflict) {
-			err = otn.ErrAlreadyAsked
-		}
-		return otn.Receipt{}, fmt.Errorf("core: ask %s: %w", ask.Topic, err)
-	}
-	receipt, err := asker.Ask(ctx, ask)
-	if outcome, _ := otn.OutcomeOf(err); outcome != otn.Sent && outcome != otn.Unknown {
-		undo := &ledger.Doc{Key: key, Rev: kept.Rev} // certainly not asked: it may be tried again
-		if e := h.ledger.Commit(ctx, &ledger.Batch{Docs: []*ledger.Doc{undo}}); e != nil && !errors.Is(e, otn.ErrConflict) {
-			err = errors.Join(err, e)
-		}
-	}
-	if errors.Is(err, otn.ErrOutsideWindow) { // the platform knows better, unless the window was opened again meanwhile
-		shut := &ledger.Doc{Key: window.Key, Rev: window.Rev}
-		if e := h.ledger.Commit(ctx, &ledger.Batch{Docs: []*ledger.Doc{shut}}); e != nil && !errors.Is(e, otn.ErrConflict) {
-			err = errors.Join(err, e)
-		}
-	}
-	return receipt, err
-}
-
-func askKey(p otn.PersonID, a *otn.Ask) string {
-	if a.Topic == "" {
-		return "ask/" + p.String() + "//" + otn.ShortRef(a.Ref)
-	}
-	return "ask/" + p.String() + "/" + a.Topic + "/" + a.Subject
-}
-
-// request makes the ask with its title rendered.
-func (h *Host) request(r AskRequest, now time.Time) (otn.Ask, error) {
-	rules := h.Rules()
-	topic, ok := rules.Topic(r.Topic)
-	if !ok {
-		return otn.Ask{}, fmt.Errorf("%q: %w", r.Topic, otn.ErrUnknownTopic)
-	}
-	var snap otn.Snapshot
-	if topic.Subject != otn.NoSubject {
-		if r.Subject == "" {
-			return otn.Ask{}, fmt.Errorf("topic %s wants a subject: %w", r.Topic, otn.ErrInvalid)
-		}
-		var err error
-		if snap, _, err = h.catalog.Snapshot(otn.Subject{Kind: topic.Subject, ID: r.Subject}); err != nil {
-			return otn.Ask{}, err
-		}
-	}
-	title := strings.TrimSpace(r.Title)
-	if title == "" {
-		var err error
-		if title, err = rules.Ask(r.Topic, snap); err != nil {
-			return otn.Ask{}, err
-		}
-	}
-	if len([]rune(title)) > otn.MaxAskTitle {
-		return otn.Ask{}, fmt.Errorf("the title has %d characters, %d at most: %w", len([]rune(title)), otn.MaxAskTitle, otn.ErrInvalid)
-	}
-	return newAsk(r, title, otn.FormatRef(otn.Ref{Topic: r.Topic, Subject: r.Subject, Answers: r.Answers}), now), nil
-}
-
-func newAsk(r AskRequest, title, ref string, now time.Time) otn.Ask {
-	return otn.Ask{
-		ID: rand.Text(), Channel: r.Channel, Subscriber: otn.Subscriber{ID: r.Recipient}, Topic: r.Topic, Subject: r.Subject, Title: title,
-		Ref: ref, Deadline: now.Add(dispatch.SendTimeout),
-	}
-}
-
-// mayAsk says whether a person may be asked now: no consent waits already, the window is open, and nobody asked in it.
-func (h *Host) mayAsk(p otn.PersonID, a *otn.Ask, now time.Time) error {
-	consents, err := h.ledger.Of(p)
-	if err != nil {
-		return err
-	}
-	for _, c := range consents {
-		if c.State == ledger.Waiting && a.Topic != "" && c.Topic == a.Topic && c.Subject == a.Subject && c.ExpiresAt.After(now) {
-			return otn.ErrAlreadyGiven
-		}
-	}
-	doc, _, err := h.ledger.Doc(intake.WindowKey(p))
-	if err != nil {
-		return err
-	}
-	open, err := isOpen(doc, now)
-	if err != nil {
-		return err
-	}
-	if !open {
-		return otn.ErrOutsideWindow
-	}
-	asked, ok, err := h.ledger.Doc(askKey(p, a))
-	if err != nil || !ok {
-		return err
-	}
-	var before askKept
-	if err := json.Unmarshal(asked.Value, &before); err != nil {
-		return err
-	}
-	if now.Sub(before.At) < otn.WindowLength {
-		return otn.ErrAlreadyAsked
-	}
-	return nil
-}
-
-// isOpen reads the document of a window, which need not be there.
-func isOpen(doc ledger.Doc, now time.Time) (bool, error) {
-	if doc.Value == nil {
-		return false, nil
-	}
-	var window intake.Open
-	err := json.Unmarshal(doc.Value, &window)
-	return window.Until.Add(-windowMargin).After(now), err
 }
 
 // sendSlack is how late the moment of a send may be: it was on its way.

@@ -113,7 +113,7 @@ type Reason struct {
 	Subject string    `json:"subject,omitempty"`
 	Consent string    `json:"consent,omitempty"`
 	Run     string    `json:"run,omitempty"`
-	Verdict string    `json:"verdict"` // sent, unknown, …: how a delivery ended; else yes no undecided failed holds; granted for the consent itself
+	Verdict string    `json:"verdict"` // sent, unknown, …: how a delivery ended; else yes no undecided failed holds; granted for the consent itself; planned asked, not asked, said, not said, tagged
 	Because string    `json:"because"`
 	Values  []string  `json:"values,omitempty"` // what each part of the rule's when was worth
 }

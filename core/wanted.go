@@ -4,104 +4,34 @@ package core
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
-	"fmt"
-	"sync"
 	"time"
 
-	"github.com/onetimenotify/otn/core/dispatch"
 	"github.com/onetimenotify/otn/core/intake"
 	"github.com/onetimenotify/otn/core/ledger"
 	"github.com/onetimenotify/otn/core/otn"
 )
 
-// askers is how many wanted asks are carried out at once.
-const askers = 8
-
 // When an ask that a channel put off is tried again, by attempt; behind the last it is given up.
 var askWaits = [...]time.Duration{time.Minute, 5 * time.Minute, 30 * time.Minute, 2 * time.Hour, 6 * time.Hour}
 
-// wants are the timers of asks that are due and that nobody has taken up.
-type wants struct {
-	mu   sync.Mutex
-	due  []ledger.Timer
-	wake chan struct{}
-}
-
-// hand gives what is due to who works on it.
-func (h *Host) hand(due []ledger.Timer) {
-	rest := make([]ledger.Timer, 0, len(due))
-	for _, t := range due {
-		if t.Kind == intake.AskTimer {
-			h.wants.add(t)
-		} else {
-			rest = append(rest, t)
-		}
-	}
-	if len(rest) > 0 {
-		h.dispatch.Take(rest)
-	}
-}
-
-func (w *wants) add(t ledger.Timer) {
-	w.mu.Lock()
-	w.due = append(w.due, t)
-	w.mu.Unlock()
-	w.signal()
-}
-
-func (w *wants) signal() {
-	select {
-	case w.wake <- struct{}{}:
-	default:
-	}
-}
-
-// next waits for a timer; not ok when ctx is done.
-func (w *wants) next(ctx context.Context) (t ledger.Timer, ok bool) {
-	for ctx.Err() == nil {
-		w.mu.Lock()
-		if len(w.due) > 0 {
-			t, w.due = w.due[0], w.due[1:]
-			if len(w.due) > 0 {
-				w.signal()
-			}
-			w.mu.Unlock()
-			return t, true
-		}
-		w.mu.Unlock()
-		select {
-		case <-w.wake:
-		case <-ctx.Done():
-		}
-	}
-	return ledger.Timer{}, false
-}
-
-// carryAsks works until ctx is done; an ask that was begun is ended.
-func (h *Host) carryAsks(ctx context.Context) error {
-	for {
-		t, ok := h.wants.next(ctx)
-		if !ok {
-			return nil
-		}
-		if err := h.carryOut(context.WithoutCancel(ctx), t); err != nil {
-			return fmt.Errorf("core: a wanted ask: %w", err)
-		}
-	}
-}
-
 // carryOut asks, and deletes the timer in the batch that says when to try again, where it is to be tried again.
 func (h *Host) carryOut(ctx context.Context, t ledger.Timer) error {
+	stops := ctx
+	ctx = context.WithoutCancel(ctx)
 	done := &ledger.Batch{Done: []ledger.TimerID{t.TimerID}}
 	wanted, err := intake.ReadWanted(h.ledger, t)
 	if err != nil {
 		h.config.Log.Error("an ask that was wanted cannot be read and is given up", "error", err)
 		return h.ledger.Commit(ctx, done)
 	}
-	err = h.askWanted(ctx, wanted)
-	if errors.Is(err, otn.ErrStore) {
+	err = h.askWanted(stops, wanted)
+	switch {
+	case errors.Is(err, otn.ErrStore):
 		return err
+	case err != nil && stops.Err() != nil:
+		return nil // its timer is on disk
 	}
 	now := h.config.Clock.Now()
 	again := now.Add(nextAsk(wanted, err))
@@ -119,6 +49,7 @@ func (h *Host) carryOut(ctx context.Context, t ledger.Timer) error {
 		return h.awaitWindow(ctx, wanted, done)
 	default:
 		h.config.Log.Warn("an ask that was wanted was not made", "channel", wanted.Channel, "why", err)
+		done.Decisions = h.wantedInVain(wanted, now, err)
 	}
 	if err := h.ledger.Commit(ctx, done); err != nil {
 		return err
@@ -141,7 +72,11 @@ func (h *Host) awaitWindow(ctx context.Context, w *intake.Wanted, done *ledger.B
 	}
 	same := window // a window that opens in this moment would not see the ask
 	waiting := &ledger.Batch{Done: done.Done, Docs: []*ledger.Doc{later, &same}}
-	open, err := isOpen(window, h.config.Clock.Now())
+	var have intake.Open
+	if window.Value != nil {
+		err = json.Unmarshal(window.Value, &have)
+	}
+	open := closing(have).After(h.config.Clock.Now())
 	if err == nil && !open {
 		err = h.ledger.Commit(ctx, waiting)
 	}
@@ -173,8 +108,6 @@ func nextAsk(w *intake.Wanted, err error) time.Duration {
 // askWanted makes the ask of what its ref means now. One that names no declared topic goes out with the title it came
 // with: its consent is kept without a topic, until an operator assigns one.
 func (h *Host) askWanted(ctx context.Context, w *intake.Wanted) error {
-	ctx, cancel := context.WithTimeout(ctx, dispatch.SendTimeout)
-	defer cancel()
 	now := h.config.Clock.Now()
 	if now.After(w.GiveUp) {
 		return otn.ErrExpired
@@ -193,13 +126,23 @@ func (h *Host) askWanted(ctx context.Context, w *intake.Wanted) error {
 			return otn.ErrUnknownTopic
 		}
 		r.Topic, r.Subject = "", ""
-		_, err = h.carry(ctx, asker, newAsk(r, w.Title, w.Ref, now), now)
+		_, err = h.carry(ctx, asker, newAsk(r, w.Title, w.Ref, now))
 		return err
 	}
 	ask, err := h.request(r, now)
 	if err != nil {
 		return err
 	}
-	_, err = h.carry(ctx, asker, ask, now)
+	_, err = h.carry(ctx, asker, ask)
 	return err
+}
+
+// wantedInVain is for why: an ask that was wanted was not made. What a channel answered is told already.
+func (h *Host) wantedInVain(w *intake.Wanted, now time.Time, err error) []ledger.Decision {
+	var se *otn.SendError
+	if errors.As(err, &se) {
+		return nil
+	}
+	ref, _, _ := h.intake.Meaning(w.Ref) // for the words alone
+	return []ledger.Decision{notAsked(h.ledger.Person(w.Channel, w.Subscriber), "", ref.Topic, ref.Subject, now, otn.No, inWords(err))}
 }

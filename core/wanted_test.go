@@ -250,24 +250,6 @@ func TestLinksLeadToTheAsk(t *testing.T) {
 	})
 }
 
-// asking are rules that say themselves who is asked after a link.
-type asking struct{ shopRules }
-
-func (asking) Asks() []otn.AskRule {
-	return []otn.AskRule{{ID: "from-a-link", On: otn.Referred}}
-}
-
-// Where the rules say who is asked after a link, the door does not; a bot's wish is another matter.
-func TestLinksLeaveTheAskToTheRules(t *testing.T) {
-	bubble(t, func(t *testing.T, w *world) {
-		w.rules = asking{shopRules{text: "now"}}
-		b := botWorld(w)
-		b.says(t, w, opening("ann"), opening("bob"), otn.Record{Referral: &otn.Referral{Subscriber: who("ann"), Ref: "notify.news"}}, wish("bob", "", "notify.news"))
-		w.after(time.Second)
-		want(t, "asked", b.asked(), `bob news| "tell me: news" notify.news`)
-	})
-}
-
 func TestLinksThatAreRefused(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world) {
 		w.fake("plain")

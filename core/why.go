@@ -16,8 +16,9 @@ import (
 // reasonsAtMost bounds the decisions looked at for one consent.
 const reasonsAtMost = 200
 
-// Why tells everything that is known of a person's consents and what became of them, oldest first. rule, when it is not
-// empty, leaves out what other rules decided. Errors: otn.ErrNotFound for somebody who never gave a consent.
+// Why tells everything that is known of a person's consents and what became of them, of what they were asked, and why not,
+// oldest first. rule, when it is not empty, leaves out what other rules and asks decided. Errors: otn.ErrNotFound for somebody
+// of whom nothing is known.
 func (h *Host) Why(channel, subscriber, rule string) (Why, error) {
 	if err := h.isOpen(); err != nil {
 		return Why{}, err
@@ -27,10 +28,13 @@ func (h *Host) Why(channel, subscriber, rule string) (Why, error) {
 	if err != nil {
 		return Why{}, err
 	}
-	if len(consents) == 0 {
-		return Why{}, fmt.Errorf("core: no consent of %s through %s: %w", subscriber, channel, otn.ErrNotFound)
-	}
 	w := Why{Channel: channel, Subscriber: subscriber}
+	if w.Reasons, err = h.personal(person, rule); err != nil {
+		return Why{}, err
+	}
+	if len(consents) == 0 && len(w.Reasons) == 0 {
+		return Why{}, fmt.Errorf("core: nothing is known of %s through %s: %w", subscriber, channel, otn.ErrNotFound)
+	}
 	for i := range consents {
 		c := &consents[i]
 		w.Consents = append(w.Consents, consentView(c))

@@ -103,31 +103,3 @@ func detail(se *otn.SendError) string {
 	s := se.Err.Error()
 	return s[:min(len(s), maxDetail)]
 }
-
-// pace spaces messages evenly: n a second means n.
-type pace struct{ next time.Time }
-
-// slack is how far a fast channel may catch up after the clock was late.
-const slack = 10 * time.Millisecond
-
-// wait returns when the next message may go, or false when ctx is done first.
-func (p *pace) wait(ctx context.Context, clock Clock, rate float64) bool {
-	if rate <= 0 {
-		return ctx.Err() == nil
-	}
-	gap := time.Duration(float64(time.Second) / rate)
-	now := clock.Now()
-	earliest := now
-	if gap < slack {
-		earliest = now.Add(-slack)
-	}
-	if p.next.Before(earliest) || p.next.Sub(now) > gap+time.Minute { // the clock was set back
-		p.next = earliest
-	}
-	for p.next.After(now) && ctx.Err() == nil {
-		clock.Wait(ctx, p.next, nil)
-		now = clock.Now()
-	}
-	p.next = p.next.Add(gap)
-	return ctx.Err() == nil
-}

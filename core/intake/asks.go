@@ -18,6 +18,9 @@ import (
 // AskTimer is the kind of the timers of asks that are wanted. The Host takes them: this package never sends.
 const AskTimer = "ask"
 
+// AskedPrefix is where the Host keeps the asks that were made, by person.
+const AskedPrefix = "ask/"
+
 // LinkPrefix is where what short refs stand for is kept, as text.
 const LinkPrefix = "link/"
 
@@ -146,10 +149,10 @@ func (w *writer) ask(a otn.Ask) error {
 }
 
 // referral: whoever comes through a link that names a topic is asked about it, unless the rules say themselves who of them is.
-func (w *writer) referral(r otn.Referral) error {
+func (w *writer) referral(r otn.Referral, at time.Time) error {
 	byRule := func(a otn.AskRule) bool { return a.On == otn.Referred }
 	if slices.ContainsFunc(w.in.Rules().Asks(), byRule) {
-		return nil
+		return w.planReferred(r, w.moment(at))
 	}
 	_, known, err := w.in.Meaning(r.Ref)
 	if err != nil || !known {

@@ -94,7 +94,10 @@ func (in *Intake) write(ctx context.Context, instance string, records []otn.Reco
 				continue
 			}
 			w.result.Refused++
-			if err = bad(err); err != nil {
+			if err = bad(err); never(err) {
+				return Result{}, err // the caller's own fault: where it was found is no news to them
+			}
+			if err != nil {
 				return Result{}, fmt.Errorf("intake: %s: %w", instance, err)
 			}
 		}
@@ -141,7 +144,7 @@ func (w *writer) record(r otn.Record) error {
 	case r.Trigger != nil:
 		return w.trigger(*r.Trigger)
 	case r.Window != nil:
-		return w.window(*r.Window)
+		return w.window(*r.Window, r.At)
 	case r.Stop != nil:
 		return w.stop(*r.Stop)
 	case r.Echo != nil:
@@ -157,7 +160,7 @@ func (w *writer) record(r otn.Record) error {
 	case r.Ask != nil:
 		return w.ask(*r.Ask)
 	case r.Referral != nil:
-		return w.referral(*r.Referral)
+		return w.referral(*r.Referral, r.At)
 	}
 	return nil
 }
@@ -192,6 +195,9 @@ func (w *writer) put(d *ledger.Doc) {
 }
 
 func (w *writer) trigger(t otn.Trigger) error {
+	if t.Subscriber.ID != "" && t.Channel == "" {
+		t.Channel = w.instance // a channel's own trigger is about its own people
+	}
 	typed, err := w.in.Rules().Trigger(t)
 	if err != nil {
 		return err
@@ -202,7 +208,7 @@ func (w *writer) trigger(t otn.Trigger) error {
 		person = &p
 	}
 	w.batch.Events = append(w.batch.Events, w.in.Path.Trigger(typed, person, w.now))
-	return nil
+	return w.planTriggered(typed)
 }
 
 func (w *writer) observe(o otn.Observation) error {

@@ -47,7 +47,7 @@ func (w *writer) consent(c otn.Consent, at time.Time) error {
 		c.PriceThen = price
 	}
 	w.batch.Grants = append(w.batch.Grants, &ledger.Grant{Consent: c})
-	return nil
+	return w.then(&c)
 }
 
 // priceNow is what an item costs now, no amount when it is not known. It is read once a call.
@@ -98,7 +98,7 @@ type Open struct {
 func WindowKey(p otn.PersonID) string { return "window/" + p.String() }
 
 // window keeps the later end: an older event that comes late closes nothing.
-func (w *writer) window(win otn.Window) error {
+func (w *writer) window(win otn.Window, at time.Time) error {
 	person := w.in.Ledger.Person(w.instance, win.Subscriber.ID)
 	key := WindowKey(person)
 	doc, ok, err := w.in.Ledger.Doc(key)
@@ -115,14 +115,17 @@ func (w *writer) window(win otn.Window) error {
 		}
 	}
 	w.put(&ledger.Doc{Key: key, Value: encode(Open{win.Until, win.Cause}), Rev: doc.Rev})
+	if err := w.planOpened(win.Subscriber, w.moment(at)); err != nil {
+		return err
+	}
 	return w.opened(person)
 }
 
 // stop ends the consents of somebody who wants no more: those that wait, and those whose message is on its way or in doubt
 // should they come back.
 func (w *writer) stop(s otn.Stop) error {
-	if s.Resume {
-		return nil // consents that ended are asked for again
+	if err := w.silent(s); err != nil || s.Resume {
+		return err // consents that ended are asked for again
 	}
 	consents, err := w.in.Ledger.Of(w.in.Ledger.Person(w.instance, s.Subscriber.ID))
 	if err != nil {

@@ -1,0 +1,72 @@
+// Who wants to hear no more: remembered, so that nobody asks them or says anything until they take it back.
+
+package intake
+
+import (
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/onetimenotify/otn/core/ledger"
+	"github.com/onetimenotify/otn/core/otn"
+)
+
+// silence is what a person wants to hear no more of, by topic, and since when; under "" it is everything.
+type silence map[string]time.Time
+
+// SilenceKey is the document of a person's wish to hear no more.
+func SilenceKey(p otn.PersonID) string { return "silent/" + p.String() }
+
+// Silent reports whether a person wants to hear no more of a topic, or of anything.
+func Silent(l *ledger.Ledger, p otn.PersonID, topic string) (bool, error) {
+	s, err := Stops(l, p)
+	_, all := s[""]
+	_, one := s[topic]
+	return all || one, err
+}
+
+// Stops is what a person wants to hear no more of, by topic, and since when; under "" it is everything.
+func Stops(l *ledger.Ledger, p otn.PersonID) (map[string]time.Time, error) {
+	doc, ok, err := l.Doc(SilenceKey(p))
+	if err != nil || !ok {
+		return nil, err
+	}
+	return readSilence(doc)
+}
+
+func readSilence(d ledger.Doc) (s silence, err error) {
+	if err := json.Unmarshal(d.Value, &s); err != nil {
+		return nil, fmt.Errorf("intake: a wish to hear no more: %w: %w", err, otn.ErrStore)
+	}
+	return s, nil
+}
+
+// silent remembers a stop, or forgets it: who resumes a topic after a stop of everything hears of everything again.
+func (w *writer) silent(s otn.Stop) error {
+	key := SilenceKey(w.in.Ledger.Person(w.instance, s.Subscriber.ID))
+	doc, ok, err := w.doc(key)
+	if err != nil || !ok && s.Resume {
+		return err
+	}
+	have := silence{}
+	if ok {
+		if have, err = readSilence(doc); err != nil {
+			return err
+		}
+	}
+	switch {
+	case !s.Resume:
+		have[s.Topic] = w.now
+	case s.Topic == "":
+		clear(have)
+	default:
+		delete(have, s.Topic)
+		delete(have, "")
+	}
+	next := &ledger.Doc{Key: key, Rev: doc.Rev}
+	if len(have) > 0 {
+		next.Value = encode(have)
+	}
+	w.put(next)
+	return nil
+}

@@ -1,0 +1,128 @@
+// Tags: what an operator notes of a person, for conditions and for the order of a run. Never set by the person.
+
+package core
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/onetimenotify/otn/core/ledger"
+	"github.com/onetimenotify/otn/core/otn"
+)
+
+// Limits of a person's tags: how many, and how many characters one has.
+const (
+	MaxTags = 64
+	MaxTag  = 64
+)
+
+// TagsKey is the document of a person's tags: a JSON list of texts, sorted.
+func TagsKey(p otn.PersonID) string { return "tags/" + p.String() }
+
+// TagChange says what becomes of a person's tags: Set replaces them where it is not nil, then Add and Remove change them.
+type TagChange struct {
+	Set    []string
+	Add    []string
+	Remove []string
+}
+
+func (h *Host) tagsOf(p otn.PersonID) (tags []string, d ledger.Doc, err error) {
+	d, ok, err := h.ledger.Doc(TagsKey(p))
+	if err != nil || !ok {
+		return nil, d, err
+	}
+	return tags, d, json.Unmarshal(d.Value, &tags)
+}
+
+// Tag changes the tags of a person, and returns them as they are then, sorted. The person need not be known yet: tags may come
+// before the first consent. Errors: otn.ErrNotFound for a channel that is not configured, otn.ErrInvalid for a tag that is
+// empty, over MaxTag characters, begins with + or -, or holds a space, a comma or a character that does not print, and for more than MaxTags.
+func (h *Host) Tag(ctx context.Context, channel, subscriber string, c TagChange) ([]string, error) {
+	if err := h.await(ctx); err != nil {
+		return nil, err
+	}
+	if h.config.Channels[channel] == nil {
+		return nil, fmt.Errorf("core: channel %q: %w", channel, otn.ErrNotFound)
+	}
+	if subscriber == "" {
+		return nil, fmt.Errorf("core: no subscriber is named: %w", otn.ErrInvalid)
+	}
+	for _, list := range [][]string{c.Set, c.Add, c.Remove} {
+		for _, tag := range list {
+			if err := checkTag(tag); err != nil {
+				return nil, err
+			}
+		}
+	}
+	person := h.ledger.Person(channel, subscriber)
+	for {
+		before, doc, err := h.tagsOf(person)
+		if err != nil {
+			return nil, err
+		}
+		tags := c.of(before)
+		if len(tags) > MaxTags {
+			return nil, fmt.Errorf("core: %d tags, %d at most: %w", len(tags), MaxTags, otn.ErrInvalid)
+		}
+		if slices.Equal(tags, before) {
+			return tags, nil
+		}
+		next := &ledger.Doc{Key: doc.Key, Rev: doc.Rev}
+		if len(tags) > 0 {
+			next.Value = mustJSON(tags)
+		}
+		told := ledger.Decision{Person: person, At: h.config.Clock.Now(), Verdict: otn.Yes, Because: difference(before, tags), Facts: mustJSON(story{Kind: tagStory})}
+		err = h.ledger.Commit(ctx, &ledger.Batch{Docs: []*ledger.Doc{next}, Decisions: []ledger.Decision{told}})
+		if !errors.Is(err, otn.ErrConflict) {
+			return tags, err
+		}
+	}
+}
+
+// of is what a change makes of tags.
+func (c *TagChange) of(before []string) []string {
+	tags := slices.Clone(before)
+	if c.Set != nil {
+		tags = slices.Clone(c.Set)
+	}
+	tags = append(tags, c.Add...)
+	tags = slices.DeleteFunc(tags, func(t string) bool { return slices.Contains(c.Remove, t) })
+	slices.Sort(tags)
+	return slices.Compact(tags)
+}
+
+func checkTag(tag string) error {
+	switch {
+	case tag == "":
+		return fmt.Errorf("core: an empty tag: %w", otn.ErrInvalid)
+	case !utf8.ValidString(tag) || utf8.RuneCountInString(tag) > MaxTag:
+		return fmt.Errorf("core: a tag has at most %d characters: %w", MaxTag, otn.ErrInvalid)
+	case tag[0] == '+' || tag[0] == '-':
+		return fmt.Errorf("core: tag %q begins with %c, which adds or removes one: %w", tag, tag[0], otn.ErrInvalid)
+	case strings.ContainsFunc(tag, func(r rune) bool { return r == ',' || unicode.IsSpace(r) || !unicode.IsPrint(r) }):
+		return fmt.Errorf("core: tag %q holds a space, a comma or what does not print: %w", tag, otn.ErrInvalid)
+	}
+	return nil
+}
+
+// difference tells what changed.
+func difference(before, after []string) string {
+	var parts []string
+	for _, t := range after {
+		if !slices.Contains(before, t) {
+			parts = append(parts, "+"+t)
+		}
+	}
+	for _, t := range before {
+		if !slices.Contains(after, t) {
+			parts = append(parts, "-"+t)
+		}
+	}
+	return strings.Join(parts, " ")
+}
