@@ -167,10 +167,18 @@ func (h *Host) answered(ctx context.Context, a *asking, answer error, again *int
 	if err == nil && len(b.Timers) > 0 {
 		h.ticked()
 	}
-	if errors.Is(answer, otn.ErrOutsideWindow) && (err == nil || errors.Is(err, otn.ErrConflict)) { // the platform knows better, unless the window was opened again meanwhile
-		shut := &ledger.Doc{Key: a.window.Key, Rev: a.window.Rev}
-		err = h.ledger.Commit(ctx, &ledger.Batch{Docs: []*ledger.Doc{shut}})
+	if err != nil && !errors.Is(err, otn.ErrConflict) {
+		return err
 	}
+	return h.shut(ctx, a.window, answer)
+}
+
+// shut closes a window of which the platform says that it is closed, unless it was opened again meanwhile.
+func (h *Host) shut(ctx context.Context, window ledger.Doc, answer error) error {
+	if !errors.Is(answer, otn.ErrOutsideWindow) || window.Rev == 0 {
+		return nil
+	}
+	err := h.ledger.Commit(ctx, &ledger.Batch{Docs: []*ledger.Doc{{Key: window.Key, Rev: window.Rev}}})
 	if errors.Is(err, otn.ErrConflict) {
 		return nil
 	}

@@ -36,10 +36,13 @@ type platform struct {
 	rules  otn.Rules
 	mu     sync.Mutex
 	took   map[otn.TokenID]int
+	asked  map[string]int // by person
+	said   map[string]int // by person
+	tries  map[string]int // of asks, by person
 }
 
 func (p *life) Describe(context.Context) (otn.Description, error) {
-	return otn.Description{Account: "page", Capabilities: otn.Capabilities{Sends: true, MaxInFlight: 2, SingleUseToken: p.single}}, nil
+	return otn.Description{Account: "page", Capabilities: otn.Capabilities{Sends: true, MaxInFlight: 2, SingleUseToken: p.single, Replies: true}}, nil
 }
 
 func (p *life) Send(_ context.Context, d otn.Delivery) (otn.Receipt, error) {
@@ -47,6 +50,10 @@ func (p *life) Send(_ context.Context, d otn.Delivery) (otn.Receipt, error) {
 	defer p.mu.Unlock()
 	if p.over {
 		return otn.Receipt{}, errors.New("dead")
+	}
+	if d.Reply {
+		p.said[d.Subscriber.ID]++
+		return otn.Receipt{ProviderID: "m"}, nil
 	}
 	id := d.Token.ID()
 	if p.single && p.took[id] > 0 {
@@ -59,8 +66,9 @@ func (p *life) Send(_ context.Context, d otn.Delivery) (otn.Receipt, error) {
 // life is one life of a Host: when it is over, nothing that it does counts.
 type life struct {
 	*platform
-	over bool
-	fell bool // the fall of the price was acknowledged
+	over    bool
+	fell    bool         // the fall of the price was acknowledged
+	records []otn.Record // what the next webhook holds
 }
 
 // scenario is what happens to a Host in its first life: five people wait, and the price falls. It returns what was

@@ -148,7 +148,8 @@ func reasonOf(d ledger.Decision) Reason {
 	return r
 }
 
-// openAsks are the asks that have not ended: those to come, and those of which nobody knows whether they were made.
+// openAsks are the asks that have not ended: those to come, and those of which nobody knows whether they were made. What was
+// being said after a consent is told likewise.
 func (h *Host) openAsks(p otn.PersonID) ([]Reason, error) {
 	var all []Reason
 	planned, err := h.ledger.Docs(intake.PlannedOf(p), "", maxLimit)
@@ -171,6 +172,19 @@ func (h *Host) openAsks(p otn.PersonID) ([]Reason, error) {
 		if a.Outcome == nil {
 			all = append(all, Reason{At: a.At, Rule: a.Rule, Topic: a.Topic, Subject: a.Subject, Verdict: otn.Unknown.String(),
 				Because: "it was being asked and no answer came"})
+		}
+	}
+	if err != nil {
+		return nil, err
+	}
+	said, err := h.ledger.Docs(intake.ThenPrefix+p.String()+"/", "", maxLimit)
+	for _, doc := range said {
+		var s thenKept
+		if err := json.Unmarshal(doc.Value, &s); err != nil {
+			return nil, err
+		}
+		if s.Outcome == nil {
+			all = append(all, Reason{At: s.At, Verdict: otn.Unknown.String(), Because: "what follows a consent was being said and no answer came"})
 		}
 	}
 	return all, err

@@ -26,7 +26,8 @@ type reply struct {
 	then    *intake.Then
 	consent *ledger.Consent
 	message otn.Message
-	off     time.Time // not now: then
+	off     time.Time  // not now: then
+	window  ledger.Doc // of the person, as it was
 }
 
 // carryThen says what a topic says after a consent. It leaves the timer on disk where ctx ends first.
@@ -124,8 +125,12 @@ func (h *Host) sayLater(ctx context.Context, t ledger.Timer, s *intake.Then, due
 // say says it. That it is said is on disk before.
 func (h *Host) say(ctx context.Context, t ledger.Timer, r *reply) error {
 	c, now := r.consent, h.config.Clock.Now()
+	var err error
+	if r.window, _, err = h.ledger.Doc(intake.WindowKey(c.Person)); err != nil {
+		return err
+	}
 	kept := &ledger.Doc{Key: intake.ThenKey(c.Person, c.ID), Value: mustJSON(thenKept{At: now}), Expect: ledger.Fresh}
-	err := h.ledger.Commit(ctx, &ledger.Batch{Docs: []*ledger.Doc{kept}, Done: []ledger.TimerID{t.TimerID}})
+	err = h.ledger.Commit(ctx, &ledger.Batch{Docs: []*ledger.Doc{kept}, Done: []ledger.TimerID{t.TimerID}})
 	if err != nil {
 		if errors.Is(err, otn.ErrConflict) { // somebody else says it
 			return h.ledger.Commit(ctx, &ledger.Batch{Done: []ledger.TimerID{t.TimerID}})
@@ -159,7 +164,7 @@ func (h *Host) said(ctx context.Context, kept *ledger.Doc, r *reply, answer erro
 	if len(b.Timers) > 0 {
 		h.ticked()
 	}
-	return nil
+	return h.shut(ctx, r.window, answer)
 }
 
 // story is for why.

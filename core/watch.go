@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/onetimenotify/otn/core/dispatch"
-	"github.com/onetimenotify/otn/core/intake"
 	"github.com/onetimenotify/otn/core/ledger"
 	"github.com/onetimenotify/otn/core/otn"
 	"github.com/onetimenotify/otn/core/schedule"
@@ -122,7 +121,7 @@ func (h *Host) sweep(ctx context.Context, now time.Time) error {
 	if err := h.ledger.Trim(ctx, now.Add(-keepReasons)); err != nil {
 		return err
 	}
-	return h.intake.Forget(ctx, now.Add(-intake.SeenFor))
+	return h.intake.Forget(ctx, now)
 }
 
 // nextLine is when a rule's cron line comes next.

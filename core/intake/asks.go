@@ -3,7 +3,6 @@
 package intake
 
 import (
-	"context"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -99,31 +98,6 @@ func (w *writer) opened(p otn.PersonID) error {
 
 // asksAtOnce bounds how many asks one opening makes due. The others come with the next.
 const asksAtOnce = 16
-
-// forgetLater clears away asks whose window did not open in time.
-func (in *Intake) forgetLater(ctx context.Context, now time.Time) error {
-	after := ""
-	for {
-		docs, err := in.Ledger.Docs(laterPrefix, after, 1000)
-		if err != nil || len(docs) == 0 {
-			return err
-		}
-		var b ledger.Batch
-		for _, d := range docs {
-			var a later
-			if err := json.Unmarshal(d.Value, &a); err != nil || a.GiveUp.Before(now) {
-				b.Docs = append(b.Docs, &ledger.Doc{Key: d.Key, Expect: ledger.Any})
-			}
-			after = d.Key
-		}
-		if len(b.Docs) == 0 {
-			continue
-		}
-		if err := in.Ledger.Commit(ctx, &b); err != nil {
-			return err
-		}
-	}
-}
 
 // ask keeps an ask that is wanted. The same one again before it is carried out changes nothing.
 func (w *writer) ask(a otn.Ask) error {

@@ -4,7 +4,6 @@ package intake
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -248,31 +247,3 @@ func (w *writer) commit(ctx context.Context) error {
 
 // SeenFor is how long the keys of records are remembered. No platform repeats a webhook after so long.
 const SeenFor = 7 * 24 * time.Hour
-
-// Forget clears away the keys of records that are older than a moment, and asks that waited for a window in vain.
-func (in *Intake) Forget(ctx context.Context, before time.Time) error {
-	if err := in.forgetLater(ctx, in.Now()); err != nil {
-		return err
-	}
-	after := ""
-	for {
-		docs, err := in.Ledger.Docs(SeenPrefix, after, 1000)
-		if err != nil || len(docs) == 0 {
-			return err
-		}
-		var b ledger.Batch
-		for _, d := range docs {
-			var at time.Time
-			if err := json.Unmarshal(d.Value, &at); err == nil && at.Before(before) {
-				b.Docs = append(b.Docs, &ledger.Doc{Key: d.Key, Expect: ledger.Any})
-			}
-			after = d.Key
-		}
-		if len(b.Docs) == 0 {
-			continue
-		}
-		if err := in.Ledger.Commit(ctx, &b); err != nil {
-			return err
-		}
-	}
-}

@@ -95,7 +95,9 @@ type Open struct {
 }
 
 // WindowKey is the document of a person's window.
-func WindowKey(p otn.PersonID) string { return "window/" + p.String() }
+func WindowKey(p otn.PersonID) string { return windowPrefix + p.String() }
+
+const windowPrefix = "window/"
 
 // window keeps the later end: an older event that comes late closes nothing.
 func (w *writer) window(win otn.Window, at time.Time) error {
