@@ -300,17 +300,16 @@ func (h *Host) anew(p *intake.Planned, answer error) (*intake.Planned, error) {
 	return &next, nil
 }
 
-// waitOf is how long to wait after an answer that put something off.
+// waitOf is how long to wait after an answer that put something off: what the channel says, else by the attempt.
 func waitOf(se *otn.SendError, tries int) time.Duration {
+	if se.After > 0 {
+		return max(se.After, time.Second)
+	}
 	waits := putOffWaits
 	if se.Scope == otn.SubscriberScope {
 		waits = leftAloneWaits
 	}
-	wait := waits[min(tries, len(waits)-1)]
-	if se.Scope == otn.SubscriberScope && se.After > 0 {
-		return se.After
-	}
-	return max(wait, se.After)
+	return waits[min(tries, len(waits)-1)]
 }
 
 // words is what a channel answered, for people.

@@ -287,3 +287,44 @@ func TestSubscriber(t *testing.T) {
 		want(t, "asks", len(v.Asks) == 1 && v.Asks[0].Title == "tell me: news" && v.Asks[0].Outcome == "sent" && v.Asks[0].Rule == "a", true)
 	})
 }
+
+// What is old leaves nothing behind: no window, no ask, nothing that was said. What is to come stays.
+func TestWhatIsOldIsForgotten(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world) {
+		b := askWorld(w, asking{then: map[string]string{"news": "Soon."}, asks: []otn.AskRule{{ID: "a", Topic: "news", On: otn.WindowOpened}, {ID: "far", Topic: "news", On: "trigger.lead", After: 200 * 24 * time.Hour}}})
+		b.can.Replies = true
+		b.says(t, w, opening("ann"), given("ann", "t1"))
+		b.says(t, w, opening("bob"), wish("cat", "", "notify.news"))
+		if _, err := w.host.Trigger(t.Context(), otn.Trigger{Name: "lead", Channel: "shop", Subscriber: who("bob")}); err != nil {
+			t.Fatal(err)
+		}
+		w.after(10 * time.Minute)
+		want(t, "said and asked", b.said()+"; "+b.asked(), "ann: Soon.; bob"+newsAsk)
+		kept := func() string {
+			w.stop()
+			l := w.ledger()
+			var names []string
+			for _, prefix := range []string{"ask/", "later/", "planned/", "seen/", "then/", "window/"} {
+				docs, err := l.Docs(prefix, "", 10)
+				if err != nil {
+					t.Fatal(err)
+				}
+				for range docs {
+					names = append(names, prefix)
+				}
+			}
+			if err := l.Close(); err != nil {
+				t.Fatal(err)
+			}
+			w.start()
+			return strings.Join(names, " ")
+		}
+		want(t, "kept", kept(), "ask/ later/ planned/ seen/ then/ window/ window/")
+		w.after(7*24*time.Hour + 7*time.Hour)
+		want(t, "kept after a week", kept(), "ask/ planned/ window/ window/")
+		w.after(2 * 24 * time.Hour)
+		want(t, "kept after another two days", kept(), "ask/ planned/")
+		w.after(90 * 24 * time.Hour)
+		want(t, "kept in the end", kept(), "planned/")
+	})
+}
