@@ -53,12 +53,8 @@ func (h *Host) Tag(ctx context.Context, channel, subscriber string, c TagChange)
 	if subscriber == "" {
 		return nil, fmt.Errorf("core: no subscriber is named: %w", otn.ErrInvalid)
 	}
-	for _, list := range [][]string{c.Set, c.Add, c.Remove} {
-		for _, tag := range list {
-			if err := checkTag(tag); err != nil {
-				return nil, err
-			}
-		}
+	if err := CheckTags(slices.Concat(c.Set, c.Add, c.Remove)...); err != nil {
+		return nil, err
 	}
 	person := h.ledger.Person(channel, subscriber)
 	for {
@@ -95,6 +91,16 @@ func (c *TagChange) of(before []string) []string {
 	tags = slices.DeleteFunc(tags, func(t string) bool { return slices.Contains(c.Remove, t) })
 	slices.Sort(tags)
 	return slices.Compact(tags)
+}
+
+// CheckTags refuses what Tag would refuse. Errors: otn.ErrInvalid.
+func CheckTags(tags ...string) error {
+	for _, tag := range tags {
+		if err := checkTag(tag); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func checkTag(tag string) error {

@@ -34,7 +34,8 @@ func (k *call) importConsents() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "import FILE|-", Short: "Take in tokens that were granted elsewhere", Args: cobra.ExactArgs(1),
 		Long: "Take in tokens that were granted elsewhere: JSON objects (a list, or one per line) or CSV, with channel, recipient, topic,\n" +
-			"subject, token, granted_at, and answers (in CSV a column answers.NAME each). A token that is known changes nothing.",
+			"subject, token, granted_at, answers (in CSV a column answers.NAME each), and tags, which are added to the person's (in CSV\n" +
+			"with | between them). A token that is known changes nothing but the tags.",
 		Example: "  otn consents import tokens.csv",
 		RunE: k.does(func(ctx context.Context, args []string) error {
 			text, err := k.input(ctx, args[0])
@@ -62,7 +63,7 @@ func grants(name string, text []byte, format string) ([]row, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
-	known := []string{"channel", "recipient", "topic", "subject", "token", "granted_at", "answers"}
+	known := []string{"channel", "recipient", "topic", "subject", "token", "granted_at", "answers", "tags"}
 	for _, r := range rows {
 		var fields map[string]json.RawMessage
 		if json.Unmarshal(r.text, &fields) != nil {
@@ -87,7 +88,16 @@ func importRows(text []byte, format string) ([]row, error) {
 	if format != "csv" {
 		return rowsOf(text, format)
 	}
-	return csvRows(bytes.TrimPrefix(text, []byte("\ufeff")), func(head, cells []string) map[string]any { return csvObject(head, cells, "answers") })
+	return csvRows(bytes.TrimPrefix(text, []byte("\ufeff")), consentCells)
+}
+
+// consentCells names the cells of a consent's line.
+func consentCells(head, cells []string) map[string]any {
+	object := csvObject(head, cells, "answers")
+	if tags, ok := object["tags"].(string); ok {
+		object["tags"] = strings.Split(tags, "|")
+	}
+	return object
 }
 
 // knownField refuses a field that nobody reads.

@@ -41,6 +41,8 @@ type Host interface {
 	Resolve(ctx context.Context, id string, sent bool) (core.DeliveryView, error)
 	Why(channel, subscriber, rule string) (core.Why, error)
 	Backup(ctx context.Context, dir string) (core.Backup, error)
+	Subscriber(channel, subscriber string) (core.SubscriberView, error)
+	Tag(ctx context.Context, channel, subscriber string, c core.TagChange) ([]string, error)
 	Instances(ctx context.Context) (channels, sources []core.InstanceView)
 }
 

@@ -35,6 +35,7 @@ type fake struct {
 	channels []core.InstanceView
 	got      any
 	added    bool
+	tagged   string
 }
 
 func (f *fake) Grant(_ context.Context, c ...otn.Consent) ([]core.Granted, error) {
@@ -110,6 +111,16 @@ func (f *fake) Backup(_ context.Context, dir string) (core.Backup, error) {
 	return core.Backup{Writes: 7}, f.err
 }
 
+func (f *fake) Subscriber(channel, subscriber string) (core.SubscriberView, error) {
+	f.got = "show " + channel + "/" + subscriber
+	return core.SubscriberView{Channel: channel, Subscriber: subscriber, Tags: []string{"vip"}}, f.err
+}
+
+func (f *fake) Tag(_ context.Context, channel, subscriber string, c core.TagChange) ([]string, error) {
+	f.tagged = fmt.Sprintf("%s/%s %v%v +%v -%v", channel, subscriber, c.Set, c.Set != nil, c.Add, c.Remove)
+	return nil, f.err
+}
+
 func (f *fake) Instances(context.Context) (channels, sources []core.InstanceView) {
 	return f.channels, nil
 }
@@ -180,6 +191,7 @@ func TestCalls(t *testing.T) {
 		{"GET", "/v1/runs/r1", "", 200, `{"id":"r1",`, nil},
 		{"GET", "/v1/deliveries?outcome=unknown", "", 200, `{"deliveries":[]}`, core.DeliveryQuery{Outcome: "unknown"}},
 		{"GET", "/v1/decisions?subscriber=222&rule=r", "", 200, `{"channel":"shop","subscriber":"222","consents":[],"reasons":[]}`, "shop/222/r"},
+		{"GET", "/v1/subscribers/shop/a%2Fb", "", 200, `{"channel":"shop","subscriber":"a/b","tags":["vip"],`, "show shop/a/b"},
 		{"GET", "/v1/channels", "", 200, `{"channels":[{"name":"shop",`, nil},
 		{"GET", "/v1/sources", "", 200, `{"sources":[]}`, nil},
 	} {
@@ -250,6 +262,35 @@ func TestGrantIsNewOrKnown(t *testing.T) {
 	f.channels = []core.InstanceView{{Name: "shop", State: "starting"}}
 	if status, text, h := call(t, s, "POST", "/v1/consents", body); status != 503 || h.Get("Retry-After") == "" {
 		t.Errorf("a channel whose account is not known: %d %s", status, text)
+	}
+}
+
+// Tags are replaced, cleared or changed; those of an import come with the consent, and not without it.
+func TestTagCalls(t *testing.T) {
+	grant := `{"channel":"shop","recipient":"222","topic":"journal","token":"tok","tags":["vip"]}`
+	for _, c := range []struct {
+		method, path, body string
+		err                error
+		status             int
+		tagged             string
+	}{
+		{"PUT", "/v1/subscribers/shop/222/tags", `{"tags":["a","b"]}`, nil, 200, "shop/222 [a b]true +[] -[]"},
+		{"PUT", "/v1/subscribers/shop/222/tags", `{"tags":[]}`, nil, 200, "shop/222 []true +[] -[]"},
+		{"PUT", "/v1/subscribers/shop/222/tags", `{"add":["vip"],"remove":["old"]}`, nil, 200, "shop/222 []false +[vip] -[old]"},
+		{"PUT", "/v1/subscribers/shop/222/tags", `{"tgas":["a"]}`, nil, 422, ""},
+		{"PUT", "/v1/subscribers/nowhere/222/tags", `{"add":["vip"]}`, otn.ErrNotFound, 404, "nowhere/222 []false +[vip] -[]"},
+		{"POST", "/v1/consents", grant, nil, 200, "shop/222 []false +[vip] -[]"},
+		{"POST", "/v1/consents", grant, otn.ErrUnknownTopic, 404, ""},
+		{"POST", "/v1/consents", strings.Replace(grant, "vip", "v ip", 1), nil, 422, ""},
+	} {
+		f := &fake{err: c.err}
+		status, text, _ := call(t, open(t, f), c.method, c.path, c.body)
+		if status != c.status || f.tagged != c.tagged {
+			t.Errorf("%s %s %s: %d %s, tagged %q, want %d, %q", c.method, c.path, c.body, status, text, f.tagged, c.status, c.tagged)
+		}
+		if status == 422 && f.got != nil {
+			t.Errorf("%s: the host got %v", c.body, f.got)
+		}
 	}
 }
 

@@ -46,6 +46,15 @@ func (c *Client) Post(ctx context.Context, path, key string, in, out any) error 
 	return c.do(ctx, http.MethodPost, path, key, text, out)
 }
 
+// Put is Post with another method, for calls that are idempotent by nature.
+func (c *Client) Put(ctx context.Context, path string, in, out any) error {
+	text, err := json.Marshal(in)
+	if err != nil {
+		return fmt.Errorf("api: %w", err)
+	}
+	return c.do(ctx, http.MethodPut, path, "", text, out)
+}
+
 // do makes one call. Errors: Problem, ErrUnreachable, the context's.
 func (c *Client) do(ctx context.Context, method, path, key string, in []byte, out any) error {
 	r, err := http.NewRequestWithContext(ctx, method, c.Base+path, bytes.NewReader(in))
@@ -53,7 +62,7 @@ func (c *Client) do(ctx context.Context, method, path, key string, in []byte, ou
 		return fmt.Errorf("api: %w", err)
 	}
 	r.Header.Set("Authorization", "Bearer "+c.Key.Reveal())
-	if method == http.MethodPost {
+	if method != http.MethodGet {
 		r.Header.Set("Content-Type", "application/json")
 	}
 	if key != "" {

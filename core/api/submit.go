@@ -45,6 +45,7 @@ func (d *door) calls(a huma.API) {
 	post(a, "backup", "/v1/backups", "Copy the store to a folder",
 		"The copy is opened again and compared row by row before the call answers. The key file is not in it, and it is read only with that.", http.StatusCreated, d.backup)
 	d.reads(a)
+	d.subscribers(a)
 }
 
 func post[I, O any](a huma.API, id, path, summary, text string, status int, f func(context.Context, *I) (*O, error)) {
@@ -189,6 +190,7 @@ type GrantBody struct {
 	Token     string          `json:"token" minLength:"1" writeOnly:"true"`
 	GrantedAt time.Time       `json:"granted_at,omitzero" doc:"Left out: now. The token lives for a year from here."`
 	Answers   map[string]Text `json:"answers,omitempty"`
+	Tags      []string        `json:"tags,omitempty" maxItems:"64" doc:"Added to the operator's tags of the person."`
 }
 
 // GrantAnswer names the consent. Added is false when its token was known.
@@ -203,12 +205,20 @@ func (d *door) grant(ctx context.Context, in *grantIn) (*answer[GrantAnswer], er
 	if err != nil {
 		return nil, d.problem(ctx, err)
 	}
+	if err := core.CheckTags(b.Tags...); err != nil {
+		return nil, d.problem(ctx, err)
+	}
 	got, err := d.host.Grant(ctx, otn.Consent{
 		Token: otn.NewToken(account, b.Token), Channel: b.Channel, Subscriber: otn.Subscriber{ID: b.Recipient},
 		Topic: b.Topic, Subject: b.Subject, Answers: named(b.Answers), GrantedAt: b.GrantedAt,
 	})
 	if err != nil {
 		return nil, d.problem(ctx, err)
+	}
+	if len(b.Tags) > 0 { // after the consent: who is refused is not tagged either
+		if _, err := d.host.Tag(ctx, b.Channel, b.Recipient, core.TagChange{Add: b.Tags}); err != nil {
+			return nil, d.problem(ctx, err)
+		}
 	}
 	status := http.StatusOK
 	if got[0].Added {

@@ -1,0 +1,55 @@
+// The calls about one person: everything that is known of them, and the operator's tags.
+
+package api
+
+import (
+	"context"
+	"net/http"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/onetimenotify/otn/core"
+)
+
+// subscribers registers the calls about one person.
+func (d *door) subscribers(a huma.API) {
+	get(a, "subscriber", "/v1/subscribers/{channel}/{id}", "Everything that is known of a person", d.subscriber)
+	huma.Register(a, huma.Operation{
+		OperationID: "tag", Method: http.MethodPut, Path: "/v1/subscribers/{channel}/{id}/tags", Summary: "The operator's tags of a person",
+		Description:  "Idempotent by nature. tags replaces them all, add and remove change some. Conditions read them as sub.tags. The person need not be known yet.",
+		MaxBodyBytes: maxBody, Errors: []int{401, 404, 413, 422, 503},
+	}, d.tag)
+}
+
+// Whom names a person in a path.
+type Whom struct {
+	Channel string `path:"channel" maxLength:"128"`
+	ID      string `path:"id" minLength:"1" maxLength:"128"`
+}
+
+func (d *door) subscriber(ctx context.Context, in *Whom) (*body[core.SubscriberView], error) {
+	v, err := d.host.Subscriber(in.Channel, in.ID)
+	return reply(ctx, d, v, err)
+}
+
+type tagIn struct {
+	Whom
+	Body TagBody
+}
+
+// TagBody says what becomes of a person's tags.
+type TagBody struct {
+	Tags   []string `json:"tags,omitempty" maxItems:"64" doc:"These and no others. Left out: those that are there."`
+	Add    []string `json:"add,omitempty" maxItems:"64"`
+	Remove []string `json:"remove,omitempty" maxItems:"1000"`
+}
+
+// TagAnswer is a person's tags as they are now, sorted.
+type TagAnswer struct {
+	Tags []string `json:"tags"`
+}
+
+func (d *door) tag(ctx context.Context, in *tagIn) (*body[TagAnswer], error) {
+	tags, err := d.host.Tag(ctx, in.Channel, in.ID, core.TagChange{Set: in.Body.Tags, Add: in.Body.Add, Remove: in.Body.Remove})
+	return reply(ctx, d, TagAnswer{full(tags)}, err)
+}
