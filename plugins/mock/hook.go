@@ -1,4 +1,4 @@
-// The mock's webhook: consents as plain JSON, for tests and demos without a platform.
+// The mock's webhook: consents, and what people do, as plain JSON: for tests and demos without a platform.
 
 package mock
 
@@ -16,8 +16,10 @@ import (
 	"github.com/onetimenotify/otn/core/otn"
 )
 
-// Grant is the body of a call: a consent as if a person had just given it.
+// Grant is the body of a call: a consent as if a person had just given it, or with Event something that they did.
 type Grant struct {
+	Event     Event             `json:"event,omitempty"`
+	Ref       string            `json:"ref,omitempty"` // of Writes: they came through a link with this ref
 	Recipient string            `json:"recipient"`
 	Topic     string            `json:"topic,omitempty"`
 	Subject   string            `json:"subject,omitempty"`
@@ -27,6 +29,16 @@ type Grant struct {
 	TZ        string            `json:"tz,omitempty"`
 	Locale    string            `json:"locale,omitempty"`
 }
+
+// Event is what a person did, where it is not a consent.
+type Event string
+
+// The events.
+const (
+	Writes  Event = "writes"  // opens their window
+	Stops   Event = "stops"   // they want to hear no more of Topic, or of anything
+	Resumes Event = "resumes" // and take it back
+)
 
 // Receive reads POSTs of a Grant, or of a list of them.
 func (m *Mock) Receive(_ context.Context, r otn.Request) (otn.Response, []otn.Record, error) {
@@ -42,12 +54,36 @@ func (m *Mock) Receive(_ context.Context, r otn.Request) (otn.Response, []otn.Re
 	}
 	var records []otn.Record
 	for _, g := range grants {
-		if g.Recipient == "" || g.Token == "" {
+		did, ok := g.did(r.At)
+		switch {
+		case !ok:
+			return refusal("event is none of writes, stops and resumes"), nil, nil
+		case g.Recipient == "" || g.Event == "" && g.Token == "":
 			return refusal("recipient and token are required"), nil, nil
+		case g.Event == "":
+			did = []otn.Record{m.record(g, r)}
 		}
-		records = append(records, m.record(g, r))
+		records = append(records, did...)
 	}
 	return otn.Response{Status: http.StatusOK}, records, nil
+}
+
+// did gives the records of what a person did; not ok for an event that is not known.
+func (g *Grant) did(at time.Time) (records []otn.Record, ok bool) {
+	whom := otn.Subscriber{ID: g.Recipient}
+	switch g.Event {
+	case "":
+	case Writes:
+		records = []otn.Record{{At: at, Window: &otn.Window{Subscriber: whom, Until: at.Add(otn.WindowLength), Cause: "message"}}}
+		if g.Ref != "" {
+			records = append(records, otn.Record{At: at, Referral: &otn.Referral{Subscriber: whom, Ref: g.Ref}})
+		}
+	case Stops, Resumes:
+		records = []otn.Record{{At: at, Stop: &otn.Stop{Subscriber: whom, Topic: g.Topic, Resume: g.Event == Resumes}}}
+	default:
+		return nil, false
+	}
+	return records, true
 }
 
 func readGrants(body []byte) ([]Grant, error) {

@@ -163,6 +163,8 @@ func TestHook(t *testing.T) {
 		"no token":       {"POST", "s3cret", `{"recipient":"222"}`, 400, 0},
 		"a typing error": {"POST", "s3cret", `{"recipient":"222","token":"t","tpoic":"x"}`, 400, 0},
 		"nothing":        {"POST", "s3cret", ``, 400, 0},
+		"no such event":  {"POST", "s3cret", `{"recipient":"222","event":"sings"}`, 400, 0},
+		"nobody's event": {"POST", "s3cret", `{"event":"writes"}`, 400, 0},
 	} {
 		resp, records, err := m.Receive(t.Context(), otn.Request{Method: c.method, Header: http.Header{"Authorization": {"Bearer " + c.secret}}, Body: []byte(c.body), At: at})
 		if err != nil || resp.Status != c.want || len(records) != c.records {
@@ -175,6 +177,26 @@ func TestHook(t *testing.T) {
 				t.Errorf("%s: %+v", name, g)
 			}
 		}
+	}
+}
+
+// What a person does: they write, perhaps through a link; they stop, and take it back.
+func TestHookEvents(t *testing.T) {
+	m := open(t, mock.Config{})
+	at := time.Date(2026, 7, 1, 0, 0, 0, 0, time.UTC)
+	body := `[{"recipient":"222","event":"writes","ref":"notify.news"},{"recipient":"222","event":"stops","topic":"news"},{"recipient":"222","event":"resumes"}]`
+	resp, records, err := m.Receive(t.Context(), otn.Request{Method: "POST", Body: []byte(body), At: at})
+	if err != nil || resp.Status != 200 || len(records) != 4 {
+		t.Fatalf("%d, %d records, %v", resp.Status, len(records), err)
+	}
+	w, r, stop, resume := records[0].Window, records[1].Referral, records[2].Stop, records[3].Stop
+	switch {
+	case w == nil || w.Subscriber.ID != "222" || !w.Until.Equal(at.Add(otn.WindowLength)) || !records[0].At.Equal(at):
+		t.Errorf("the window is %+v", records[0])
+	case r == nil || r.Subscriber.ID != "222" || r.Ref != "notify.news":
+		t.Errorf("the referral is %+v", records[1])
+	case stop == nil || stop.Topic != "news" || stop.Resume || resume == nil || resume.Topic != "" || !resume.Resume:
+		t.Errorf("the stops are %+v, %+v", stop, resume)
 	}
 }
 
