@@ -160,7 +160,10 @@ func (h *Host) mayNot(p *intake.Planned, person otn.PersonID, why error, now tim
 			return decision{}, err
 		}
 		d := no(inWords(why))
-		if p.Off != "" {
+		if window.Until.IsZero() {
+			d.because = "no window was open"
+		}
+		if p.Off != "" && !p.Waits {
 			d.because += ", after it was put off: " + p.Off
 		}
 		if p.On == otn.Referred && !closing(window).After(p.At) && now.Before(p.At.Add(otn.WindowLength)) {

@@ -278,7 +278,7 @@ func TestAskOnReferralWaitsForTheWindow(t *testing.T) {
 		b.says(t, w, opening("bob"))
 		w.after(time.Hour)
 		want(t, "asks", b.times(), 1)
-		has(t, "why", w.whys("bob"), "link not asked: the window in which they may be asked has closed, after it was put off: no window is open")
+		has(t, "why", w.whys("bob"), "link not asked: no window was open")
 	})
 }
 
@@ -443,6 +443,80 @@ func TestAPersonWhoIsLeftAloneStaysSo(t *testing.T) {
 		want(t, "asks", b.times(), 2)
 		w.after(4 * time.Hour)
 		want(t, "asks, five hours later", b.times(), 3)
+	})
+}
+
+// A channel that stays blocked: at the end of the window it is over, and why says what it waited for.
+func TestAChannelThatStaysBlocked(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world) {
+		b := askWorld(w, asking{asks: []otn.AskRule{{ID: "a", Topic: "news", On: otn.WindowOpened}}})
+		b.says(t, w, otn.Record{Notice: &otn.ChannelNotice{Level: otn.Blocked, Reason: "too many reports"}}, opening("ann"))
+		w.after(25 * time.Hour)
+		want(t, "why", w.whys("ann"), "a not asked: the window in which they may be asked has closed, after it was put off: the channel rests: blocked by the platform: too many reports")
+		b.says(t, w, otn.Record{Notice: &otn.ChannelNotice{Level: otn.Unblocked}})
+		w.after(time.Hour)
+		want(t, "asks", b.times(), 0)
+	})
+}
+
+// Who changes their mind while an ask waits for its turn is not asked.
+func TestFactsCountUntilTheTurnComes(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world) {
+		w.rates = map[string]float64{"shop": 1.0 / 60}
+		b := askWorld(w, asking{asks: []otn.AskRule{{ID: "a", Topic: "news", On: otn.WindowOpened, After: time.Hour}}})
+		for i := range 6 {
+			b.says(t, w, opening(fmt.Sprint("p", i)))
+		}
+		w.after(time.Hour + 90*time.Second)
+		before := b.times()
+		for i := range 6 {
+			b.says(t, w, otn.Record{Stop: &otn.Stop{Subscriber: who(fmt.Sprint("p", i))}})
+		}
+		w.after(time.Hour)
+		want(t, "asked before they stopped", before, 2)
+		want(t, "asked in all", b.times(), 2)
+	})
+}
+
+// What is planned for somebody does not show on disk who it is.
+func TestNothingPersonalLiesOpen(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world) {
+		b := askWorld(w, asking{asks: []otn.AskRule{asks23[0], {ID: "link", On: otn.Referred, After: time.Hour}, {ID: "form", Topic: "news", On: "trigger.lead", After: time.Hour}}, then: map[string]string{"news": "Soon."}})
+		const canary = "subscriber-canary"
+		agreed := given(canary, "token-canary")
+		agreed.Key = ""
+		b.says(t, w, opening(canary), came(canary, "notify.back.coat"), agreed, otn.Record{Stop: &otn.Stop{Subscriber: who(canary), Topic: "late"}})
+		if _, err := w.host.Trigger(t.Context(), otn.Trigger{Name: "lead", Channel: "shop", Subscriber: who(canary)}); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := w.host.Tag(t.Context(), "shop", canary, core.TagChange{Add: []string{"vip"}}); err != nil {
+			t.Fatal(err)
+		}
+		w.after(time.Minute)
+		w.stop()
+		l := w.ledger()
+		docs, err := l.Docs("", "", 1000)
+		if err != nil {
+			t.Fatal(err)
+		}
+		timers, err := l.Due(time.Now().Add(1000*time.Hour), 1000)
+		if err != nil {
+			t.Fatal(err)
+		}
+		want(t, "timers, that of the cron line among them", len(timers), 4)
+		for _, d := range docs {
+			if strings.Contains(d.Key+string(d.Value), "canary") {
+				t.Errorf("%s: %s", d.Key, d.Value)
+			}
+		}
+		for _, timer := range timers {
+			if strings.Contains(timer.ID+string(timer.Body), "canary") {
+				t.Errorf("%s: %s", timer.ID, timer.Body)
+			}
+		}
+		if err := l.Close(); err != nil {
+			t.Error(err)
+		}
 	})
 }
 
