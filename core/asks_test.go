@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -260,6 +261,23 @@ func TestAskOnReferral(t *testing.T) {
 		w.after(2 * time.Hour)
 		want(t, "asks, when they came again", b.times(), 3)
 		has(t, "why", w.whys("ann"), "link not asked: they were asked for it in the last 24 hours")
+	})
+}
+
+// A link followed again moves the ask; what is told late and was earlier does not.
+func TestALaterReferralMovesTheAsk(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world) {
+		b := askWorld(w, asking{asks: []otn.AskRule{{ID: "link", On: otn.Referred, After: time.Hour}}})
+		b.says(t, w, opening("ann"), came("ann", "notify.news"))
+		w.after(30 * time.Minute)
+		b.says(t, w, came("ann", "notify.news"))
+		late := came("ann", "notify.news")
+		late.At = time.Now().Add(-45 * time.Minute)
+		b.says(t, w, late)
+		w.after(59 * time.Minute)
+		want(t, "asks before an hour has passed since the last", b.times(), 0)
+		w.after(2 * time.Minute)
+		want(t, "asks", b.times(), 1)
 	})
 }
 
@@ -527,10 +545,17 @@ func TestAsksKeepThePaceOfTheChannel(t *testing.T) {
 		r := asking{asks: []otn.AskRule{{ID: "a", Topic: "news", On: otn.WindowOpened, After: time.Hour}}}
 		r.text = "now"
 		w.rules = r
+		var mu sync.Mutex
 		var left []time.Time
+		leaves := func() error {
+			mu.Lock()
+			defer mu.Unlock()
+			left = append(left, time.Now())
+			return nil
+		}
 		b := &bot{channel: w.fake("shop")}
-		b.channel.answer = func(otn.Delivery, int) error { left = append(left, time.Now()); return nil }
-		b.answer = func(int) error { left = append(left, time.Now()); return nil }
+		b.channel.answer = func(otn.Delivery, int) error { return leaves() }
+		b.answer = func(int) error { return leaves() }
 		w.chans["shop"] = b
 		w.start()
 		w.price("coat", "120.00 USD")
