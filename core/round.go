@@ -287,12 +287,17 @@ func (r *round) eachKnown(ctx context.Context, yield func(id string, since uint6
 	return ctx.Err()
 }
 
-// takeAway tells the catalog which items are gone. Like all of a round, it can be repeated.
+// takeAway tells the catalog which items are gone, as of the version that the source last told of each: one that comes back
+// as it was is no older than that. Like all of a round, it can be repeated.
 func (r *round) takeAway(ctx context.Context, gone []string) error {
 	for ids := range slices.Chunk(gone, recordsAtOnce) {
 		docs, records := make([]ledger.Doc, len(ids)), make([]otn.Record, len(ids))
 		for i, id := range ids {
-			records[i].Observation = &otn.Observation{Gone: true, Item: &otn.Item{ID: id}}
+			asOf, err := r.host.catalog.ToldAt(r.name, otn.Subject{Kind: otn.ItemKind, ID: id})
+			if err != nil {
+				return err
+			}
+			records[i].Observation = &otn.Observation{AsOf: asOf, Gone: true, Item: &otn.Item{ID: id}}
 			docs[i] = ledger.Doc{Key: polledKey(r.name, id), Expect: ledger.Any}
 		}
 		so, err := r.host.intake.WriteWith(ctx, r.name, add(docs), records...)

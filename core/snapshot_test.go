@@ -20,6 +20,7 @@ type stocked struct {
 	*shelf
 	items string // names; one with a - before it is sold out
 	same  bool
+	asOf  time.Time // the version of all of them
 }
 
 // stall is a world with such a source.
@@ -36,7 +37,7 @@ func stall(w *world, items string) *stocked {
 			if !out {
 				item.Stock = 3
 			}
-			if err := yield(otn.Record{Observation: &otn.Observation{Item: &item}}); err != nil {
+			if err := yield(otn.Record{Observation: &otn.Observation{AsOf: s.asOf, Item: &item}}); err != nil {
 				return "", err
 			}
 			n++
@@ -144,6 +145,22 @@ func TestP20_AbsenceCountsAfterThreeSnapshots(t *testing.T) {
 			want(t, "changed when it is there again", v.Poll.Changed, 1)
 		})
 	}
+}
+
+// An item that was gone and comes back as it was, with the version it had, can be bought again.
+func TestGoneItemComesBackWithItsOldVersion(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world) {
+		feed := stall(w, "coat hat mug cup jar")
+		feed.asOf = time.Now().Add(-24 * time.Hour)
+		w.start()
+		w.after(time.Second)
+		feed.items = "coat mug cup jar"
+		for range 3 {
+			w.poll()
+		}
+		feed.items = "coat hat mug cup jar"
+		want(t, "changed", w.poll().Poll.Changed, 1)
+	})
 }
 
 // An item that is gone can no longer be bought.
