@@ -1,0 +1,225 @@
+// A feed behind a server, and the catalog behind the feed: what would become an event.
+
+package feed_test
+
+import (
+	"context"
+	"encoding/json"
+	"io"
+	"maps"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/onetimenotify/otn/core/catalog"
+	"github.com/onetimenotify/otn/core/ledger"
+	"github.com/onetimenotify/otn/core/otn"
+	"github.com/onetimenotify/otn/plugins/channel"
+	"github.com/onetimenotify/otn/plugins/feed"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+var clock = time.Date(2026, 11, 22, 11, 0, 0, 0, time.UTC)
+
+func fixture(t testing.TB, name string) string {
+	t.Helper()
+	b, err := os.ReadFile(filepath.Join("testdata", name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
+}
+
+// shop is a server with a file, a feed that fetches it, and the catalog behind them.
+type shop struct {
+	t       testing.TB
+	server  *httptest.Server
+	source  *channel.Instance
+	catalog *catalog.Catalog
+	docs    map[string]ledger.Doc
+	cursor  string
+	records []otn.Record // of the last poll
+	time    time.Time
+
+	mu     sync.Mutex
+	answer http.HandlerFunc
+	asked  []*http.Request
+}
+
+// serving opens a shop whose server answers with a body.
+func serving(t testing.TB, config, body string) *shop {
+	t.Helper()
+	return answering(t, config, func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, body) })
+}
+
+// answering opens a shop. config is the feed's, without its address; private addresses may be fetched.
+func answering(t testing.TB, config string, answer http.HandlerFunc) *shop {
+	t.Helper()
+	s := &shop{t: t, docs: map[string]ledger.Doc{}, answer: answer, time: clock}
+	s.catalog = catalog.New(s)
+	s.server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		s.mu.Lock()
+		s.asked = append(s.asked, r.Clone(context.Background()))
+		answer := s.answer
+		s.mu.Unlock()
+		answer(w, r)
+	}))
+	t.Cleanup(s.server.Close)
+	s.open(config)
+	return s
+}
+
+// open opens the feed as the host does. A url in the configuration that begins with / is one of the server's.
+func (s *shop) open(config string) {
+	s.t.Helper()
+	settings := map[string]any{"url": "/feed", "allow_private": true}
+	if err := json.Unmarshal([]byte("{"+config+"}"), &settings); err != nil {
+		s.t.Fatal(err)
+	}
+	if path := settings["url"].(string); strings.HasPrefix(path, "/") {
+		settings["url"] = s.server.URL + path
+	}
+	text, err := json.Marshal(settings)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	if s.source, err = feed.Plugin.Open(s.t.Context(), text, channel.Setup{Instance: "feed"}); err != nil {
+		s.t.Fatal(err)
+	}
+	s.source.Unwrap().(*feed.Feed).SetClock(func() time.Time { return s.time })
+}
+
+// serve changes the file.
+func (s *shop) serve(body string) {
+	s.handle(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, body) })
+}
+
+func (s *shop) handle(answer http.HandlerFunc) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.answer = answer
+}
+
+func (s *shop) Doc(key string) (ledger.Doc, bool, error) {
+	doc, ok := s.docs[key]
+	return doc, ok, nil
+}
+
+func (s *shop) Docs(prefix, after string, limit int) (docs []ledger.Doc, err error) {
+	for _, key := range slices.Sorted(maps.Keys(s.docs)) {
+		if strings.HasPrefix(key, prefix) && key > after && len(docs) < limit {
+			docs = append(docs, s.docs[key])
+		}
+	}
+	return docs, nil
+}
+
+// try polls, and keeps nothing of a poll that fails.
+func (s *shop) try() error {
+	s.records = nil
+	next, err := s.source.Poll(s.t.Context(), s.cursor, func(r otn.Record) error {
+		s.records = append(s.records, r)
+		return nil
+	})
+	if err == nil {
+		s.cursor = next
+	}
+	return err
+}
+
+// poll polls, and gives the events that the catalog makes of it.
+func (s *shop) poll() []otn.Event {
+	s.t.Helper()
+	if err := s.try(); err != nil {
+		s.t.Fatal(err)
+	}
+	b := &ledger.Batch{}
+	for _, r := range s.records {
+		if r.Observation == nil {
+			continue
+		}
+		r.Observation.Source = "feed"
+		if _, err := s.catalog.Observe(b, s.time, *r.Observation); err != nil {
+			s.t.Fatal(err)
+		}
+	}
+	for _, doc := range b.Docs {
+		doc.Rev++
+		s.docs[doc.Key] = *doc
+	}
+	var events []otn.Event
+	for n, e := range b.Events {
+		e.Seq, e.Rev = uint64(n+1), 1
+		event, err := catalog.Decode(*e)
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		events = append(events, event)
+	}
+	return events
+}
+
+// first polls for the first time: whatever it finds is no news.
+func (s *shop) first() {
+	s.t.Helper()
+	for _, e := range s.poll() {
+		if !e.First {
+			s.t.Errorf("the first poll changes %s", e.Subject.ID)
+		}
+	}
+}
+
+func (s *shop) item(id string) otn.Item {
+	s.t.Helper()
+	snap, ok, err := s.catalog.Snapshot(otn.Subject{Kind: otn.ItemKind, ID: id})
+	if err != nil || !ok {
+		s.t.Fatalf("item %s: %v, %v", id, ok, err)
+	}
+	return *snap.Item
+}
+
+// whole is what the last poll says of itself.
+func (s *shop) whole() otn.Whole {
+	s.t.Helper()
+	if len(s.records) == 0 || s.records[len(s.records)-1].Whole == nil {
+		s.t.Fatalf("no full snapshot: %+v", s.records)
+	}
+	return *s.records[len(s.records)-1].Whole
+}
+
+// notes are the codes of what the last poll could not use.
+func (s *shop) notes() string {
+	var codes []string
+	for _, r := range s.records {
+		if r.Note != nil {
+			codes = append(codes, r.Note.Code)
+		}
+	}
+	return strings.Join(codes, " ")
+}
+
+func (s *shop) triggers() (ids []string) {
+	for _, r := range s.records {
+		if r.Trigger != nil {
+			ids = append(ids, r.Trigger.Fields[0].Value.Text())
+		}
+	}
+	return ids
+}
+
+func usd(minor int64) otn.Money { return otn.Money{Minor: minor, Currency: "USD"} }
+
+const (
+	googleFeed  = `"format":"google"`
+	shopifyFeed = `"format":"shopify","currency":"USD"`
+	rssFeed     = `"format":"rss","trigger":"news"`
+)
