@@ -131,11 +131,22 @@ func (f *Feed) open(answer *http.Response, asked bool, size int64) (*page, error
 	if etag := answer.Header.Get("ETag"); len(etag) <= maxValidator {
 		p.etag = etag
 	}
-	if modified := answer.Header.Get("Last-Modified"); len(modified) <= maxValidator {
-		p.modified = modified
-	}
+	p.modified = modifiedOf(answer.Header)
 	p.label = charsetOf(answer.Header.Get("Content-Type"))
 	return p, p.unpack(answer, size)
+}
+
+// modifiedOf is when the file was changed, as far as that tells one version from the next: one that was written in the second of
+// the answer may be written again in the same second. Source: RFC 9110, section 8.8.2.2.
+func modifiedOf(h http.Header) string {
+	modified, err := http.ParseTime(h.Get("Last-Modified"))
+	if err != nil {
+		return ""
+	}
+	if date, err := http.ParseTime(h.Get("Date")); err != nil || date.Sub(modified) < time.Second {
+		return ""
+	}
+	return h.Get("Last-Modified")
 }
 
 // refused is an answer that is no file.

@@ -64,6 +64,21 @@ func TestConditionalRequests(t *testing.T) {
 	if s.poll(); !s.whole().Same {
 		t.Error("If-Modified-Since is not sent")
 	}
+	// A file that was written in the second of the answer can be another one in the same second.
+	modified = clock.Format(http.TimeFormat)
+	for ago, kept := range map[time.Duration]bool{0: false, 999 * time.Millisecond: false, time.Second: true} {
+		s.handle(func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Last-Modified", modified)
+			w.Header().Set("Date", clock.Add(ago).Format(http.TimeFormat))
+			_, _ = io.WriteString(w, "id\na\n")
+		})
+		s.cursor, s.asked = "", nil
+		s.poll()
+		s.poll()
+		if got := s.asked[1].Header.Get("If-Modified-Since"); (got != "") != kept {
+			t.Errorf("%s after the change: it asks %q", ago, got)
+		}
+	}
 	s.handle(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNotModified) })
 	s.cursor = ""
 	if err := s.try(); err == nil {
