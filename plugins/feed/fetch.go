@@ -4,6 +4,7 @@ package feed
 
 import (
 	"bufio"
+	"bytes"
 	"compress/gzip"
 	"context"
 	"errors"
@@ -15,6 +16,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"code.dny.dev/ssrf"
 
@@ -80,10 +82,10 @@ type page struct {
 func (p *page) close()      { _ = p.closer.Close() }
 func (p *page) read() int64 { return p.limit.n }
 
-// startsWith reports whether the first character that is no space is c.
+// startsWith reports whether the first character is c, that is no space and no part of a byte order mark.
 func (p *page) startsWith(c byte) bool {
-	text := strings.TrimLeft(strings.Trim(string(p.peek(512)), "\ufeff\xff\xfe\x00"), " \t\r\n\x00")
-	return text != "" && text[0] == c
+	text := bytes.TrimLeftFunc(p.peek(512), func(r rune) bool { return r <= ' ' || r == '\ufeff' || r == utf8.RuneError })
+	return len(text) > 0 && text[0] == c
 }
 
 // peek gives what the first bytes are.

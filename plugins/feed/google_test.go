@@ -79,7 +79,7 @@ func TestP2_UnitsAreKnownOrRefused(t *testing.T) {
 	}
 }
 
-func TestP3_CurrenciesDoNotMix(t *testing.T) {
+func TestP3_L14_CurrenciesDoNotMix(t *testing.T) {
 	s := serving(t, googleFeed, gitem("<g:price>149.00 USD</g:price><g:sale_price>119.00 EUR</g:sale_price>"))
 	s.first()
 	if i := s.item("X"); i.Known.Has(otn.FactPrice) || i.ListPrice != usd(14900) || s.notes() != "price" {
@@ -93,7 +93,7 @@ func TestP3_CurrenciesDoNotMix(t *testing.T) {
 }
 
 // A price that is nothing is not known: it keeps its last value, and no drop comes of it.
-func TestP4_NoPriceIsNoDrop(t *testing.T) {
+func TestP4_P17_NoPriceIsNoDrop(t *testing.T) {
 	s := serving(t, googleFeed, gitem("<g:price>149.00 USD</g:price>"))
 	s.first()
 	for _, none := range []string{"", "<g:price/>", "<g:price>0.00 USD</g:price>", "<g:price>0</g:price>", "<g:price>free</g:price>"} {
@@ -149,7 +149,7 @@ func TestSaleRanges(t *testing.T) {
 }
 
 // A sale begins and ends by itself, though the file is the same and the server says so.
-func TestP16_SaleBeginsAndEndsInAFileThatDoesNotChange(t *testing.T) {
+func TestP16_L17_SaleBeginsAndEndsInAFileThatDoesNotChange(t *testing.T) {
 	s := tagged(t, googleFeed, gitem(fmt.Sprintf(november, "2026-11-23T00:00Z/2026-11-24T00:00Z")))
 	s.first()
 	if got := s.item("X").Price; got != usd(14900) {
@@ -167,7 +167,7 @@ func TestP16_SaleBeginsAndEndsInAFileThatDoesNotChange(t *testing.T) {
 	}
 	s.time = time.Date(2026, 11, 24, 0, 0, 1, 0, time.UTC)
 	if events := s.poll(); len(events) != 1 || events[0].Now.Item.Price != usd(14900) {
-		t.Errorf("L17: at its end: %+v", events)
+		t.Errorf("at its end: %+v", events)
 	}
 	if s.poll(); !s.whole().Same {
 		t.Error("the file is read again after the end")
@@ -185,7 +185,7 @@ func TestUnreadableSaleIsNoRise(t *testing.T) {
 }
 
 // A poll that repeats itself changes nothing.
-func TestL15_TheSameAgainIsNoNews(t *testing.T) {
+func TestP21_L15_TheSameAgainIsNoNews(t *testing.T) {
 	for _, c := range []struct{ config, file string }{
 		{googleFeed, "google.xml"}, {googleFeed, "google.tsv"}, {shopifyFeed + `,"url":"/products.json"`, "shopify_products.json"}, {shopifyFeed, "shopify_product_js_cents.json"},
 	} {
