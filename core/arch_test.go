@@ -43,7 +43,7 @@ var rooms = map[string][]string{
 	"plugins/shopify":             {"core/otn", "plugins/channel", "plugins/internal/hook"},
 	"plugins/woocommerce":         {"core/otn", "plugins/channel", "plugins/internal/hook"},
 	"plugins/events":              {"core/otn", "plugins/channel", "plugins/internal/hook"},
-	"plugins/feed":                {"core/otn", "plugins/channel"},
+	"plugins/feed":                {"core/otn", "plugins/channel", "plugins/internal/hook"},
 }
 
 // doors says which packages may import a library: one library, one door.

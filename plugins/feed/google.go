@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/onetimenotify/otn/core/otn"
+	"github.com/onetimenotify/otn/plugins/internal/hook"
 )
 
 // google reads the feed, XML or tab-separated.
@@ -33,10 +34,10 @@ func (f *Feed) product(t *telling, get func(name string) string) error {
 		{otn.FactURL, "link", &item.URL}, {otn.FactImage, "image_link", &item.Image},
 	} {
 		if text := strings.TrimSpace(get(x.name)); text != "" {
-			tell(&o, x.fact, x.to, text)
+			hook.Tell(&o, x.fact, x.to, text)
 		}
 	}
-	tell(&o, otn.FactPublished, &item.Published, true) // what is in the feed is in the shop
+	hook.Tell(&o, otn.FactPublished, &item.Published, true) // what is in the feed is in the shop
 	f.available(t, &o, get)
 	f.prices(t, &o, get)
 	for _, name := range f.config.Attrs {
@@ -57,14 +58,14 @@ func (f *Feed) available(t *telling, o *otn.Observation, get func(string) string
 	a := otn.Availability(normal(text))
 	switch a {
 	case otn.InStock, otn.OutOfStock, otn.Preorder, otn.Backorder:
-		tell(o, otn.FactAvailability, &o.Item.Availability, a)
-		tell(o, otn.FactSellable, &o.Item.Sellable, a == otn.InStock)
+		hook.Tell(o, otn.FactAvailability, &o.Item.Availability, a)
+		hook.Tell(o, otn.FactSellable, &o.Item.Sellable, a == otn.InStock)
 	default:
 		t.note("availability", "%s: the availability %.40q is not known", o.Item.ID, text)
 	}
 	if at := strings.TrimSpace(get("availability_date")); at != "" {
 		if start, _, err := moment(at); err == nil {
-			tell(o, otn.FactStartsAt, &o.Item.StartsAt, start)
+			hook.Tell(o, otn.FactStartsAt, &o.Item.StartsAt, start)
 		} else {
 			t.note("date", "%s: the availability date %.40q is no date", o.Item.ID, at)
 		}
@@ -82,12 +83,12 @@ func (f *Feed) prices(t *telling, o *otn.Observation, get func(string) string) {
 	id := o.Item.ID
 	list, listed := f.price(t, id, get("price"))
 	if listed {
-		tell(o, otn.FactListPrice, &o.Item.ListPrice, list)
+		hook.Tell(o, otn.FactListPrice, &o.Item.ListPrice, list)
 	}
 	text := get("sale_price")
 	if strings.TrimSpace(text) == "" || !f.onSale(t, id, get("sale_price_effective_date")) {
 		if listed {
-			tell(o, otn.FactPrice, &o.Item.Price, list)
+			hook.Tell(o, otn.FactPrice, &o.Item.Price, list)
 		}
 		return
 	}
@@ -97,7 +98,7 @@ func (f *Feed) prices(t *telling, o *otn.Observation, get func(string) string) {
 	case listed && sale.Currency != list.Currency:
 		t.note("price", "%s: the sale price is in %s, the price in %s", id, sale.Currency, list.Currency)
 	default:
-		tell(o, otn.FactPrice, &o.Item.Price, sale)
+		hook.Tell(o, otn.FactPrice, &o.Item.Price, sale)
 	}
 }
 

@@ -6,12 +6,10 @@ import (
 	"context"
 	"encoding/json"
 	"io"
-	"maps"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -19,11 +17,10 @@ import (
 
 	"go.uber.org/goleak"
 
-	"github.com/onetimenotify/otn/core/catalog"
-	"github.com/onetimenotify/otn/core/ledger"
 	"github.com/onetimenotify/otn/core/otn"
 	"github.com/onetimenotify/otn/plugins/channel"
 	"github.com/onetimenotify/otn/plugins/feed"
+	"github.com/onetimenotify/otn/plugins/internal/sourcetest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -41,11 +38,10 @@ func fixture(t testing.TB, name string) string {
 
 // shop is a server with a file, a feed that fetches it, and the catalog behind them.
 type shop struct {
+	*sourcetest.Shelf
 	t       testing.TB
 	server  *httptest.Server
 	source  *channel.Instance
-	catalog *catalog.Catalog
-	docs    map[string]ledger.Doc
 	cursor  string
 	records []otn.Record // of the last poll
 	time    time.Time
@@ -64,8 +60,7 @@ func serving(t testing.TB, config, body string) *shop {
 // answering opens a shop. config is the feed's, without its address; private addresses may be fetched.
 func answering(t testing.TB, config string, answer http.HandlerFunc) *shop {
 	t.Helper()
-	s := &shop{t: t, docs: map[string]ledger.Doc{}, answer: answer, time: clock}
-	s.catalog = catalog.New(s)
+	s := &shop{Shelf: sourcetest.NewShelf(t, nil), t: t, answer: answer, time: clock}
 	s.server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		s.mu.Lock()
 		s.asked = append(s.asked, r.Clone(context.Background()))
@@ -109,20 +104,6 @@ func (s *shop) handle(answer http.HandlerFunc) {
 	s.answer = answer
 }
 
-func (s *shop) Doc(key string) (ledger.Doc, bool, error) {
-	doc, ok := s.docs[key]
-	return doc, ok, nil
-}
-
-func (s *shop) Docs(prefix, after string, limit int) (docs []ledger.Doc, err error) {
-	for _, key := range slices.Sorted(maps.Keys(s.docs)) {
-		if strings.HasPrefix(key, prefix) && key > after && len(docs) < limit {
-			docs = append(docs, s.docs[key])
-		}
-	}
-	return docs, nil
-}
-
 // try polls, and keeps nothing of a poll that fails.
 func (s *shop) try() error {
 	s.records = nil
@@ -142,30 +123,8 @@ func (s *shop) poll() []otn.Event {
 	if err := s.try(); err != nil {
 		s.t.Fatal(err)
 	}
-	b := &ledger.Batch{}
-	for _, r := range s.records {
-		if r.Observation == nil {
-			continue
-		}
-		r.Observation.Source = "feed"
-		if _, err := s.catalog.Observe(b, s.time, *r.Observation); err != nil {
-			s.t.Fatal(err)
-		}
-	}
-	for _, doc := range b.Docs {
-		doc.Rev++
-		s.docs[doc.Key] = *doc
-	}
-	var events []otn.Event
-	for n, e := range b.Events {
-		e.Seq, e.Rev = uint64(n+1), 1
-		event, err := catalog.Decode(*e)
-		if err != nil {
-			s.t.Fatal(err)
-		}
-		events = append(events, event)
-	}
-	return events
+	s.Records = s.records
+	return s.Keep(s.time)
 }
 
 // first polls for the first time: whatever it finds is no news.
@@ -180,11 +139,7 @@ func (s *shop) first() {
 
 func (s *shop) item(id string) otn.Item {
 	s.t.Helper()
-	snap, ok, err := s.catalog.Snapshot(otn.Subject{Kind: otn.ItemKind, ID: id})
-	if err != nil || !ok {
-		s.t.Fatalf("item %s: %v, %v", id, ok, err)
-	}
-	return *snap.Item
+	return *s.Item(id)
 }
 
 // whole is what the last poll says of itself.

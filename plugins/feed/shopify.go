@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/onetimenotify/otn/core/otn"
+	"github.com/onetimenotify/otn/plugins/internal/hook"
 )
 
 // The bounds of a storefront.
@@ -256,20 +257,20 @@ func (f *Feed) variant(t *telling, p *product, v *variant, written form) otn.Obs
 	if item.ID == "" {
 		return o
 	}
-	tell(&o, otn.FactGroup, &item.Group, string(p.ID))
-	tell(&o, otn.FactTitle, &item.Title, p.Title)
+	hook.Tell(&o, otn.FactGroup, &item.Group, string(p.ID))
+	hook.Tell(&o, otn.FactTitle, &item.Title, p.Title)
 	if v.Title != onlyVariant {
 		item.Variant = v.Title
 	}
 	item.Known |= otn.FactVariant
 	if p.Handle != "" {
-		tell(&o, otn.FactURL, &item.URL, f.link(p.Handle, v.ID))
+		hook.Tell(&o, otn.FactURL, &item.URL, f.link(p.Handle, v.ID))
 	}
 	if len(p.Images) > 0 && p.Images[0] != "" {
-		tell(&o, otn.FactImage, &item.Image, string(p.Images[0]))
+		hook.Tell(&o, otn.FactImage, &item.Image, string(p.Images[0]))
 	}
 	if p.Tags != nil {
-		tell(&o, otn.FactTags, &item.Tags, []string(p.Tags))
+		hook.Tell(&o, otn.FactTags, &item.Tags, []string(p.Tags))
 	}
 	for _, a := range [...]struct{ name, text string }{{"sku", v.SKU}, {"vendor", p.Vendor}, {"product_type", p.ProductType + p.Type}} {
 		if a.text != "" {
@@ -295,22 +296,22 @@ func (f *Feed) sells(t *telling, o *otn.Observation, p *product, v *variant) {
 		at, err := time.Parse(time.RFC3339, text)
 		out = err == nil && !at.After(t.now)
 		if err == nil {
-			tell(o, otn.FactPublishedAt, &o.Item.PublishedAt, at.UTC())
+			hook.Tell(o, otn.FactPublishedAt, &o.Item.PublishedAt, at.UTC())
 		}
 	}
-	tell(o, otn.FactPublished, &o.Item.Published, out)
+	hook.Tell(o, otn.FactPublished, &o.Item.Published, out)
 	if v.Available != nil {
-		tell(o, otn.FactSellable, &o.Item.Sellable, *v.Available && out)
+		hook.Tell(o, otn.FactSellable, &o.Item.Sellable, *v.Available && out)
 	}
 }
 
 // costs tells the prices. The list price is gone where it is null.
 func (f *Feed) costs(t *telling, o *otn.Observation, v *variant, written form) {
 	if m, ok := f.amount(t, o.Item.ID, v.Price, written); ok {
-		tell(o, otn.FactPrice, &o.Item.Price, m)
+		hook.Tell(o, otn.FactPrice, &o.Item.Price, m)
 	}
 	if m, ok := f.amount(t, o.Item.ID, v.CompareAt, written); ok {
-		tell(o, otn.FactListPrice, &o.Item.ListPrice, m)
+		hook.Tell(o, otn.FactListPrice, &o.Item.ListPrice, m)
 	} else if v.CompareAt != nil && bytes.Equal(v.CompareAt, []byte("null")) {
 		o.Forget |= otn.FactListPrice
 	}

@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"github.com/onetimenotify/otn/core/otn"
+	"github.com/onetimenotify/otn/plugins/internal/hook"
 )
 
 // row is one line of a table under the names of its header.
@@ -144,10 +145,10 @@ func (f *Feed) line(t *telling, r *row) error {
 	}
 	o = read
 	if !o.Item.Known.Has(otn.FactPublished) {
-		tell(&o, otn.FactPublished, &o.Item.Published, true)
+		hook.Tell(&o, otn.FactPublished, &o.Item.Published, true)
 	}
 	if a := o.Item.Availability; a != "" && !o.Item.Known.Has(otn.FactSellable) {
-		tell(&o, otn.FactSellable, &o.Item.Sellable, a == otn.InStock)
+		hook.Tell(&o, otn.FactSellable, &o.Item.Sellable, a == otn.InStock)
 	}
 	return t.item(o)
 }

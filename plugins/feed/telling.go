@@ -115,8 +115,3 @@ func (t *telling) until(at time.Time) {
 		t.again = at
 	}
 }
-
-func tell[T any](o *otn.Observation, f otn.Fact, to *T, value T) {
-	*to = value
-	o.Item.Known |= f
-}
