@@ -3,6 +3,7 @@ module github.com/onetimenotify/otn
 go 1.26.0
 
 require (
+	code.dny.dev/ssrf v0.3.0
 	github.com/cockroachdb/pebble/v2 v2.1.7
 	github.com/danielgtaylor/huma/v2 v2.37.2
 	github.com/expr-lang/expr v1.17.8

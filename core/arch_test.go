@@ -43,6 +43,7 @@ var rooms = map[string][]string{
 	"plugins/shopify":             {"core/otn", "plugins/channel", "plugins/internal/hook"},
 	"plugins/woocommerce":         {"core/otn", "plugins/channel", "plugins/internal/hook"},
 	"plugins/events":              {"core/otn", "plugins/channel", "plugins/internal/hook"},
+	"plugins/feed":                {"core/otn", "plugins/channel", "plugins/internal/hook"},
 }
 
 // doors says which packages may import a library: one library, one door.
@@ -55,6 +56,7 @@ var doors = map[string][]string{
 	"google.golang.org/grpc":         {"plugins", "plugins/channel", "plugins/internal/wire"},
 	"google.golang.org/protobuf":     {"plugins", "plugins/channel", "plugins/internal/wire"},
 	"github.com/danielgtaylor/huma":  {"core/api"},
+	"code.dny.dev/ssrf":              {"plugins/feed"},
 	"github.com/spf13/cobra":         {"cmd"},
 	"github.com/knadh/koanf":         {"cmd"},
 }

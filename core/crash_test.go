@@ -34,6 +34,7 @@ type death struct {
 type platform struct {
 	single bool // refuses a token's second use
 	rules  otn.Rules
+	polls  map[string]core.Poll
 	mu     sync.Mutex
 	took   map[otn.TokenID]int
 	asked  map[string]int // by person
@@ -126,7 +127,7 @@ func live(t *testing.T, disk *vfs.MemFS, marks *pebble.Memory, key otn.Secret, p
 	if err != nil {
 		t.Fatal(err)
 	}
-	host, err := core.New(core.Config{Engine: engine, Key: key, Rules: p.rules, Channels: map[string]otn.Channel{"shop": l}})
+	host, err := core.New(core.Config{Engine: engine, Key: key, Rules: p.rules, Channels: map[string]otn.Channel{"shop": l}, Polls: p.polls})
 	if err != nil {
 		t.Fatal(err)
 	}

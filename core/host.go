@@ -29,6 +29,7 @@ type Config struct {
 	Rules    otn.Rules               // what decides
 	Channels map[string]otn.Channel  // by instance; each is also asked for otn.Receiver, otn.Asker and otn.Describer
 	Sources  map[string]otn.Receiver // by instance
+	Polls    map[string]Poll         // by instance: sources that are asked; one may be in Sources as well
 	Rates    map[string]float64      // messages per second by channel; missing: what the channel declares
 	Clock    Clock                   // nil: the machine's
 	Log      *slog.Logger            // nil: silent
@@ -56,6 +57,7 @@ type Host struct {
 	dispatch *dispatch.Dispatch
 	intake   *intake.Intake
 	hooks    http.Handler
+	pollers  map[string]*poller // made by New
 }
 
 // New makes a Host. It opens nothing and starts nothing.
@@ -80,7 +82,11 @@ func New(c Config) (*Host, error) {
 	if err := cronLines(c.Rules); err != nil {
 		return nil, err
 	}
-	return &Host{config: c, ready: make(chan struct{}), ended: make(chan struct{}), tick: make(chan struct{}, 1), wants: wantsOf(c)}, nil
+	h := &Host{config: c, ready: make(chan struct{}), ended: make(chan struct{}), tick: make(chan struct{}, 1), wants: wantsOf(c)}
+	if err := h.makePollers(); err != nil {
+		return nil, err
+	}
+	return h, nil
 }
 
 // Ready is closed when the store is open and what an earlier Host left is recovered.
@@ -98,8 +104,10 @@ func (h *Host) Run(ctx context.Context) (err error) {
 		return fmt.Errorf("core: %w", err)
 	}
 	defer func() { err = errors.Join(err, h.ledger.Close()) }()
-	if err := h.dispatch.Recover(ctx); err != nil {
-		return fmt.Errorf("core: %w", err)
+	for _, step := range []func(context.Context) error{h.dispatch.Recover, h.planPolls} {
+		if err := step(ctx); err != nil {
+			return fmt.Errorf("core: %w", err)
+		}
 	}
 	close(h.ready)
 	return h.work(ctx)
@@ -121,6 +129,9 @@ func (h *Host) work(ctx context.Context) error {
 		for range n {
 			deciders.Go(func() error { return h.carryAsks(deciding, queue) })
 		}
+	}
+	for _, p := range h.pollers {
+		deciders.Go(func() error { return p.run(deciding) })
 	}
 	failed := make(chan error, len(h.dispatch.Lanes()))
 	for _, lane := range h.dispatch.Lanes() {

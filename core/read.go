@@ -402,12 +402,33 @@ func (h *Host) Instances(ctx context.Context) (channels, sources []InstanceView)
 		channels = append(channels, v)
 	}
 	for name, s := range h.config.Sources {
-		sources = append(sources, describe(ctx, name, s))
+		if _, polled := h.config.Polls[name]; !polled {
+			sources = append(sources, describe(ctx, name, s))
+		}
+	}
+	for name := range h.config.Polls {
+		sources = append(sources, h.polledSource(ctx, name))
 	}
 	byName := func(a, b InstanceView) int { return strings.Compare(a.Name, b.Name) }
 	slices.SortFunc(channels, byName)
 	slices.SortFunc(sources, byName)
 	return channels, sources
+}
+
+// polledSource is a source that is polled, with how that goes.
+func (h *Host) polledSource(ctx context.Context, name string) InstanceView {
+	v := describe(ctx, name, h.config.Polls[name].Poller)
+	if h.isOpen() != nil {
+		return v
+	}
+	poll, wrong, err := h.pollers[name].view()
+	if err != nil {
+		wrong = err.Error()
+	}
+	if v.Poll = &poll; wrong != "" && v.State == "ready" {
+		v.State, v.LastError = "degraded", wrong
+	}
+	return v
 }
 
 // describeTimeout bounds the wait for an instance that does not say what it is.

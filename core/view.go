@@ -159,11 +159,29 @@ type SendAnswer struct {
 
 // InstanceView is a channel or a source as it stands.
 type InstanceView struct {
-	Name      string  `json:"name"`
-	Plugin    string  `json:"plugin"`
-	Version   string  `json:"version,omitempty"`
-	State     string  `json:"state"` // ready, starting, degraded, quarantined, paused, stopped
-	Account   string  `json:"account,omitempty"`
-	Rate      float64 `json:"rate,omitempty"`
-	LastError string  `json:"last_error,omitempty"`
+	Name      string    `json:"name"`
+	Plugin    string    `json:"plugin"`
+	Version   string    `json:"version,omitempty"`
+	State     string    `json:"state"` // ready, starting, degraded, quarantined, paused, stopped
+	Account   string    `json:"account,omitempty"`
+	Rate      float64   `json:"rate,omitempty"`
+	LastError string    `json:"last_error,omitempty"`
+	Poll      *PollView `json:"poll,omitempty"` // of a source that is polled
+}
+
+// PollView is how the polls of a source go.
+type PollView struct {
+	Line     string    `json:"line"` // cron
+	TZ       string    `json:"tz,omitempty"`
+	Next     time.Time `json:"next_at"`
+	Polling  bool      `json:"polling,omitempty"`  // right now
+	Began    time.Time `json:"polled_at,omitzero"` // the last one, good or bad: its beginning
+	Good     time.Time `json:"good_at,omitzero"`   // the last one that was good
+	Failures int       `json:"failures"`           // in a row
+	Refused  bool      `json:"refused,omitempty"`  // the last snapshot had shrunk too sharply to be believed
+	Items    int       `json:"items"`              // known from full snapshots
+	Absent   int       `json:"absent,omitempty"`   // of them missing in the last one, and not yet given up
+	Changed  int       `json:"changed"`            // observations of the last good poll that changed something
+	Notes    int       `json:"notes,omitempty"`    // what the last good poll could not use
+	Note     string    `json:"note,omitempty"`     // the first of it
 }

@@ -37,7 +37,7 @@ func (h *Host) watchClock(ctx context.Context) error {
 			}
 			a.ticks = ticks
 		}
-		if due := a.due(now); len(due) > 0 {
+		if due := h.takePolls(a.due(now)); len(due) > 0 {
 			h.hand(due)
 		}
 		h.config.Clock.Wait(ctx, a.next(), h.tick)

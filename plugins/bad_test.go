@@ -53,6 +53,10 @@ func badPlugin(name string) {
 		channel.Serve(stubborn)
 	case "printer":
 		channel.Serve(printer)
+	case "fetcher":
+		channel.Serve(fetcher)
+	case "mute":
+		serve(mute{})
 	case "sleeper":
 		select {}
 	}

@@ -34,13 +34,14 @@ type life struct {
 	conn   *grpc.ClientConn
 	calls  wire.PluginClient
 	stream *stream
+	polls  polls
 	about  otn.Description
 }
 
 var (
 	errStopping = errors.New("the plugin is being stopped")
 	errHealth   = errors.New("the plugin did not answer whether it lives")
-	errHung     = errors.New("the plugin held a delivery long after its time")
+	errHung     = errors.New("the plugin held a call long after its time")
 )
 
 // live is one life: until ctx is done (nil), or the plugin ends or has to be ended (why).
@@ -179,10 +180,11 @@ func (l *life) watch(ctx context.Context) error {
 		case <-l.stream.done:
 			return l.broken()
 		case now := <-tick.C:
-			if l.stream.hung(now.Add(-l.spec.Hang)) {
+			answer, healthy := l.healthy(ctx)
+			if then := now.Add(-l.spec.Hang); l.stream.hung(then) || l.polls.hung(answer.GetPolling(), then) {
 				return errHung
 			}
-			if misses++; l.healthy(ctx) {
+			if misses++; healthy {
 				misses = 0
 			}
 			if misses == maxMisses {
@@ -192,11 +194,11 @@ func (l *life) watch(ctx context.Context) error {
 	}
 }
 
-func (l *life) healthy(ctx context.Context) bool {
+func (l *life) healthy(ctx context.Context) (*wire.HealthResponse, bool) {
 	ctx, cancel := context.WithTimeout(ctx, l.spec.HealthWait)
 	defer cancel()
-	_, err := l.calls.Health(ctx, &wire.HealthRequest{Instance: l.spec.Name})
-	return err == nil || rpc.Code(err) == codes.Unimplemented
+	answer, err := l.calls.Health(ctx, &wire.HealthRequest{Instance: l.spec.Name})
+	return answer, err == nil || rpc.Code(err) == codes.Unimplemented
 }
 
 // broken says why the stream ended: mostly because the process did.

@@ -1,6 +1,6 @@
 // Package plugins is the host's half of the process border: it launches a plugin, watches it, calls it and starts it again.
 //
-// A [Process] is one instance of one plugin in a child process. It is an otn.Channel, Receiver, Asker and Describer like the
+// A [Process] is one instance of one plugin in a child process. It is an otn.Channel, Receiver, Poller, Asker and Describer like the
 // author's own type on the other side. Whatever the plugin does (refuse to start, hang, write junk, die), the host goes on: calls end
 // with an outcome that says what is certain, and the supervisor starts the next process or puts the plugin away.
 package plugins
@@ -27,7 +27,7 @@ type Spec struct {
 	StartTimeout time.Duration // until the plugin is configured; 0: 10 s
 	Health       time.Duration // between two questions whether it lives; 0: 5 s
 	HealthWait   time.Duration // for the answer, three in a row missing end the process; 0: 2 s
-	Hang         time.Duration // a delivery that its caller gave up and the plugin still holds after this ends the process; 0: 1 min
+	Hang         time.Duration // a delivery or a poll that its caller gave up and the plugin still holds after this ends the process; 0: 1 min
 	Grace        time.Duration // for deliveries in flight when the process is stopped; 0: 10 s
 	Kill         time.Duration // from the end of the grace to SIGKILL; 0: 2 s
 	Backoff      time.Duration // before the first restart, doubling from there; 0: 250 ms

@@ -32,6 +32,7 @@ type Process struct {
 var (
 	_ otn.Channel   = (*Process)(nil)
 	_ otn.Receiver  = (*Process)(nil)
+	_ otn.Poller    = (*Process)(nil)
 	_ otn.Asker     = (*Process)(nil)
 	_ otn.Linker    = (*Process)(nil)
 	_ otn.Describer = (*Process)(nil)

@@ -48,6 +48,13 @@ func (p *Process) State() State {
 
 // Ready waits until the plugin takes calls. Errors: the plugin's when its file or configuration is at fault or it is quarantined, ctx's.
 func (p *Process) Ready(ctx context.Context) error {
+	if err := p.ready(ctx); err != nil {
+		return fmt.Errorf("plugins: %s %w", p.spec.Name, err)
+	}
+	return nil
+}
+
+func (p *Process) ready(ctx context.Context) error {
 	for {
 		p.mu.Lock()
 		state, changed, running := p.state, p.changed, p.running
@@ -56,14 +63,14 @@ func (p *Process) Ready(ctx context.Context) error {
 		case state.Phase == Ready:
 			return nil
 		case state.Phase == Stopped && running:
-			return fmt.Errorf("plugins: %s is stopped: %w", p.spec.Name, otn.ErrUnavailable)
+			return fmt.Errorf("is stopped: %w", otn.ErrUnavailable)
 		case state.Phase == Misconfigured, state.Phase == Quarantined:
-			return fmt.Errorf("plugins: %s is %s: %w", p.spec.Name, state.Phase, state.Err)
+			return fmt.Errorf("is %s: %w", state.Phase, state.Err)
 		}
 		select {
 		case <-changed:
 		case <-ctx.Done():
-			return fmt.Errorf("plugins: %s is %s: %w", p.spec.Name, state.Phase, errors.Join(ctx.Err(), state.Err))
+			return fmt.Errorf("is %s: %w", state.Phase, errors.Join(ctx.Err(), state.Err))
 		}
 	}
 }

@@ -11,8 +11,10 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/onetimenotify/otn/cmd/otn/config"
+	"github.com/onetimenotify/otn/core/otn"
 	"github.com/onetimenotify/otn/plugins/channel"
 	"github.com/onetimenotify/otn/plugins/events"
+	"github.com/onetimenotify/otn/plugins/feed"
 	"github.com/onetimenotify/otn/plugins/messenger"
 	"github.com/onetimenotify/otn/plugins/mock"
 	"github.com/onetimenotify/otn/plugins/shopify"
@@ -22,6 +24,7 @@ import (
 func builtins() map[string]channel.Program {
 	return map[string]channel.Program{
 		"events":      events.Plugin,
+		"feed":        feed.Plugin,
 		"messenger":   messenger.Plugin,
 		"mock":        mock.Plugin,
 		"shopify":     shopify.Plugin,
@@ -29,22 +32,26 @@ func builtins() map[string]channel.Program {
 	}
 }
 
-// openBuiltin tries a plugin's settings in this process, and says what is wrong with them.
-func openBuiltin(plugin, instance string, settings []byte) []config.Wrong {
-	open, err := builtins()[plugin].Open(context.Background(), settings, channel.Setup{Instance: instance})
+// openBuiltin tries a plugin's settings in this process, and says what it can do or what is wrong with them.
+func openBuiltin(plugin, instance string, settings []byte) config.Opened {
+	ctx := context.Background()
+	open, err := builtins()[plugin].Open(ctx, settings, channel.Setup{Instance: instance})
 	if err == nil {
-		_ = open.Close() // it was only tried
-		return nil
+		defer open.Close() //nolint:errcheck // it was only tried
+		var about otn.Description
+		if about, err = open.Describe(ctx); err == nil {
+			return config.Opened{Polls: about.Capabilities.Polls, Receives: about.Capabilities.Receives}
+		}
 	}
 	var ce *channel.ConfigError
 	if !errors.As(err, &ce) {
-		return []config.Wrong{{Message: err.Error()}}
+		return config.Opened{Wrong: []config.Wrong{{Message: err.Error()}}}
 	}
 	list := make([]config.Wrong, len(ce.Diagnostics))
 	for i, d := range ce.Diagnostics {
 		list[i] = config.Wrong{Path: d.Path, Message: d.Message}
 	}
-	return list
+	return config.Opened{Wrong: list}
 }
 
 // plugin is how a daemon starts its built-in plugins: the same program with other arguments.

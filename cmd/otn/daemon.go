@@ -128,7 +128,7 @@ func (d *daemon) processes() map[string]*plugins.Process {
 func (d *daemon) host(processes map[string]*plugins.Process) (*core.Host, error) {
 	c := core.Config{
 		Dir: d.config.Data, Rules: d.rules, Log: d.log,
-		Channels: map[string]otn.Channel{}, Sources: map[string]otn.Receiver{}, Rates: map[string]float64{},
+		Channels: map[string]otn.Channel{}, Sources: map[string]otn.Receiver{}, Polls: map[string]core.Poll{}, Rates: map[string]float64{},
 	}
 	for _, i := range d.config.Channels {
 		c.Channels[i.Name] = processes[i.Name]
@@ -138,6 +138,9 @@ func (d *daemon) host(processes map[string]*plugins.Process) (*core.Host, error)
 	}
 	for _, i := range d.config.Sources {
 		c.Sources[i.Name] = processes[i.Name]
+		if i.Poll != "" {
+			c.Polls[i.Name] = core.Poll{Line: i.Poll, TZ: d.config.Zone.String(), Poller: processes[i.Name]}
+		}
 	}
 	return core.New(c)
 }

@@ -266,16 +266,6 @@ func (k *call) channels() *cobra.Command {
 	})
 }
 
-func (k *call) sources() *cobra.Command {
-	return k.noun("sources", "Sources as they stand", "  otn sources", func(*cobra.Command) {}, func(ctx context.Context, _ []string) error {
-		var page api.Sources
-		if err := k.read(ctx, "/v1/sources", nil, &page); err != nil {
-			return err
-		}
-		return k.show(page, instanceTable("SOURCE", page.Sources))
-	})
-}
-
 func instanceTable(what string, list []core.InstanceView) *table {
 	t := &table{head: []string{what, "STATE", "PLUGIN", "VERSION", "ACCOUNT", "RATE", "LAST ERROR"}}
 	for _, v := range list {

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -51,8 +52,16 @@ func TestScripts(t *testing.T) {
 			"await": await,
 			"hook":  hook,
 			"find":  find,
+			"files": files,
 		},
 	})
+}
+
+// files NAME DIR serves a folder over HTTP until the script ends, and keeps its address.
+func files(ts *testscript.TestScript, _ bool, args []string) {
+	s := httptest.NewServer(http.FileServer(http.Dir(ts.MkAbs(args[1]))))
+	ts.Defer(s.Close)
+	ts.Setenv(args[0], s.URL)
 }
 
 // find NAME PATTERN keeps what the pattern's group matches in the last stdout.

@@ -4,10 +4,12 @@ package main
 
 import (
 	"os"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
 
+	"github.com/onetimenotify/otn/cmd/otn/config"
 	"github.com/onetimenotify/otn/rules"
 )
 
@@ -36,10 +38,33 @@ func TestReadmeRules(t *testing.T) {
 		t.Fatal("no rules in the README")
 	}
 	for _, source := range list {
+		if !strings.HasPrefix(source, "version:") {
+			continue // of a configuration
+		}
 		if found := rules.Check(rules.File{Name: "README.md", Source: []byte(source)}); len(found) > 0 {
 			t.Errorf("%v", found)
 		}
 	}
+}
+
+// The source in the README is one that otn serve takes.
+func TestReadmeSource(t *testing.T) {
+	dir := t.TempDir()
+	for _, source := range blocks(readme(t), "yaml") {
+		if !strings.HasPrefix(source, "sources:") {
+			continue
+		}
+		text := "rules: [\"*.yaml\"]\n" + source
+		if err := os.WriteFile(filepath.Join(dir, "otn.yaml"), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		c, err := config.Load(config.Options{File: filepath.Join(dir, "otn.yaml"), Builtins: sortedKeys(builtins()), Open: openBuiltin})
+		if err != nil || len(c.Sources) == 0 || c.Sources[0].Poll == "" {
+			t.Errorf("%v in\n%s", err, source)
+		}
+		return
+	}
+	t.Fatal("no source in the README")
 }
 
 func TestReadmeChannel(t *testing.T) {

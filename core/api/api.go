@@ -37,6 +37,7 @@ type Host interface {
 	Runs(q core.RunQuery) (list []core.RunView, next string, err error)
 	RunByID(id string) (core.RunView, error)
 	ResumeRun(ctx context.Context, id string) (core.RunView, error)
+	PollNow(ctx context.Context, source string, accept bool) (core.PollView, error)
 	Deliveries(q core.DeliveryQuery) (list []core.DeliveryView, next string, err error)
 	Resolve(ctx context.Context, id string, sent bool) (core.DeliveryView, error)
 	Why(channel, subscriber, rule string) (core.Why, error)

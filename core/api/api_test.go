@@ -102,6 +102,11 @@ func (f *fake) ResumeRun(_ context.Context, id string) (core.RunView, error) {
 	return core.RunView{ID: id, State: "running"}, f.err
 }
 
+func (f *fake) PollNow(_ context.Context, source string, accept bool) (core.PollView, error) {
+	f.got = fmt.Sprint("poll ", source, accept)
+	return core.PollView{Line: "@daily"}, f.err
+}
+
 func (f *fake) Why(channel, subscriber, rule string) (core.Why, error) {
 	f.got = channel + "/" + subscriber + "/" + rule
 	return core.Why{Channel: channel, Subscriber: subscriber}, f.err
@@ -182,6 +187,8 @@ func TestCalls(t *testing.T) {
 			core.SendRequest{Topic: "journal", AllSubjects: true, Message: message, Where: "true", At: at, DryRun: true, Key: "6ab9f1eb8f7d3388f4f9d586f66e99fd"}},
 		{"POST", "/v1/deliveries/d1/resolve", `{"outcome":"lost"}`, 200, `{"id":"d1",`, "d1false"},
 		{"POST", "/v1/runs/r1/resume", ``, 200, `{"id":"r1",`, "resume r1"},
+		{"POST", "/v1/sources/feed/poll", ``, 202, `{"line":"@daily",`, "poll feedfalse"},
+		{"POST", "/v1/sources/feed/poll", `{"accept":true}`, 202, `{"line":"@daily",`, "poll feedtrue"},
 		{"POST", "/v1/deliveries/d1/resolve", `{"outcome":"sent"}`, 200, `{"id":"d1",`, "d1true"},
 		{"GET", "/v1/topics", "", 200, `{"topics":[]}`, nil},
 		{"GET", "/v1/consents?topic=t&subject=s&state=waiting&cursor=c&limit=5", "", 200, `{"consents":[{"id":"c1",`, core.ConsentQuery{Topic: "t", Subject: "s", State: "waiting", Cursor: "c", Limit: 5}},

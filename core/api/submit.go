@@ -44,6 +44,8 @@ func (d *door) calls(a huma.API) {
 		"A run pauses when the channel says that its messages or the configuration are at fault. It looks again at everybody who still waits.", http.StatusOK, d.resume)
 	post(a, "backup", "/v1/backups", "Copy the store to a folder",
 		"The copy is opened again and compared row by row before the call answers. The key file is not in it, and it is read only with that.", http.StatusCreated, d.backup)
+	post(a, "poll-source", "/v1/sources/{name}/poll", "Poll a source now",
+		"As soon as a poll that is under way has ended; GET /v1/sources shows what comes of it. With accept, a full snapshot that shrank sharply is taken as it is, this once.", http.StatusAccepted, d.poll)
 	d.reads(a)
 	d.subscribers(a)
 }
@@ -302,6 +304,25 @@ func (d *door) resume(ctx context.Context, in *resumeIn) (*answer[core.RunView],
 		return nil, d.problem(ctx, err)
 	}
 	return &answer[core.RunView]{http.StatusOK, v}, nil
+}
+
+type pollIn struct {
+	Idempotent
+	Name string `path:"name" maxLength:"64"`
+	Body *PollBody
+}
+
+// PollBody says how a poll is taken.
+type PollBody struct {
+	Accept bool `json:"accept,omitempty" doc:"A full snapshot that shrank is right: the shop did take the missing items away."`
+}
+
+func (d *door) poll(ctx context.Context, in *pollIn) (*answer[core.PollView], error) {
+	v, err := d.host.PollNow(ctx, in.Name, in.Body != nil && in.Body.Accept)
+	if err != nil {
+		return nil, d.problem(ctx, err)
+	}
+	return &answer[core.PollView]{http.StatusAccepted, v}, nil
 }
 
 // Text is a text, a number or true and false, kept as the text it was written as: the rules give it its type.

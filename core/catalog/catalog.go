@@ -94,6 +94,19 @@ func (c *Catalog) List(kind otn.Kind, after string, limit int) ([]otn.Snapshot, 
 	return list, nil
 }
 
+// ToldAt is the latest moment as of which a source has told of a subject, zero when it never has.
+func (c *Catalog) ToldAt(source string, s otn.Subject) (time.Time, error) {
+	doc, ok, err := c.ledger.Doc(subjectKey(s))
+	if err != nil || !ok {
+		return time.Time{}, wrap("read", s, err)
+	}
+	r, err := decodeRow(doc.Value)
+	if err != nil {
+		return time.Time{}, wrap("read", s, err)
+	}
+	return r.newest(source, time.Time{}), nil
+}
+
 func (c *Catalog) open(doc ledger.Doc) (otn.Snapshot, error) {
 	r, err := decodeRow(doc.Value)
 	if err != nil {

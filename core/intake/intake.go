@@ -64,18 +64,23 @@ const tries = 16
 // Errors: otn.ErrInvalid, otn.ErrNoToken, otn.ErrNotFound for a trigger that is not declared, each of which leaves
 // everything as it was; otn.ErrStore.
 func (in *Intake) Write(ctx context.Context, instance string, records ...otn.Record) (Result, error) {
-	return in.write(ctx, instance, records, func(err error) error { return err })
+	return in.write(ctx, instance, records, nil, func(err error) error { return err })
 }
 
 // WriteEach is Write, but one bad record does not stop the others: it is logged and counted in Refused.
 func (in *Intake) WriteEach(ctx context.Context, instance string, records ...otn.Record) (Result, error) {
-	return in.write(ctx, instance, records, func(err error) error {
+	return in.write(ctx, instance, records, nil, in.passOver(instance))
+}
+
+// passOver lets a record that can never be written pass, and logs it.
+func (in *Intake) passOver(instance string) func(error) error {
+	return func(err error) error {
 		if !never(err) {
 			return err
 		}
 		in.Log.Warn("a record was refused", "instance", instance, "why", err)
 		return nil
-	})
+	}
 }
 
 // never reports whether a record can never be written, however often it comes.
@@ -84,7 +89,7 @@ func never(err error) bool {
 }
 
 // write builds the batch, anew when somebody else was faster. bad says whether a record's error stops it.
-func (in *Intake) write(ctx context.Context, instance string, records []otn.Record, bad func(error) error) (Result, error) {
+func (in *Intake) write(ctx context.Context, instance string, records []otn.Record, with Together, bad func(error) error) (Result, error) {
 	for range tries {
 		w := &writer{in: in, instance: instance, now: in.Now(), docs: map[string]*ledger.Doc{}, prices: map[string]otn.Money{}}
 		for _, r := range records {
@@ -99,6 +104,9 @@ func (in *Intake) write(ctx context.Context, instance string, records []otn.Reco
 			if err != nil {
 				return Result{}, fmt.Errorf("intake: %s: %w", instance, err)
 			}
+		}
+		if with != nil {
+			with(&w.batch, w.result)
 		}
 		err := w.commit(ctx)
 		if errors.Is(err, otn.ErrConflict) {

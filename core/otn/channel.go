@@ -23,9 +23,16 @@ type Receiver interface {
 	Receive(ctx context.Context, r Request) (Response, []Record, error)
 }
 
+// MaxCursor is how long a cursor of a Poller may be, in bytes.
+const MaxCursor = 64 << 10
+
 // Poller fetches.
 type Poller interface {
-	// Poll yields what changed since cursor and returns the cursor for the next time. The empty cursor is the beginning.
+	// Poll yields what changed since cursor, or a full snapshot with a Whole as its last record, and returns the cursor for
+	// the next time. The empty cursor is the beginning; one that means nothing (of an older version, say) is taken for it.
+	// An error of yield ends the poll: Poll returns it, and soon. A poll that fails has changed nothing: the host forgets
+	// what it yielded and asks again with the same cursor, later, and not before the After of a *SendError. It is called
+	// once at a time and returns soon after ctx is done. A cursor is UTF-8 text of at most MaxCursor bytes, and no secret.
 	Poll(ctx context.Context, cursor string, yield func(Record) error) (next string, err error)
 }
 

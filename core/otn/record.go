@@ -19,7 +19,15 @@ type Record struct {
 	Notice      *ChannelNotice // the platform warned, blocked or unblocked the account
 	Observation *Observation
 	Trigger     *Trigger
-	Note        *Note // seen and not used: counted and logged
+	Note        *Note  // seen and not used: counted and logged
+	Whole       *Whole // of a poll, as its last record: there are no items but those that it yielded
+}
+
+// Whole marks a poll as a full snapshot: it yielded every item that the source has, so that one which it did not yield is
+// missing. A poll that fails has none, and one that yields only what changed has none.
+type Whole struct {
+	Items int  // observations of items that the poll yielded: a snapshot that lost some on the way is refused
+	Same  bool // the source has what it had at the last snapshot, and no item was yielded again; Items is 0
 }
 
 // Referral is an entry through a link that names a topic and a subject: whoever it is, is asked about them.

@@ -27,6 +27,7 @@ var (
 	_ otn.Receiver  = (*Instance)(nil)
 	_ otn.Asker     = (*Instance)(nil)
 	_ otn.Linker    = (*Instance)(nil)
+	_ otn.Poller    = (*Instance)(nil)
 	_ otn.Describer = (*Instance)(nil)
 	_ io.Closer     = (*Instance)(nil)
 )

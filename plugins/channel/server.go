@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"google.golang.org/grpc/codes"
@@ -25,6 +26,7 @@ type server struct {
 	program Program
 	log     *slog.Logger
 	own     func() // gives stdout and stderr back to the process
+	polls   atomic.Int64
 
 	mu       sync.Mutex
 	open     map[string]*opened
@@ -38,6 +40,7 @@ type opened struct {
 	*Instance
 	revision string
 	calls    sync.WaitGroup // raised under the server's lock, while the instance is in its map
+	polling  atomic.Bool
 }
 
 func newServer(p Program, log *slog.Logger, own func()) *server {
@@ -176,7 +179,7 @@ func (s *server) Receive(ctx context.Context, r *wire.ReceiveRequest) (*wire.Rec
 func (s *server) Health(context.Context, *wire.HealthRequest) (*wire.HealthResponse, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return &wire.HealthResponse{InFlight: int64(s.inFlight)}, nil
+	return &wire.HealthResponse{InFlight: int64(s.inFlight), Polling: s.polls.Load()}, nil
 }
 
 // Drain starts nothing new and waits for what was started.

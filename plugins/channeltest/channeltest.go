@@ -1,5 +1,5 @@
-// Package channeltest holds what every channel owes its host, as one suite: for an author's own type in process, and for the same
-// plugin across the process border.
+// Package channeltest holds what every channel owes its host, and every source that is polled, as one suite each: for an author's own
+// type in process, and for the same plugin across the process border.
 package channeltest
 
 import (

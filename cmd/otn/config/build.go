@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/onetimenotify/otn/core/otn"
+	"github.com/onetimenotify/otn/core/schedule"
 )
 
 func (l *loader) build(tree map[string]any) *Config {
@@ -163,6 +164,7 @@ func (l *loader) instances(group string, v any, dir string) []Instance {
 		i := Instance{Name: name, Rate: l.rate(key+".rate", fields["rate"])}
 		i.Plugin, i.Builtin = l.program(key+".plugin", fields["plugin"], dir)
 		i.Settings = l.settings(key+".config", fields["config"])
+		i.Poll = l.cron(key+".poll", fields["poll"])
 		if len(l.faults) == sound {
 			l.try(i, key)
 		}
@@ -184,18 +186,43 @@ func (l *loader) settings(key string, v any) otn.Secret {
 	return otn.NewSecret(string(text))
 }
 
-// try lets a built-in plugin look at its settings, when the file could be read whole.
+// try lets a built-in plugin look at its settings, when the file could be read whole. A source that is polled needs a line, and no
+// other has use for one.
 func (l *loader) try(i Instance, key string) {
 	if l.Open == nil || !i.Builtin || l.Part != Whole || !l.whole {
 		return
 	}
-	for _, w := range l.Open(i.Plugin, i.Name, []byte(i.Settings.Reveal())) {
+	open := l.Open(i.Plugin, i.Name, []byte(i.Settings.Reveal()))
+	for _, w := range open.Wrong {
 		at := key
 		if w.Path != "" {
 			at += ".config." + strings.NewReplacer("[", ".", "]", "").Replace(w.Path)
 		}
 		l.wrong(at, w.Message, "")
 	}
+	switch {
+	case len(open.Wrong) > 0:
+	case i.Poll != "" && !open.Polls:
+		l.wrong(key+".poll", fmt.Sprintf("plugin %s is not polled", i.Plugin), "take the line away: what it tells comes by webhook")
+	case i.Poll == "" && open.Polls && !open.Receives && strings.HasPrefix(key, "sources."):
+		l.wrong(key, fmt.Sprintf("plugin %s is polled, and no line says when", i.Plugin), `write poll: "*/15 * * * *"`)
+	}
+}
+
+// cron is the line on which a source is polled.
+func (l *loader) cron(key string, v any) string {
+	text, _ := v.(string)
+	if text == "" {
+		return ""
+	}
+	if _, err := schedule.Parse(text, time.UTC); err != nil {
+		why := strings.TrimSuffix(strings.TrimPrefix(err.Error(), "schedule: "), ": "+otn.ErrInvalid.Error())
+		if o := l.origin(key); o.secret {
+			why = "no cron line"
+		}
+		l.wrong(key, why, `write five fields, as in "*/15 * * * *", or @hourly, or @every 10m`)
+	}
+	return text
 }
 
 // program finds a plugin: a built-in name, a path, or a file in the plugins' folder.

@@ -37,6 +37,7 @@ type Instance struct {
 	Plugin   string     // the name of a built-in plugin, or the path of a program
 	Builtin  bool       // Plugin is a name
 	Rate     float64    // messages per second; 0: what the plugin declares
+	Poll     string     // of a source: the cron line on which it is polled, in Zone; empty: it is not
 	Settings otn.Secret // the plugin's own configuration as a JSON object, its references resolved
 }
 
@@ -55,8 +56,8 @@ type Options struct {
 
 	Part Part // how much of it is wanted
 
-	// Open tries the settings of a built-in plugin and says what is wrong with them, by path. Nil: they are not tried.
-	Open func(plugin, instance string, settings []byte) []Wrong
+	// Open tries the settings of a built-in plugin. Nil: they are not tried.
+	Open func(plugin, instance string, settings []byte) Opened
 	// Builtins are the names of the built-in plugins.
 	Builtins []string
 }
@@ -70,6 +71,12 @@ const (
 	Rules             // the rule files
 	Door              // what a client of the operator's door needs
 )
+
+// Opened is what came of trying a plugin's settings: what the instance can do, or what is wrong with them, by path.
+type Opened struct {
+	Polls, Receives bool
+	Wrong           []Wrong
+}
 
 // Wrong is a fault in a plugin's settings: the path of the setting as in steps[0].kind, and what is wrong with it.
 type Wrong struct{ Path, Message string }

@@ -165,11 +165,11 @@ func TestDoor(t *testing.T) {
 func TestTrial(t *testing.T) {
 	dir := shop(t, good)
 	o := config.Options{File: filepath.Join(dir, "otn.yaml"), Env: []string{"PAGE_TOKEN=x"}, Builtins: builtins()}
-	o.Open = func(plugin, instance string, settings []byte) []config.Wrong {
+	o.Open = func(plugin, instance string, settings []byte) config.Opened {
 		if plugin == "shopify" && instance == "store-1" && string(settings) == `{"currency":"USD","limit":3}` {
-			return []config.Wrong{{Path: "limit", Message: "is too small"}, {Path: "shop", Message: "is required"}, {Message: "is odd"}}
+			return config.Opened{Wrong: []config.Wrong{{Path: "limit", Message: "is too small"}, {Path: "shop", Message: "is required"}, {Message: "is odd"}}}
 		}
-		return nil
+		return config.Opened{}
 	}
 	_, err := config.Load(o)
 	if err == nil {
@@ -187,9 +187,9 @@ func TestEveryInstanceIsTried(t *testing.T) {
 	dir := shop(t, good)
 	o := config.Options{File: filepath.Join(dir, "otn.yaml"), Env: []string{"PAGE_TOKEN=x"}, Builtins: builtins()}
 	tried := map[string]bool{}
-	o.Open = func(_, instance string, _ []byte) []config.Wrong {
+	o.Open = func(_, instance string, _ []byte) config.Opened {
 		tried[instance] = true
-		return []config.Wrong{{Message: instance + " is odd"}}
+		return config.Opened{Wrong: []config.Wrong{{Message: instance + " is odd"}}}
 	}
 	_, err := config.Load(o)
 	if err == nil || len(tried) < 2 {
@@ -284,4 +284,33 @@ func FuzzLoad(f *testing.F) {
 			c.Entries()
 		}
 	})
+}
+
+// A source that is polled wants a line that can be read, and no other source takes one.
+func TestPollLines(t *testing.T) {
+	for poll, want := range map[string]string{
+		`plugin: feed, poll: "*/15 * * * *"`:    "",
+		`plugin: feed, poll: "@every 10m"`:      "",
+		`plugin: feed`:                          ":4:3: sources.feed: plugin feed is polled, and no line says when",
+		`plugin: feed, poll: ""`:                ":4:3: sources.feed: plugin feed is polled, and no line says when",
+		`plugin: feed, poll: "* * * *"`:         `:4:30: sources.feed.poll: "* * * *": 4 fields; want five`,
+		`plugin: feed, poll: "@every 5s"`:       `:4:30: sources.feed.poll: "@every 5s": want @every`,
+		`plugin: feed, poll: "${env:LINE}"`:     ":4:30: sources.feed.poll: no cron line",
+		`plugin: shopify, poll: "*/15 * * * *"`: ":4:33: sources.feed.poll: plugin shopify is not polled",
+		`plugin: mixed`:                         "",
+	} {
+		dir := shop(t, "rules: [\"rules/*.yaml\"]\ntimezone: America/New_York\nsources:\n  feed: {"+poll+"}\n")
+		c, err := config.Load(config.Options{
+			File: filepath.Join(dir, "otn.yaml"), Env: []string{"LINE=s3cret"}, Builtins: []string{"feed", "shopify", "mixed"},
+			Open: func(plugin, _ string, _ []byte) config.Opened {
+				return config.Opened{Polls: plugin != "shopify", Receives: plugin != "feed"}
+			},
+		})
+		switch {
+		case want == "" && (err != nil || strings.Contains(poll, "poll:") != (c.Sources[0].Poll != "")):
+			t.Errorf("%s: %v", poll, err)
+		case want != "" && (err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "s3cret")):
+			t.Errorf("%s: %v", poll, err)
+		}
+	}
 }

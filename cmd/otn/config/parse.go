@@ -35,7 +35,7 @@ type shape struct {
 func layout() shape {
 	text := shape{}
 	channel := shape{keys: map[string]shape{"plugin": text, "rate": text, "config": {free: true}}}
-	source := shape{keys: map[string]shape{"plugin": text, "config": {free: true}, "poll": {later: true}}}
+	source := shape{keys: map[string]shape{"plugin": text, "config": {free: true}, "poll": text}}
 	return shape{keys: map[string]shape{
 		"data":       text,
 		"listen":     {keys: map[string]shape{"hooks": text, "admin": text}},

@@ -1,6 +1,6 @@
 // One call of a platform's webhook: who signed it, what its headers say, and how it is refused.
 
-// Package hook is what the sources that take signed webhooks have in common: a signature over the raw body, headers in any
+// Package hook is what sources have in common, most of all those that take signed webhooks: a signature over the raw body, headers in any
 // case, and JSON whose fields may be left out. It knows no platform.
 package hook
 

@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/onetimenotify/otn/core/catalog"
 	"github.com/onetimenotify/otn/core/ledger"
@@ -64,13 +65,19 @@ func (s *Shelf) Take(r otn.Request) []otn.Event {
 	if err != nil {
 		s.t.Fatal(err)
 	}
+	return s.Keep(r.At)
+}
+
+// Keep gives the catalog the records, at a moment. It gives what would be decided about.
+func (s *Shelf) Keep(now time.Time) []otn.Event {
+	s.t.Helper()
 	b := &ledger.Batch{}
 	for _, record := range s.Records {
 		if record.Observation == nil {
 			continue
 		}
 		record.Observation.Source = "store"
-		if _, err := s.catalog.Observe(b, r.At, *record.Observation); err != nil {
+		if _, err := s.catalog.Observe(b, now, *record.Observation); err != nil {
 			s.t.Fatal(err)
 		}
 	}

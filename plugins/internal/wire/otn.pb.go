@@ -1758,6 +1758,178 @@ func (x *ReceiveResponse) GetFault() string {
 	return ""
 }
 
+type PollRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Instance      string                 `protobuf:"bytes,1,opt,name=instance,proto3" json:"instance,omitempty"`
+	Cursor        string                 `protobuf:"bytes,2,opt,name=cursor,proto3" json:"cursor,omitempty"` // empty: from the beginning
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PollRequest) Reset() {
+	*x = PollRequest{}
+	mi := &file_otn_proto_msgTypes[23]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PollRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PollRequest) ProtoMessage() {}
+
+func (x *PollRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_otn_proto_msgTypes[23]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PollRequest.ProtoReflect.Descriptor instead.
+func (*PollRequest) Descriptor() ([]byte, []int) {
+	return file_otn_proto_rawDescGZIP(), []int{23}
+}
+
+func (x *PollRequest) GetInstance() string {
+	if x != nil {
+		return x.Instance
+	}
+	return ""
+}
+
+func (x *PollRequest) GetCursor() string {
+	if x != nil {
+		return x.Cursor
+	}
+	return ""
+}
+
+type PollFrame struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Records       []*Record              `protobuf:"bytes,1,rep,name=records,proto3" json:"records,omitempty"`
+	End           *PollEnd               `protobuf:"bytes,2,opt,name=end,proto3" json:"end,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PollFrame) Reset() {
+	*x = PollFrame{}
+	mi := &file_otn_proto_msgTypes[24]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PollFrame) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PollFrame) ProtoMessage() {}
+
+func (x *PollFrame) ProtoReflect() protoreflect.Message {
+	mi := &file_otn_proto_msgTypes[24]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PollFrame.ProtoReflect.Descriptor instead.
+func (*PollFrame) Descriptor() ([]byte, []int) {
+	return file_otn_proto_rawDescGZIP(), []int{24}
+}
+
+func (x *PollFrame) GetRecords() []*Record {
+	if x != nil {
+		return x.Records
+	}
+	return nil
+}
+
+func (x *PollFrame) GetEnd() *PollEnd {
+	if x != nil {
+		return x.End
+	}
+	return nil
+}
+
+type PollEnd struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Next          string                 `protobuf:"bytes,1,opt,name=next,proto3" json:"next,omitempty"`                       // the cursor for the next time
+	Fault         string                 `protobuf:"bytes,2,opt,name=fault,proto3" json:"fault,omitempty"`                     // not empty: the poll failed, and the rest counts for nothing
+	Cause         string                 `protobuf:"bytes,3,opt,name=cause,proto3" json:"cause,omitempty"`                     // of a fault: one of otn's own errors, where it is one
+	AfterNs       int64                  `protobuf:"varint,4,opt,name=after_ns,json=afterNs,proto3" json:"after_ns,omitempty"` // of a fault: ask again after this, where the other side said so
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PollEnd) Reset() {
+	*x = PollEnd{}
+	mi := &file_otn_proto_msgTypes[25]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PollEnd) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PollEnd) ProtoMessage() {}
+
+func (x *PollEnd) ProtoReflect() protoreflect.Message {
+	mi := &file_otn_proto_msgTypes[25]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PollEnd.ProtoReflect.Descriptor instead.
+func (*PollEnd) Descriptor() ([]byte, []int) {
+	return file_otn_proto_rawDescGZIP(), []int{25}
+}
+
+func (x *PollEnd) GetNext() string {
+	if x != nil {
+		return x.Next
+	}
+	return ""
+}
+
+func (x *PollEnd) GetFault() string {
+	if x != nil {
+		return x.Fault
+	}
+	return ""
+}
+
+func (x *PollEnd) GetCause() string {
+	if x != nil {
+		return x.Cause
+	}
+	return ""
+}
+
+func (x *PollEnd) GetAfterNs() int64 {
+	if x != nil {
+		return x.AfterNs
+	}
+	return 0
+}
+
 type Record struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	Key   string                 `protobuf:"bytes,1,opt,name=key,proto3" json:"key,omitempty"`
@@ -1774,6 +1946,7 @@ type Record struct {
 	//	*Record_Trigger
 	//	*Record_Note
 	//	*Record_Ask
+	//	*Record_Whole
 	What          isRecord_What `protobuf_oneof:"what"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1781,7 +1954,7 @@ type Record struct {
 
 func (x *Record) Reset() {
 	*x = Record{}
-	mi := &file_otn_proto_msgTypes[23]
+	mi := &file_otn_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1793,7 +1966,7 @@ func (x *Record) String() string {
 func (*Record) ProtoMessage() {}
 
 func (x *Record) ProtoReflect() protoreflect.Message {
-	mi := &file_otn_proto_msgTypes[23]
+	mi := &file_otn_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1806,7 +1979,7 @@ func (x *Record) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Record.ProtoReflect.Descriptor instead.
 func (*Record) Descriptor() ([]byte, []int) {
-	return file_otn_proto_rawDescGZIP(), []int{23}
+	return file_otn_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *Record) GetKey() string {
@@ -1920,6 +2093,15 @@ func (x *Record) GetAsk() *AskRequest {
 	return nil
 }
 
+func (x *Record) GetWhole() *Whole {
+	if x != nil {
+		if x, ok := x.What.(*Record_Whole); ok {
+			return x.Whole
+		}
+	}
+	return nil
+}
+
 type isRecord_What interface {
 	isRecord_What()
 }
@@ -1964,6 +2146,10 @@ type Record_Ask struct {
 	Ask *AskRequest `protobuf:"bytes,16,opt,name=ask,proto3,oneof"` // wanted
 }
 
+type Record_Whole struct {
+	Whole *Whole `protobuf:"bytes,12,opt,name=whole,proto3,oneof"`
+}
+
 func (*Record_Consent) isRecord_What() {}
 
 func (*Record_Window) isRecord_What() {}
@@ -1983,6 +2169,8 @@ func (*Record_Trigger) isRecord_What() {}
 func (*Record_Note) isRecord_What() {}
 
 func (*Record_Ask) isRecord_What() {}
+
+func (*Record_Whole) isRecord_What() {}
 
 type Consent struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -2006,7 +2194,7 @@ type Consent struct {
 
 func (x *Consent) Reset() {
 	*x = Consent{}
-	mi := &file_otn_proto_msgTypes[24]
+	mi := &file_otn_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2018,7 +2206,7 @@ func (x *Consent) String() string {
 func (*Consent) ProtoMessage() {}
 
 func (x *Consent) ProtoReflect() protoreflect.Message {
-	mi := &file_otn_proto_msgTypes[24]
+	mi := &file_otn_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2031,7 +2219,7 @@ func (x *Consent) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Consent.ProtoReflect.Descriptor instead.
 func (*Consent) Descriptor() ([]byte, []int) {
-	return file_otn_proto_rawDescGZIP(), []int{24}
+	return file_otn_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *Consent) GetToken() *Token {
@@ -2142,7 +2330,7 @@ type Named struct {
 
 func (x *Named) Reset() {
 	*x = Named{}
-	mi := &file_otn_proto_msgTypes[25]
+	mi := &file_otn_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2154,7 +2342,7 @@ func (x *Named) String() string {
 func (*Named) ProtoMessage() {}
 
 func (x *Named) ProtoReflect() protoreflect.Message {
-	mi := &file_otn_proto_msgTypes[25]
+	mi := &file_otn_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2167,7 +2355,7 @@ func (x *Named) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Named.ProtoReflect.Descriptor instead.
 func (*Named) Descriptor() ([]byte, []int) {
-	return file_otn_proto_rawDescGZIP(), []int{25}
+	return file_otn_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *Named) GetName() string {
@@ -2201,7 +2389,7 @@ type Value struct {
 
 func (x *Value) Reset() {
 	*x = Value{}
-	mi := &file_otn_proto_msgTypes[26]
+	mi := &file_otn_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2213,7 +2401,7 @@ func (x *Value) String() string {
 func (*Value) ProtoMessage() {}
 
 func (x *Value) ProtoReflect() protoreflect.Message {
-	mi := &file_otn_proto_msgTypes[26]
+	mi := &file_otn_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2226,7 +2414,7 @@ func (x *Value) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Value.ProtoReflect.Descriptor instead.
 func (*Value) Descriptor() ([]byte, []int) {
-	return file_otn_proto_rawDescGZIP(), []int{26}
+	return file_otn_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *Value) GetOf() isValue_Of {
@@ -2340,7 +2528,7 @@ type Money struct {
 
 func (x *Money) Reset() {
 	*x = Money{}
-	mi := &file_otn_proto_msgTypes[27]
+	mi := &file_otn_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2352,7 +2540,7 @@ func (x *Money) String() string {
 func (*Money) ProtoMessage() {}
 
 func (x *Money) ProtoReflect() protoreflect.Message {
-	mi := &file_otn_proto_msgTypes[27]
+	mi := &file_otn_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2365,7 +2553,7 @@ func (x *Money) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Money.ProtoReflect.Descriptor instead.
 func (*Money) Descriptor() ([]byte, []int) {
-	return file_otn_proto_rawDescGZIP(), []int{27}
+	return file_otn_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *Money) GetMinor() int64 {
@@ -2394,7 +2582,7 @@ type Window struct {
 
 func (x *Window) Reset() {
 	*x = Window{}
-	mi := &file_otn_proto_msgTypes[28]
+	mi := &file_otn_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2406,7 +2594,7 @@ func (x *Window) String() string {
 func (*Window) ProtoMessage() {}
 
 func (x *Window) ProtoReflect() protoreflect.Message {
-	mi := &file_otn_proto_msgTypes[28]
+	mi := &file_otn_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2419,7 +2607,7 @@ func (x *Window) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Window.ProtoReflect.Descriptor instead.
 func (*Window) Descriptor() ([]byte, []int) {
-	return file_otn_proto_rawDescGZIP(), []int{28}
+	return file_otn_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *Window) GetChannel() string {
@@ -2461,7 +2649,7 @@ type Referral struct {
 
 func (x *Referral) Reset() {
 	*x = Referral{}
-	mi := &file_otn_proto_msgTypes[29]
+	mi := &file_otn_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2473,7 +2661,7 @@ func (x *Referral) String() string {
 func (*Referral) ProtoMessage() {}
 
 func (x *Referral) ProtoReflect() protoreflect.Message {
-	mi := &file_otn_proto_msgTypes[29]
+	mi := &file_otn_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2486,7 +2674,7 @@ func (x *Referral) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Referral.ProtoReflect.Descriptor instead.
 func (*Referral) Descriptor() ([]byte, []int) {
-	return file_otn_proto_rawDescGZIP(), []int{29}
+	return file_otn_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *Referral) GetChannel() string {
@@ -2521,7 +2709,7 @@ type Echo struct {
 
 func (x *Echo) Reset() {
 	*x = Echo{}
-	mi := &file_otn_proto_msgTypes[30]
+	mi := &file_otn_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2533,7 +2721,7 @@ func (x *Echo) String() string {
 func (*Echo) ProtoMessage() {}
 
 func (x *Echo) ProtoReflect() protoreflect.Message {
-	mi := &file_otn_proto_msgTypes[30]
+	mi := &file_otn_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2546,7 +2734,7 @@ func (x *Echo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Echo.ProtoReflect.Descriptor instead.
 func (*Echo) Descriptor() ([]byte, []int) {
-	return file_otn_proto_rawDescGZIP(), []int{30}
+	return file_otn_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *Echo) GetKind() string {
@@ -2582,7 +2770,7 @@ type Stop struct {
 
 func (x *Stop) Reset() {
 	*x = Stop{}
-	mi := &file_otn_proto_msgTypes[31]
+	mi := &file_otn_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2594,7 +2782,7 @@ func (x *Stop) String() string {
 func (*Stop) ProtoMessage() {}
 
 func (x *Stop) ProtoReflect() protoreflect.Message {
-	mi := &file_otn_proto_msgTypes[31]
+	mi := &file_otn_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2607,7 +2795,7 @@ func (x *Stop) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Stop.ProtoReflect.Descriptor instead.
 func (*Stop) Descriptor() ([]byte, []int) {
-	return file_otn_proto_rawDescGZIP(), []int{31}
+	return file_otn_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *Stop) GetChannel() string {
@@ -2649,7 +2837,7 @@ type Notice struct {
 
 func (x *Notice) Reset() {
 	*x = Notice{}
-	mi := &file_otn_proto_msgTypes[32]
+	mi := &file_otn_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2661,7 +2849,7 @@ func (x *Notice) String() string {
 func (*Notice) ProtoMessage() {}
 
 func (x *Notice) ProtoReflect() protoreflect.Message {
-	mi := &file_otn_proto_msgTypes[32]
+	mi := &file_otn_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2674,7 +2862,7 @@ func (x *Notice) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Notice.ProtoReflect.Descriptor instead.
 func (*Notice) Descriptor() ([]byte, []int) {
-	return file_otn_proto_rawDescGZIP(), []int{32}
+	return file_otn_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *Notice) GetChannel() string {
@@ -2715,7 +2903,7 @@ type Observation struct {
 
 func (x *Observation) Reset() {
 	*x = Observation{}
-	mi := &file_otn_proto_msgTypes[33]
+	mi := &file_otn_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2727,7 +2915,7 @@ func (x *Observation) String() string {
 func (*Observation) ProtoMessage() {}
 
 func (x *Observation) ProtoReflect() protoreflect.Message {
-	mi := &file_otn_proto_msgTypes[33]
+	mi := &file_otn_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2740,7 +2928,7 @@ func (x *Observation) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Observation.ProtoReflect.Descriptor instead.
 func (*Observation) Descriptor() ([]byte, []int) {
-	return file_otn_proto_rawDescGZIP(), []int{33}
+	return file_otn_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *Observation) GetSource() string {
@@ -2815,7 +3003,7 @@ type Part struct {
 
 func (x *Part) Reset() {
 	*x = Part{}
-	mi := &file_otn_proto_msgTypes[34]
+	mi := &file_otn_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2827,7 +3015,7 @@ func (x *Part) String() string {
 func (*Part) ProtoMessage() {}
 
 func (x *Part) ProtoReflect() protoreflect.Message {
-	mi := &file_otn_proto_msgTypes[34]
+	mi := &file_otn_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2840,7 +3028,7 @@ func (x *Part) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Part.ProtoReflect.Descriptor instead.
 func (*Part) Descriptor() ([]byte, []int) {
-	return file_otn_proto_rawDescGZIP(), []int{34}
+	return file_otn_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *Part) GetStock() int64 {
@@ -2877,7 +3065,7 @@ type Item struct {
 
 func (x *Item) Reset() {
 	*x = Item{}
-	mi := &file_otn_proto_msgTypes[35]
+	mi := &file_otn_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2889,7 +3077,7 @@ func (x *Item) String() string {
 func (*Item) ProtoMessage() {}
 
 func (x *Item) ProtoReflect() protoreflect.Message {
-	mi := &file_otn_proto_msgTypes[35]
+	mi := &file_otn_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2902,7 +3090,7 @@ func (x *Item) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Item.ProtoReflect.Descriptor instead.
 func (*Item) Descriptor() ([]byte, []int) {
-	return file_otn_proto_rawDescGZIP(), []int{35}
+	return file_otn_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *Item) GetId() string {
@@ -3048,7 +3236,7 @@ type Low struct {
 
 func (x *Low) Reset() {
 	*x = Low{}
-	mi := &file_otn_proto_msgTypes[36]
+	mi := &file_otn_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3060,7 +3248,7 @@ func (x *Low) String() string {
 func (*Low) ProtoMessage() {}
 
 func (x *Low) ProtoReflect() protoreflect.Message {
-	mi := &file_otn_proto_msgTypes[36]
+	mi := &file_otn_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3073,7 +3261,7 @@ func (x *Low) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Low.ProtoReflect.Descriptor instead.
 func (*Low) Descriptor() ([]byte, []int) {
-	return file_otn_proto_rawDescGZIP(), []int{36}
+	return file_otn_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *Low) GetAt() *timestamppb.Timestamp {
@@ -3108,7 +3296,7 @@ type Collection struct {
 
 func (x *Collection) Reset() {
 	*x = Collection{}
-	mi := &file_otn_proto_msgTypes[37]
+	mi := &file_otn_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3120,7 +3308,7 @@ func (x *Collection) String() string {
 func (*Collection) ProtoMessage() {}
 
 func (x *Collection) ProtoReflect() protoreflect.Message {
-	mi := &file_otn_proto_msgTypes[37]
+	mi := &file_otn_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3133,7 +3321,7 @@ func (x *Collection) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Collection.ProtoReflect.Descriptor instead.
 func (*Collection) Descriptor() ([]byte, []int) {
-	return file_otn_proto_rawDescGZIP(), []int{37}
+	return file_otn_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *Collection) GetId() string {
@@ -3220,7 +3408,7 @@ type Trigger struct {
 
 func (x *Trigger) Reset() {
 	*x = Trigger{}
-	mi := &file_otn_proto_msgTypes[38]
+	mi := &file_otn_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3232,7 +3420,7 @@ func (x *Trigger) String() string {
 func (*Trigger) ProtoMessage() {}
 
 func (x *Trigger) ProtoReflect() protoreflect.Message {
-	mi := &file_otn_proto_msgTypes[38]
+	mi := &file_otn_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3245,7 +3433,7 @@ func (x *Trigger) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Trigger.ProtoReflect.Descriptor instead.
 func (*Trigger) Descriptor() ([]byte, []int) {
-	return file_otn_proto_rawDescGZIP(), []int{38}
+	return file_otn_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *Trigger) GetName() string {
@@ -3300,7 +3488,7 @@ type Note struct {
 
 func (x *Note) Reset() {
 	*x = Note{}
-	mi := &file_otn_proto_msgTypes[39]
+	mi := &file_otn_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3312,7 +3500,7 @@ func (x *Note) String() string {
 func (*Note) ProtoMessage() {}
 
 func (x *Note) ProtoReflect() protoreflect.Message {
-	mi := &file_otn_proto_msgTypes[39]
+	mi := &file_otn_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3325,7 +3513,7 @@ func (x *Note) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Note.ProtoReflect.Descriptor instead.
 func (*Note) Descriptor() ([]byte, []int) {
-	return file_otn_proto_rawDescGZIP(), []int{39}
+	return file_otn_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *Note) GetCode() string {
@@ -3342,6 +3530,59 @@ func (x *Note) GetText() string {
 	return ""
 }
 
+// Whole says that the poll yielded every item that the source has.
+type Whole struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Items         int64                  `protobuf:"varint,1,opt,name=items,proto3" json:"items,omitempty"`
+	Same          bool                   `protobuf:"varint,2,opt,name=same,proto3" json:"same,omitempty"` // as at the last one, and no item was yielded again
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Whole) Reset() {
+	*x = Whole{}
+	mi := &file_otn_proto_msgTypes[43]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Whole) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Whole) ProtoMessage() {}
+
+func (x *Whole) ProtoReflect() protoreflect.Message {
+	mi := &file_otn_proto_msgTypes[43]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Whole.ProtoReflect.Descriptor instead.
+func (*Whole) Descriptor() ([]byte, []int) {
+	return file_otn_proto_rawDescGZIP(), []int{43}
+}
+
+func (x *Whole) GetItems() int64 {
+	if x != nil {
+		return x.Items
+	}
+	return 0
+}
+
+func (x *Whole) GetSame() bool {
+	if x != nil {
+		return x.Same
+	}
+	return false
+}
+
 type HealthRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Instance      string                 `protobuf:"bytes,1,opt,name=instance,proto3" json:"instance,omitempty"`
@@ -3351,7 +3592,7 @@ type HealthRequest struct {
 
 func (x *HealthRequest) Reset() {
 	*x = HealthRequest{}
-	mi := &file_otn_proto_msgTypes[40]
+	mi := &file_otn_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3363,7 +3604,7 @@ func (x *HealthRequest) String() string {
 func (*HealthRequest) ProtoMessage() {}
 
 func (x *HealthRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_otn_proto_msgTypes[40]
+	mi := &file_otn_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3376,7 +3617,7 @@ func (x *HealthRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HealthRequest.ProtoReflect.Descriptor instead.
 func (*HealthRequest) Descriptor() ([]byte, []int) {
-	return file_otn_proto_rawDescGZIP(), []int{40}
+	return file_otn_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *HealthRequest) GetInstance() string {
@@ -3389,13 +3630,14 @@ func (x *HealthRequest) GetInstance() string {
 type HealthResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	InFlight      int64                  `protobuf:"varint,1,opt,name=in_flight,json=inFlight,proto3" json:"in_flight,omitempty"`
+	Polling       int64                  `protobuf:"varint,2,opt,name=polling,proto3" json:"polling,omitempty"` // polls that have not returned
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *HealthResponse) Reset() {
 	*x = HealthResponse{}
-	mi := &file_otn_proto_msgTypes[41]
+	mi := &file_otn_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3407,7 +3649,7 @@ func (x *HealthResponse) String() string {
 func (*HealthResponse) ProtoMessage() {}
 
 func (x *HealthResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_otn_proto_msgTypes[41]
+	mi := &file_otn_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3420,12 +3662,19 @@ func (x *HealthResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HealthResponse.ProtoReflect.Descriptor instead.
 func (*HealthResponse) Descriptor() ([]byte, []int) {
-	return file_otn_proto_rawDescGZIP(), []int{41}
+	return file_otn_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *HealthResponse) GetInFlight() int64 {
 	if x != nil {
 		return x.InFlight
+	}
+	return 0
+}
+
+func (x *HealthResponse) GetPolling() int64 {
+	if x != nil {
+		return x.Polling
 	}
 	return 0
 }
@@ -3439,7 +3688,7 @@ type DrainRequest struct {
 
 func (x *DrainRequest) Reset() {
 	*x = DrainRequest{}
-	mi := &file_otn_proto_msgTypes[42]
+	mi := &file_otn_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3451,7 +3700,7 @@ func (x *DrainRequest) String() string {
 func (*DrainRequest) ProtoMessage() {}
 
 func (x *DrainRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_otn_proto_msgTypes[42]
+	mi := &file_otn_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3464,7 +3713,7 @@ func (x *DrainRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DrainRequest.ProtoReflect.Descriptor instead.
 func (*DrainRequest) Descriptor() ([]byte, []int) {
-	return file_otn_proto_rawDescGZIP(), []int{42}
+	return file_otn_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *DrainRequest) GetGraceNs() int64 {
@@ -3484,7 +3733,7 @@ type DrainResponse struct {
 
 func (x *DrainResponse) Reset() {
 	*x = DrainResponse{}
-	mi := &file_otn_proto_msgTypes[43]
+	mi := &file_otn_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3496,7 +3745,7 @@ func (x *DrainResponse) String() string {
 func (*DrainResponse) ProtoMessage() {}
 
 func (x *DrainResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_otn_proto_msgTypes[43]
+	mi := &file_otn_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3509,7 +3758,7 @@ func (x *DrainResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DrainResponse.ProtoReflect.Descriptor instead.
 func (*DrainResponse) Descriptor() ([]byte, []int) {
-	return file_otn_proto_rawDescGZIP(), []int{43}
+	return file_otn_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *DrainResponse) GetFinished() int64 {
@@ -3671,7 +3920,18 @@ const file_otn_proto_rawDesc = "" +
 	"\x06header\x18\x02 \x03(\v2\x15.otn.plugin.v1.ValuesR\x06header\x12\x12\n" +
 	"\x04body\x18\x03 \x01(\fR\x04body\x12/\n" +
 	"\arecords\x18\x04 \x03(\v2\x15.otn.plugin.v1.RecordR\arecords\x12\x14\n" +
-	"\x05fault\x18\x05 \x01(\tR\x05fault\"\xbf\x04\n" +
+	"\x05fault\x18\x05 \x01(\tR\x05fault\"A\n" +
+	"\vPollRequest\x12\x1a\n" +
+	"\binstance\x18\x01 \x01(\tR\binstance\x12\x16\n" +
+	"\x06cursor\x18\x02 \x01(\tR\x06cursor\"f\n" +
+	"\tPollFrame\x12/\n" +
+	"\arecords\x18\x01 \x03(\v2\x15.otn.plugin.v1.RecordR\arecords\x12(\n" +
+	"\x03end\x18\x02 \x01(\v2\x16.otn.plugin.v1.PollEndR\x03end\"d\n" +
+	"\aPollEnd\x12\x12\n" +
+	"\x04next\x18\x01 \x01(\tR\x04next\x12\x14\n" +
+	"\x05fault\x18\x02 \x01(\tR\x05fault\x12\x14\n" +
+	"\x05cause\x18\x03 \x01(\tR\x05cause\x12\x19\n" +
+	"\bafter_ns\x18\x04 \x01(\x03R\aafterNs\"\xed\x04\n" +
 	"\x06Record\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12*\n" +
 	"\x02at\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x02at\x122\n" +
@@ -3685,7 +3945,8 @@ const file_otn_proto_rawDesc = "" +
 	"\atrigger\x18\n" +
 	" \x01(\v2\x16.otn.plugin.v1.TriggerH\x00R\atrigger\x12)\n" +
 	"\x04note\x18\v \x01(\v2\x13.otn.plugin.v1.NoteH\x00R\x04note\x12-\n" +
-	"\x03ask\x18\x10 \x01(\v2\x19.otn.plugin.v1.AskRequestH\x00R\x03askB\x06\n" +
+	"\x03ask\x18\x10 \x01(\v2\x19.otn.plugin.v1.AskRequestH\x00R\x03ask\x12,\n" +
+	"\x05whole\x18\f \x01(\v2\x14.otn.plugin.v1.WholeH\x00R\x05wholeB\x06\n" +
 	"\x04what\"\xf3\x03\n" +
 	"\aConsent\x12*\n" +
 	"\x05token\x18\x01 \x01(\v2\x14.otn.plugin.v1.TokenR\x05token\x12\x18\n" +
@@ -3820,10 +4081,14 @@ const file_otn_proto_rawDesc = "" +
 	"\x04Note\x12\x12\n" +
 	"\x04code\x18\x01 \x01(\tR\x04code\x12\x12\n" +
 	"\x04text\x18\x02 \x01(\tR\x04text\"1\n" +
+	"\x05Whole\x12\x14\n" +
+	"\x05items\x18\x01 \x01(\x03R\x05items\x12\x12\n" +
+	"\x04same\x18\x02 \x01(\bR\x04same\"1\n" +
 	"\rHealthRequest\x12\x1a\n" +
-	"\binstance\x18\x01 \x01(\tR\binstanceJ\x04\b\x02\x10\x03\"-\n" +
+	"\binstance\x18\x01 \x01(\tR\binstanceJ\x04\b\x02\x10\x03\"G\n" +
 	"\x0eHealthResponse\x12\x1b\n" +
-	"\tin_flight\x18\x01 \x01(\x03R\binFlight\")\n" +
+	"\tin_flight\x18\x01 \x01(\x03R\binFlight\x12\x18\n" +
+	"\apolling\x18\x02 \x01(\x03R\apolling\")\n" +
 	"\fDrainRequest\x12\x19\n" +
 	"\bgrace_ns\x18\x01 \x01(\x03R\agraceNs\"I\n" +
 	"\rDrainResponse\x12\x1a\n" +
@@ -3838,14 +4103,15 @@ const file_otn_proto_rawDesc = "" +
 	"\x05Scope\x12\x11\n" +
 	"\rSCOPE_MESSAGE\x10\x00\x12\x14\n" +
 	"\x10SCOPE_SUBSCRIBER\x10\x01\x12\x11\n" +
-	"\rSCOPE_CHANNEL\x10\x022\xb1\x04\n" +
+	"\rSCOPE_CHANNEL\x10\x022\xf1\x04\n" +
 	"\x06Plugin\x12F\n" +
 	"\bDescribe\x12\x1e.otn.plugin.v1.DescribeRequest\x1a\x1a.otn.plugin.v1.Description\x12N\n" +
 	"\tConfigure\x12\x1f.otn.plugin.v1.ConfigureRequest\x1a .otn.plugin.v1.ConfigureResponse\x12@\n" +
 	"\x04Send\x12\x18.otn.plugin.v1.SendFrame\x1a\x1a.otn.plugin.v1.ResultFrame(\x010\x01\x127\n" +
 	"\x03Ask\x12\x19.otn.plugin.v1.AskRequest\x1a\x15.otn.plugin.v1.Result\x12H\n" +
 	"\aReceive\x12\x1d.otn.plugin.v1.ReceiveRequest\x1a\x1e.otn.plugin.v1.ReceiveResponse\x12?\n" +
-	"\x04Link\x12\x1a.otn.plugin.v1.LinkRequest\x1a\x1b.otn.plugin.v1.LinkResponse\x12E\n" +
+	"\x04Link\x12\x1a.otn.plugin.v1.LinkRequest\x1a\x1b.otn.plugin.v1.LinkResponse\x12>\n" +
+	"\x04Poll\x12\x1a.otn.plugin.v1.PollRequest\x1a\x18.otn.plugin.v1.PollFrame0\x01\x12E\n" +
 	"\x06Health\x12\x1c.otn.plugin.v1.HealthRequest\x1a\x1d.otn.plugin.v1.HealthResponse\x12B\n" +
 	"\x05Drain\x12\x1b.otn.plugin.v1.DrainRequest\x1a\x1c.otn.plugin.v1.DrainResponseB4Z2github.com/onetimenotify/otn/plugins/internal/wireb\x06proto3"
 
@@ -3862,7 +4128,7 @@ func file_otn_proto_rawDescGZIP() []byte {
 }
 
 var file_otn_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_otn_proto_msgTypes = make([]protoimpl.MessageInfo, 45)
+var file_otn_proto_msgTypes = make([]protoimpl.MessageInfo, 49)
 var file_otn_proto_goTypes = []any{
 	(Outcome)(0),                  // 0: otn.plugin.v1.Outcome
 	(Scope)(0),                    // 1: otn.plugin.v1.Scope
@@ -3889,29 +4155,33 @@ var file_otn_proto_goTypes = []any{
 	(*ReceiveRequest)(nil),        // 22: otn.plugin.v1.ReceiveRequest
 	(*Values)(nil),                // 23: otn.plugin.v1.Values
 	(*ReceiveResponse)(nil),       // 24: otn.plugin.v1.ReceiveResponse
-	(*Record)(nil),                // 25: otn.plugin.v1.Record
-	(*Consent)(nil),               // 26: otn.plugin.v1.Consent
-	(*Named)(nil),                 // 27: otn.plugin.v1.Named
-	(*Value)(nil),                 // 28: otn.plugin.v1.Value
-	(*Money)(nil),                 // 29: otn.plugin.v1.Money
-	(*Window)(nil),                // 30: otn.plugin.v1.Window
-	(*Referral)(nil),              // 31: otn.plugin.v1.Referral
-	(*Echo)(nil),                  // 32: otn.plugin.v1.Echo
-	(*Stop)(nil),                  // 33: otn.plugin.v1.Stop
-	(*Notice)(nil),                // 34: otn.plugin.v1.Notice
-	(*Observation)(nil),           // 35: otn.plugin.v1.Observation
-	(*Part)(nil),                  // 36: otn.plugin.v1.Part
-	(*Item)(nil),                  // 37: otn.plugin.v1.Item
-	(*Low)(nil),                   // 38: otn.plugin.v1.Low
-	(*Collection)(nil),            // 39: otn.plugin.v1.Collection
-	(*Trigger)(nil),               // 40: otn.plugin.v1.Trigger
-	(*Note)(nil),                  // 41: otn.plugin.v1.Note
-	(*HealthRequest)(nil),         // 42: otn.plugin.v1.HealthRequest
-	(*HealthResponse)(nil),        // 43: otn.plugin.v1.HealthResponse
-	(*DrainRequest)(nil),          // 44: otn.plugin.v1.DrainRequest
-	(*DrainResponse)(nil),         // 45: otn.plugin.v1.DrainResponse
-	nil,                           // 46: otn.plugin.v1.Observation.PartsEntry
-	(*timestamppb.Timestamp)(nil), // 47: google.protobuf.Timestamp
+	(*PollRequest)(nil),           // 25: otn.plugin.v1.PollRequest
+	(*PollFrame)(nil),             // 26: otn.plugin.v1.PollFrame
+	(*PollEnd)(nil),               // 27: otn.plugin.v1.PollEnd
+	(*Record)(nil),                // 28: otn.plugin.v1.Record
+	(*Consent)(nil),               // 29: otn.plugin.v1.Consent
+	(*Named)(nil),                 // 30: otn.plugin.v1.Named
+	(*Value)(nil),                 // 31: otn.plugin.v1.Value
+	(*Money)(nil),                 // 32: otn.plugin.v1.Money
+	(*Window)(nil),                // 33: otn.plugin.v1.Window
+	(*Referral)(nil),              // 34: otn.plugin.v1.Referral
+	(*Echo)(nil),                  // 35: otn.plugin.v1.Echo
+	(*Stop)(nil),                  // 36: otn.plugin.v1.Stop
+	(*Notice)(nil),                // 37: otn.plugin.v1.Notice
+	(*Observation)(nil),           // 38: otn.plugin.v1.Observation
+	(*Part)(nil),                  // 39: otn.plugin.v1.Part
+	(*Item)(nil),                  // 40: otn.plugin.v1.Item
+	(*Low)(nil),                   // 41: otn.plugin.v1.Low
+	(*Collection)(nil),            // 42: otn.plugin.v1.Collection
+	(*Trigger)(nil),               // 43: otn.plugin.v1.Trigger
+	(*Note)(nil),                  // 44: otn.plugin.v1.Note
+	(*Whole)(nil),                 // 45: otn.plugin.v1.Whole
+	(*HealthRequest)(nil),         // 46: otn.plugin.v1.HealthRequest
+	(*HealthResponse)(nil),        // 47: otn.plugin.v1.HealthResponse
+	(*DrainRequest)(nil),          // 48: otn.plugin.v1.DrainRequest
+	(*DrainResponse)(nil),         // 49: otn.plugin.v1.DrainResponse
+	nil,                           // 50: otn.plugin.v1.Observation.PartsEntry
+	(*timestamppb.Timestamp)(nil), // 51: google.protobuf.Timestamp
 }
 var file_otn_proto_depIdxs = []int32{
 	4,  // 0: otn.plugin.v1.Description.capabilities:type_name -> otn.plugin.v1.Capabilities
@@ -3921,8 +4191,8 @@ var file_otn_proto_depIdxs = []int32{
 	11, // 4: otn.plugin.v1.Delivery.token:type_name -> otn.plugin.v1.Token
 	12, // 5: otn.plugin.v1.Delivery.subscriber:type_name -> otn.plugin.v1.Subscriber
 	13, // 6: otn.plugin.v1.Delivery.message:type_name -> otn.plugin.v1.Message
-	47, // 7: otn.plugin.v1.Delivery.deadline:type_name -> google.protobuf.Timestamp
-	47, // 8: otn.plugin.v1.Delivery.give_up:type_name -> google.protobuf.Timestamp
+	51, // 7: otn.plugin.v1.Delivery.deadline:type_name -> google.protobuf.Timestamp
+	51, // 8: otn.plugin.v1.Delivery.give_up:type_name -> google.protobuf.Timestamp
 	15, // 9: otn.plugin.v1.Message.card:type_name -> otn.plugin.v1.Card
 	15, // 10: otn.plugin.v1.Message.gallery:type_name -> otn.plugin.v1.Card
 	17, // 11: otn.plugin.v1.Message.quick_reply:type_name -> otn.plugin.v1.QuickReply
@@ -3931,76 +4201,81 @@ var file_otn_proto_depIdxs = []int32{
 	0,  // 14: otn.plugin.v1.Result.outcome:type_name -> otn.plugin.v1.Outcome
 	1,  // 15: otn.plugin.v1.Result.scope:type_name -> otn.plugin.v1.Scope
 	12, // 16: otn.plugin.v1.AskRequest.subscriber:type_name -> otn.plugin.v1.Subscriber
-	47, // 17: otn.plugin.v1.AskRequest.deadline:type_name -> google.protobuf.Timestamp
-	47, // 18: otn.plugin.v1.AskRequest.not_before:type_name -> google.protobuf.Timestamp
+	51, // 17: otn.plugin.v1.AskRequest.deadline:type_name -> google.protobuf.Timestamp
+	51, // 18: otn.plugin.v1.AskRequest.not_before:type_name -> google.protobuf.Timestamp
 	23, // 19: otn.plugin.v1.ReceiveRequest.query:type_name -> otn.plugin.v1.Values
 	23, // 20: otn.plugin.v1.ReceiveRequest.header:type_name -> otn.plugin.v1.Values
-	47, // 21: otn.plugin.v1.ReceiveRequest.at:type_name -> google.protobuf.Timestamp
+	51, // 21: otn.plugin.v1.ReceiveRequest.at:type_name -> google.protobuf.Timestamp
 	23, // 22: otn.plugin.v1.ReceiveResponse.header:type_name -> otn.plugin.v1.Values
-	25, // 23: otn.plugin.v1.ReceiveResponse.records:type_name -> otn.plugin.v1.Record
-	47, // 24: otn.plugin.v1.Record.at:type_name -> google.protobuf.Timestamp
-	26, // 25: otn.plugin.v1.Record.consent:type_name -> otn.plugin.v1.Consent
-	30, // 26: otn.plugin.v1.Record.window:type_name -> otn.plugin.v1.Window
-	31, // 27: otn.plugin.v1.Record.referral:type_name -> otn.plugin.v1.Referral
-	32, // 28: otn.plugin.v1.Record.echo:type_name -> otn.plugin.v1.Echo
-	33, // 29: otn.plugin.v1.Record.stop:type_name -> otn.plugin.v1.Stop
-	34, // 30: otn.plugin.v1.Record.notice:type_name -> otn.plugin.v1.Notice
-	35, // 31: otn.plugin.v1.Record.observation:type_name -> otn.plugin.v1.Observation
-	40, // 32: otn.plugin.v1.Record.trigger:type_name -> otn.plugin.v1.Trigger
-	41, // 33: otn.plugin.v1.Record.note:type_name -> otn.plugin.v1.Note
-	19, // 34: otn.plugin.v1.Record.ask:type_name -> otn.plugin.v1.AskRequest
-	11, // 35: otn.plugin.v1.Consent.token:type_name -> otn.plugin.v1.Token
-	12, // 36: otn.plugin.v1.Consent.subscriber:type_name -> otn.plugin.v1.Subscriber
-	27, // 37: otn.plugin.v1.Consent.answers:type_name -> otn.plugin.v1.Named
-	47, // 38: otn.plugin.v1.Consent.granted_at:type_name -> google.protobuf.Timestamp
-	47, // 39: otn.plugin.v1.Consent.expires_at:type_name -> google.protobuf.Timestamp
-	29, // 40: otn.plugin.v1.Consent.price_then:type_name -> otn.plugin.v1.Money
-	28, // 41: otn.plugin.v1.Named.value:type_name -> otn.plugin.v1.Value
-	29, // 42: otn.plugin.v1.Value.money:type_name -> otn.plugin.v1.Money
-	47, // 43: otn.plugin.v1.Value.time:type_name -> google.protobuf.Timestamp
-	12, // 44: otn.plugin.v1.Window.subscriber:type_name -> otn.plugin.v1.Subscriber
-	47, // 45: otn.plugin.v1.Window.until:type_name -> google.protobuf.Timestamp
-	12, // 46: otn.plugin.v1.Referral.subscriber:type_name -> otn.plugin.v1.Subscriber
-	12, // 47: otn.plugin.v1.Stop.subscriber:type_name -> otn.plugin.v1.Subscriber
-	47, // 48: otn.plugin.v1.Observation.as_of:type_name -> google.protobuf.Timestamp
-	37, // 49: otn.plugin.v1.Observation.item:type_name -> otn.plugin.v1.Item
-	39, // 50: otn.plugin.v1.Observation.collection:type_name -> otn.plugin.v1.Collection
-	46, // 51: otn.plugin.v1.Observation.parts:type_name -> otn.plugin.v1.Observation.PartsEntry
-	29, // 52: otn.plugin.v1.Item.price:type_name -> otn.plugin.v1.Money
-	29, // 53: otn.plugin.v1.Item.list_price:type_name -> otn.plugin.v1.Money
-	47, // 54: otn.plugin.v1.Item.published_at:type_name -> google.protobuf.Timestamp
-	47, // 55: otn.plugin.v1.Item.starts_at:type_name -> google.protobuf.Timestamp
-	27, // 56: otn.plugin.v1.Item.attrs:type_name -> otn.plugin.v1.Named
-	38, // 57: otn.plugin.v1.Item.lows:type_name -> otn.plugin.v1.Low
-	47, // 58: otn.plugin.v1.Low.at:type_name -> google.protobuf.Timestamp
-	29, // 59: otn.plugin.v1.Low.price:type_name -> otn.plugin.v1.Money
-	47, // 60: otn.plugin.v1.Collection.published_at:type_name -> google.protobuf.Timestamp
-	47, // 61: otn.plugin.v1.Collection.launch_at:type_name -> google.protobuf.Timestamp
-	37, // 62: otn.plugin.v1.Collection.top:type_name -> otn.plugin.v1.Item
-	12, // 63: otn.plugin.v1.Trigger.subscriber:type_name -> otn.plugin.v1.Subscriber
-	27, // 64: otn.plugin.v1.Trigger.fields:type_name -> otn.plugin.v1.Named
-	36, // 65: otn.plugin.v1.Observation.PartsEntry.value:type_name -> otn.plugin.v1.Part
-	2,  // 66: otn.plugin.v1.Plugin.Describe:input_type -> otn.plugin.v1.DescribeRequest
-	5,  // 67: otn.plugin.v1.Plugin.Configure:input_type -> otn.plugin.v1.ConfigureRequest
-	8,  // 68: otn.plugin.v1.Plugin.Send:input_type -> otn.plugin.v1.SendFrame
-	19, // 69: otn.plugin.v1.Plugin.Ask:input_type -> otn.plugin.v1.AskRequest
-	22, // 70: otn.plugin.v1.Plugin.Receive:input_type -> otn.plugin.v1.ReceiveRequest
-	20, // 71: otn.plugin.v1.Plugin.Link:input_type -> otn.plugin.v1.LinkRequest
-	42, // 72: otn.plugin.v1.Plugin.Health:input_type -> otn.plugin.v1.HealthRequest
-	44, // 73: otn.plugin.v1.Plugin.Drain:input_type -> otn.plugin.v1.DrainRequest
-	3,  // 74: otn.plugin.v1.Plugin.Describe:output_type -> otn.plugin.v1.Description
-	6,  // 75: otn.plugin.v1.Plugin.Configure:output_type -> otn.plugin.v1.ConfigureResponse
-	9,  // 76: otn.plugin.v1.Plugin.Send:output_type -> otn.plugin.v1.ResultFrame
-	18, // 77: otn.plugin.v1.Plugin.Ask:output_type -> otn.plugin.v1.Result
-	24, // 78: otn.plugin.v1.Plugin.Receive:output_type -> otn.plugin.v1.ReceiveResponse
-	21, // 79: otn.plugin.v1.Plugin.Link:output_type -> otn.plugin.v1.LinkResponse
-	43, // 80: otn.plugin.v1.Plugin.Health:output_type -> otn.plugin.v1.HealthResponse
-	45, // 81: otn.plugin.v1.Plugin.Drain:output_type -> otn.plugin.v1.DrainResponse
-	74, // [74:82] is the sub-list for method output_type
-	66, // [66:74] is the sub-list for method input_type
-	66, // [66:66] is the sub-list for extension type_name
-	66, // [66:66] is the sub-list for extension extendee
-	0,  // [0:66] is the sub-list for field type_name
+	28, // 23: otn.plugin.v1.ReceiveResponse.records:type_name -> otn.plugin.v1.Record
+	28, // 24: otn.plugin.v1.PollFrame.records:type_name -> otn.plugin.v1.Record
+	27, // 25: otn.plugin.v1.PollFrame.end:type_name -> otn.plugin.v1.PollEnd
+	51, // 26: otn.plugin.v1.Record.at:type_name -> google.protobuf.Timestamp
+	29, // 27: otn.plugin.v1.Record.consent:type_name -> otn.plugin.v1.Consent
+	33, // 28: otn.plugin.v1.Record.window:type_name -> otn.plugin.v1.Window
+	34, // 29: otn.plugin.v1.Record.referral:type_name -> otn.plugin.v1.Referral
+	35, // 30: otn.plugin.v1.Record.echo:type_name -> otn.plugin.v1.Echo
+	36, // 31: otn.plugin.v1.Record.stop:type_name -> otn.plugin.v1.Stop
+	37, // 32: otn.plugin.v1.Record.notice:type_name -> otn.plugin.v1.Notice
+	38, // 33: otn.plugin.v1.Record.observation:type_name -> otn.plugin.v1.Observation
+	43, // 34: otn.plugin.v1.Record.trigger:type_name -> otn.plugin.v1.Trigger
+	44, // 35: otn.plugin.v1.Record.note:type_name -> otn.plugin.v1.Note
+	19, // 36: otn.plugin.v1.Record.ask:type_name -> otn.plugin.v1.AskRequest
+	45, // 37: otn.plugin.v1.Record.whole:type_name -> otn.plugin.v1.Whole
+	11, // 38: otn.plugin.v1.Consent.token:type_name -> otn.plugin.v1.Token
+	12, // 39: otn.plugin.v1.Consent.subscriber:type_name -> otn.plugin.v1.Subscriber
+	30, // 40: otn.plugin.v1.Consent.answers:type_name -> otn.plugin.v1.Named
+	51, // 41: otn.plugin.v1.Consent.granted_at:type_name -> google.protobuf.Timestamp
+	51, // 42: otn.plugin.v1.Consent.expires_at:type_name -> google.protobuf.Timestamp
+	32, // 43: otn.plugin.v1.Consent.price_then:type_name -> otn.plugin.v1.Money
+	31, // 44: otn.plugin.v1.Named.value:type_name -> otn.plugin.v1.Value
+	32, // 45: otn.plugin.v1.Value.money:type_name -> otn.plugin.v1.Money
+	51, // 46: otn.plugin.v1.Value.time:type_name -> google.protobuf.Timestamp
+	12, // 47: otn.plugin.v1.Window.subscriber:type_name -> otn.plugin.v1.Subscriber
+	51, // 48: otn.plugin.v1.Window.until:type_name -> google.protobuf.Timestamp
+	12, // 49: otn.plugin.v1.Referral.subscriber:type_name -> otn.plugin.v1.Subscriber
+	12, // 50: otn.plugin.v1.Stop.subscriber:type_name -> otn.plugin.v1.Subscriber
+	51, // 51: otn.plugin.v1.Observation.as_of:type_name -> google.protobuf.Timestamp
+	40, // 52: otn.plugin.v1.Observation.item:type_name -> otn.plugin.v1.Item
+	42, // 53: otn.plugin.v1.Observation.collection:type_name -> otn.plugin.v1.Collection
+	50, // 54: otn.plugin.v1.Observation.parts:type_name -> otn.plugin.v1.Observation.PartsEntry
+	32, // 55: otn.plugin.v1.Item.price:type_name -> otn.plugin.v1.Money
+	32, // 56: otn.plugin.v1.Item.list_price:type_name -> otn.plugin.v1.Money
+	51, // 57: otn.plugin.v1.Item.published_at:type_name -> google.protobuf.Timestamp
+	51, // 58: otn.plugin.v1.Item.starts_at:type_name -> google.protobuf.Timestamp
+	30, // 59: otn.plugin.v1.Item.attrs:type_name -> otn.plugin.v1.Named
+	41, // 60: otn.plugin.v1.Item.lows:type_name -> otn.plugin.v1.Low
+	51, // 61: otn.plugin.v1.Low.at:type_name -> google.protobuf.Timestamp
+	32, // 62: otn.plugin.v1.Low.price:type_name -> otn.plugin.v1.Money
+	51, // 63: otn.plugin.v1.Collection.published_at:type_name -> google.protobuf.Timestamp
+	51, // 64: otn.plugin.v1.Collection.launch_at:type_name -> google.protobuf.Timestamp
+	40, // 65: otn.plugin.v1.Collection.top:type_name -> otn.plugin.v1.Item
+	12, // 66: otn.plugin.v1.Trigger.subscriber:type_name -> otn.plugin.v1.Subscriber
+	30, // 67: otn.plugin.v1.Trigger.fields:type_name -> otn.plugin.v1.Named
+	39, // 68: otn.plugin.v1.Observation.PartsEntry.value:type_name -> otn.plugin.v1.Part
+	2,  // 69: otn.plugin.v1.Plugin.Describe:input_type -> otn.plugin.v1.DescribeRequest
+	5,  // 70: otn.plugin.v1.Plugin.Configure:input_type -> otn.plugin.v1.ConfigureRequest
+	8,  // 71: otn.plugin.v1.Plugin.Send:input_type -> otn.plugin.v1.SendFrame
+	19, // 72: otn.plugin.v1.Plugin.Ask:input_type -> otn.plugin.v1.AskRequest
+	22, // 73: otn.plugin.v1.Plugin.Receive:input_type -> otn.plugin.v1.ReceiveRequest
+	20, // 74: otn.plugin.v1.Plugin.Link:input_type -> otn.plugin.v1.LinkRequest
+	25, // 75: otn.plugin.v1.Plugin.Poll:input_type -> otn.plugin.v1.PollRequest
+	46, // 76: otn.plugin.v1.Plugin.Health:input_type -> otn.plugin.v1.HealthRequest
+	48, // 77: otn.plugin.v1.Plugin.Drain:input_type -> otn.plugin.v1.DrainRequest
+	3,  // 78: otn.plugin.v1.Plugin.Describe:output_type -> otn.plugin.v1.Description
+	6,  // 79: otn.plugin.v1.Plugin.Configure:output_type -> otn.plugin.v1.ConfigureResponse
+	9,  // 80: otn.plugin.v1.Plugin.Send:output_type -> otn.plugin.v1.ResultFrame
+	18, // 81: otn.plugin.v1.Plugin.Ask:output_type -> otn.plugin.v1.Result
+	24, // 82: otn.plugin.v1.Plugin.Receive:output_type -> otn.plugin.v1.ReceiveResponse
+	21, // 83: otn.plugin.v1.Plugin.Link:output_type -> otn.plugin.v1.LinkResponse
+	26, // 84: otn.plugin.v1.Plugin.Poll:output_type -> otn.plugin.v1.PollFrame
+	47, // 85: otn.plugin.v1.Plugin.Health:output_type -> otn.plugin.v1.HealthResponse
+	49, // 86: otn.plugin.v1.Plugin.Drain:output_type -> otn.plugin.v1.DrainResponse
+	78, // [78:87] is the sub-list for method output_type
+	69, // [69:78] is the sub-list for method input_type
+	69, // [69:69] is the sub-list for extension type_name
+	69, // [69:69] is the sub-list for extension extendee
+	0,  // [0:69] is the sub-list for field type_name
 }
 
 func init() { file_otn_proto_init() }
@@ -4008,7 +4283,7 @@ func file_otn_proto_init() {
 	if File_otn_proto != nil {
 		return
 	}
-	file_otn_proto_msgTypes[23].OneofWrappers = []any{
+	file_otn_proto_msgTypes[26].OneofWrappers = []any{
 		(*Record_Consent)(nil),
 		(*Record_Window)(nil),
 		(*Record_Referral)(nil),
@@ -4019,8 +4294,9 @@ func file_otn_proto_init() {
 		(*Record_Trigger)(nil),
 		(*Record_Note)(nil),
 		(*Record_Ask)(nil),
+		(*Record_Whole)(nil),
 	}
-	file_otn_proto_msgTypes[26].OneofWrappers = []any{
+	file_otn_proto_msgTypes[29].OneofWrappers = []any{
 		(*Value_Bool)(nil),
 		(*Value_Int)(nil),
 		(*Value_Float)(nil),
@@ -4028,14 +4304,14 @@ func file_otn_proto_init() {
 		(*Value_Money)(nil),
 		(*Value_Time)(nil),
 	}
-	file_otn_proto_msgTypes[34].OneofWrappers = []any{}
+	file_otn_proto_msgTypes[37].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_otn_proto_rawDesc), len(file_otn_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   45,
+			NumMessages:   49,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

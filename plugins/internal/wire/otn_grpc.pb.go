@@ -27,6 +27,7 @@ const (
 	Plugin_Ask_FullMethodName       = "/otn.plugin.v1.Plugin/Ask"
 	Plugin_Receive_FullMethodName   = "/otn.plugin.v1.Plugin/Receive"
 	Plugin_Link_FullMethodName      = "/otn.plugin.v1.Plugin/Link"
+	Plugin_Poll_FullMethodName      = "/otn.plugin.v1.Plugin/Poll"
 	Plugin_Health_FullMethodName    = "/otn.plugin.v1.Plugin/Health"
 	Plugin_Drain_FullMethodName     = "/otn.plugin.v1.Plugin/Drain"
 )
@@ -49,6 +50,9 @@ type PluginClient interface {
 	Receive(ctx context.Context, in *ReceiveRequest, opts ...grpc.CallOption) (*ReceiveResponse, error)
 	// Link gives the address that brings a ref back when somebody follows it. It calls no network.
 	Link(ctx context.Context, in *LinkRequest, opts ...grpc.CallOption) (*LinkResponse, error)
+	// Poll fetches what changed since the cursor. Its last frame, and no other, has an end: a stream that breaks before it was cut
+	// short, and what it carried counts for nothing. An instance is polled once at a time.
+	Poll(ctx context.Context, in *PollRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[PollFrame], error)
 	// Health answers at once as long as the process lives. It asks no platform.
 	Health(ctx context.Context, in *HealthRequest, opts ...grpc.CallOption) (*HealthResponse, error)
 	// Drain starts nothing new and returns when what was started is answered, or after the grace.
@@ -126,6 +130,25 @@ func (c *pluginClient) Link(ctx context.Context, in *LinkRequest, opts ...grpc.C
 	return out, nil
 }
 
+func (c *pluginClient) Poll(ctx context.Context, in *PollRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[PollFrame], error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	stream, err := c.cc.NewStream(ctx, &Plugin_ServiceDesc.Streams[1], Plugin_Poll_FullMethodName, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	x := &grpc.GenericClientStream[PollRequest, PollFrame]{ClientStream: stream}
+	if err := x.ClientStream.SendMsg(in); err != nil {
+		return nil, err
+	}
+	if err := x.ClientStream.CloseSend(); err != nil {
+		return nil, err
+	}
+	return x, nil
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type Plugin_PollClient = grpc.ServerStreamingClient[PollFrame]
+
 func (c *pluginClient) Health(ctx context.Context, in *HealthRequest, opts ...grpc.CallOption) (*HealthResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(HealthResponse)
@@ -164,6 +187,9 @@ type PluginServer interface {
 	Receive(context.Context, *ReceiveRequest) (*ReceiveResponse, error)
 	// Link gives the address that brings a ref back when somebody follows it. It calls no network.
 	Link(context.Context, *LinkRequest) (*LinkResponse, error)
+	// Poll fetches what changed since the cursor. Its last frame, and no other, has an end: a stream that breaks before it was cut
+	// short, and what it carried counts for nothing. An instance is polled once at a time.
+	Poll(*PollRequest, grpc.ServerStreamingServer[PollFrame]) error
 	// Health answers at once as long as the process lives. It asks no platform.
 	Health(context.Context, *HealthRequest) (*HealthResponse, error)
 	// Drain starts nothing new and returns when what was started is answered, or after the grace.
@@ -195,6 +221,9 @@ func (UnimplementedPluginServer) Receive(context.Context, *ReceiveRequest) (*Rec
 }
 func (UnimplementedPluginServer) Link(context.Context, *LinkRequest) (*LinkResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Link not implemented")
+}
+func (UnimplementedPluginServer) Poll(*PollRequest, grpc.ServerStreamingServer[PollFrame]) error {
+	return status.Error(codes.Unimplemented, "method Poll not implemented")
 }
 func (UnimplementedPluginServer) Health(context.Context, *HealthRequest) (*HealthResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Health not implemented")
@@ -320,6 +349,17 @@ func _Plugin_Link_Handler(srv interface{}, ctx context.Context, dec func(interfa
 	return interceptor(ctx, in, info, handler)
 }
 
+func _Plugin_Poll_Handler(srv interface{}, stream grpc.ServerStream) error {
+	m := new(PollRequest)
+	if err := stream.RecvMsg(m); err != nil {
+		return err
+	}
+	return srv.(PluginServer).Poll(m, &grpc.GenericServerStream[PollRequest, PollFrame]{ServerStream: stream})
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type Plugin_PollServer = grpc.ServerStreamingServer[PollFrame]
+
 func _Plugin_Health_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(HealthRequest)
 	if err := dec(in); err != nil {
@@ -398,6 +438,11 @@ var Plugin_ServiceDesc = grpc.ServiceDesc{
 			Handler:       _Plugin_Send_Handler,
 			ServerStreams: true,
 			ClientStreams: true,
+		},
+		{
+			StreamName:    "Poll",
+			Handler:       _Plugin_Poll_Handler,
+			ServerStreams: true,
 		},
 	},
 	Metadata: "otn.proto",

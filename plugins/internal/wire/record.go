@@ -34,6 +34,8 @@ func FromRecord(r otn.Record) (*Record, error) {
 		p.What = &Record_Trigger{fromTrigger(r.Trigger)}
 	case r.Note != nil:
 		p.What = &Record_Note{&Note{Code: r.Note.Code, Text: r.Note.Text}}
+	case r.Whole != nil:
+		p.What = &Record_Whole{&Whole{Items: int64(r.Whole.Items), Same: r.Whole.Same}}
 	default:
 		return nil, fmt.Errorf("an empty record: %w", otn.ErrInvalid)
 	}
@@ -66,6 +68,8 @@ func ToRecord(p *Record) (otn.Record, error) {
 		r.Trigger = toTrigger(w.Trigger)
 	case *Record_Note:
 		r.Note = &otn.Note{Code: w.Note.GetCode(), Text: w.Note.GetText()}
+	case *Record_Whole:
+		r.Whole = &otn.Whole{Items: int(w.Whole.GetItems()), Same: w.Whole.GetSame()}
 	default:
 		return r, fmt.Errorf("a record of an unknown kind: %w", otn.ErrInvalid)
 	}

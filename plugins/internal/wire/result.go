@@ -33,7 +33,7 @@ func ToResult(p *Result) (otn.Receipt, error) {
 	if p.GetOutcome() == Outcome_OUTCOME_SENT {
 		return r, nil
 	}
-	se := &otn.SendError{Code: r.Code, After: min(max(time.Duration(p.GetAfterNs()), 0), maxAfter)}
+	se := &otn.SendError{Code: r.Code, After: afterOf(p.GetAfterNs())}
 	if o := p.GetOutcome(); o > 0 && o <= Outcome_OUTCOME_INVALID {
 		se.Outcome = otn.Outcome(o)
 	}
@@ -45,6 +45,8 @@ func ToResult(p *Result) (otn.Receipt, error) {
 	}
 	return otn.Receipt{ProviderID: r.ProviderID}, se
 }
+
+func afterOf(ns int64) time.Duration { return min(max(time.Duration(ns), 0), maxAfter) }
 
 // farError is an error of the other side: its text, and the sentinel that was in it.
 type farError struct {

@@ -366,6 +366,12 @@ func FuzzHostileBytes(f *testing.F) {
 		if proto.Unmarshal(b, &result) == nil {
 			_, _ = ToResult(&result)
 		}
+		var end PollEnd
+		if proto.Unmarshal(b, &end) == nil {
+			if next, err := ToPollEnd(&end); err != nil && next != "" || len(next) > otn.MaxCursor {
+				t.Errorf("a poll that ended with %v goes on from %d bytes", err, len(next))
+			}
+		}
 		var about Description
 		if proto.Unmarshal(b, &about) == nil {
 			_ = ToDescription(&about)

@@ -1,0 +1,111 @@
+// A poll, plugin's side: the author's records on their way to the host, in frames.
+
+package channel
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+
+	"google.golang.org/grpc/codes"
+	rpc "google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
+
+	"github.com/onetimenotify/otn/core/otn"
+	"github.com/onetimenotify/otn/plugins/internal/wire"
+)
+
+var errOver = errors.New("the poll is over")
+
+// Poll guards and calls the author's Poll. The author may yield from several goroutines: the host gets one record after the
+// other, none once yield has failed or Poll has returned, and a failed yield is the poll's error even where the author forgets it.
+func (i *Instance) Poll(ctx context.Context, cursor string, yield func(otn.Record) error) (next string, err error) {
+	impl, ok := i.impl.(otn.Poller)
+	if !ok {
+		return "", fmt.Errorf("plugin %s does not poll: %w", i.about.Name, otn.ErrInvalid)
+	}
+	var mu sync.Mutex
+	var failed error
+	fail := func(err error) error {
+		mu.Lock()
+		defer mu.Unlock()
+		if failed == nil {
+			failed = err
+		}
+		return failed
+	}
+	defer func() {
+		if bad := fail(errOver); !errors.Is(bad, errOver) {
+			next, err = "", bad
+		}
+	}()
+	defer i.recovered("Poll", &err)
+	return impl.Poll(ctx, cursor, func(r otn.Record) error {
+		mu.Lock()
+		defer mu.Unlock()
+		if failed == nil {
+			failed = ctx.Err()
+		}
+		if failed == nil {
+			failed = yield(r)
+		}
+		return failed
+	})
+}
+
+// Poll serves a poll. One that is still at it keeps the next one out: two would tell the same things twice.
+func (s *server) Poll(r *wire.PollRequest, out wire.Plugin_PollServer) error {
+	i, err := s.enter(r.GetInstance())
+	if err != nil {
+		return err
+	}
+	defer i.calls.Done()
+	if !i.polling.CompareAndSwap(false, true) {
+		return rpc.Error(codes.FailedPrecondition, "the poll before this one has not returned")
+	}
+	defer i.polling.Store(false)
+	s.polls.Add(1)
+	defer s.polls.Add(-1)
+	p := packer{out: out}
+	next, err := i.Poll(out.Context(), r.GetCursor(), p.add)
+	if err == nil {
+		err = p.flush()
+	}
+	return out.Send(&wire.PollFrame{End: wire.FromPollEnd(next, err)})
+}
+
+// packer fills frames.
+type packer struct {
+	out   wire.Plugin_PollServer
+	frame wire.PollFrame
+	size  int
+}
+
+// add puts a record into the frame, and sends the frame when it is full: it waits when the host is slower.
+func (p *packer) add(r otn.Record) error {
+	m, err := wire.FromRecord(r)
+	if err != nil {
+		return err
+	}
+	size := proto.Size(m)
+	if size > wire.MaxDelivery {
+		return fmt.Errorf("a record of %d bytes, the limit is %d: %w", size, wire.MaxDelivery, otn.ErrInvalid)
+	}
+	if len(p.frame.GetRecords()) == wire.MaxBatch || p.size+size > wire.MaxPollFrame {
+		if err := p.flush(); err != nil {
+			return err
+		}
+	}
+	p.frame.Records, p.size = append(p.frame.Records, m), p.size+size
+	return nil
+}
+
+func (p *packer) flush() error {
+	if len(p.frame.GetRecords()) == 0 {
+		return nil
+	}
+	err := p.out.Send(&p.frame)
+	p.frame.Records, p.size = nil, 0
+	return err
+}
