@@ -650,12 +650,16 @@ func TestSendNowAndLater(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		want(t, "runs", len(later.Runs), 0)
+		want(t, "a run that waits", w.run().ID, later.Runs[0])
+		want(t, "its state", w.run().State, "waiting")
 		w.restart()
+		want(t, "its state after a restart", w.run().State, "waiting")
 		w.after(47 * time.Hour)
 		want(t, "told", texts(shop), "ann: hello")
 		w.after(2 * time.Hour)
 		want(t, "told", texts(shop), "ann: hello; cat: hello")
+		want(t, "the same run", w.run().ID, later.Runs[0])
+		want(t, "its state", w.run().State, "done")
 
 		for _, bad := range []core.SendRequest{
 			{Topic: "back", Message: message},
