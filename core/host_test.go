@@ -28,6 +28,7 @@ type world struct {
 	rules otn.Rules
 	chans map[string]otn.Channel
 	rates map[string]float64
+	clock core.Clock // nil: the bubble's
 	host  *core.Host
 	stop  func()
 }
@@ -49,7 +50,7 @@ func (w *world) start() {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	host, err := core.New(core.Config{Engine: engine, Key: w.key, Rules: w.rules, Channels: w.chans, Rates: w.rates})
+	host, err := core.New(core.Config{Engine: engine, Key: w.key, Rules: w.rules, Channels: w.chans, Rates: w.rates, Clock: w.clock})
 	if err != nil {
 		w.t.Fatal(err)
 	}

@@ -25,16 +25,16 @@ const (
 // Course is written down when a run is held, gathers, tells in waves or up to a limit, or is stopped. A run without one
 // is carried out from its event on.
 type Course struct {
-	Stage   Stage          `json:"stage,omitempty"`
-	Until   time.Time      `json:"until,omitzero"`
-	Dips    []otn.Snapshot `json:"dips,omitempty"`    // of a hold: facts at which somebody fell out of the selection
-	Began   time.Time      `json:"began,omitzero"`    // when its lanes got it
-	Paused  string         `json:"paused,omitempty"`  // why nothing more is sent until an operator lets it go on
-	Approve bool           `json:"approve,omitempty"` // it is paused before its first send, and wants an operator's word
-	Wave    int            `json:"wave,omitempty"`    // which one, from 1
-	Cap     int64          `json:"cap,omitempty"`     // how many may be taken, over all lanes and waves, until the wave ends
-	Next    time.Time      `json:"next,omitzero"`     // when the next wave begins
-	Why     string         `json:"why,omitempty"`     // it was cancelled
+	Stage   Stage      `json:"stage,omitempty"`
+	Until   time.Time  `json:"until,omitzero"`
+	Dips    []otn.Last `json:"dips,omitempty"`    // of a hold: the facts at its beginning, and those at which somebody fell out
+	Began   time.Time  `json:"began,omitzero"`    // when its lanes got it
+	Paused  string     `json:"paused,omitempty"`  // why nothing more is sent until an operator lets it go on
+	Approve bool       `json:"approve,omitempty"` // it is paused before its first send, and wants an operator's word
+	Wave    int        `json:"wave,omitempty"`    // which one, from 1
+	Cap     int64      `json:"cap,omitempty"`     // how many may be taken, over all lanes and waves, until the wave ends
+	Next    time.Time  `json:"next,omitzero"`     // when the next wave begins
+	Why     string     `json:"why,omitempty"`     // it was cancelled
 }
 
 func (c *Course) doc(id otn.RunID) *ledger.Doc { return put(courseKey(id), c) }

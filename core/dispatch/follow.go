@@ -376,11 +376,11 @@ func (x *decider) open(run *Run, now otn.Snapshot) (bool, error) {
 	c := newCourse(run)
 	if run.Plan.Hold > 0 {
 		from := run.At
-		if now := x.d.Clock.Now(); now.Sub(from) > run.Plan.Hold { // nobody looked for longer than that
-			from = now
+		if at := x.d.Clock.Now(); at.Sub(from) > run.Plan.Hold { // nobody looked for longer than that
+			from = at
 		}
 		x.d.keep(c)
-		x.hold(c, from)
+		x.hold(c, from, now)
 		return true, nil
 	}
 	x.d.keep(c)

@@ -86,10 +86,10 @@ func (x *decider) uncovered(run *Run, now otn.Snapshot) (found bool, err error) 
 	return found, err
 }
 
-// hold keeps a run back from a moment on.
-func (x *decider) hold(c *course, from time.Time) {
+// hold keeps a run back from a moment on, for those whom it selects by the facts then.
+func (x *decider) hold(c *course, from time.Time, facts otn.Snapshot) {
 	until := from.Add(c.run.Plan.Hold)
-	x.set(c, func(c *Course) { c.Stage, c.Until, c.Dips = Holding, until, nil })
+	x.set(c, func(c *Course) { c.Stage, c.Until, c.Dips = Holding, until, []otn.Last{{At: from, Now: facts}} })
 	x.batch.Timers = append(x.batch.Timers, holdTimer(c.run.ID, until))
 	x.beat()
 }
@@ -115,9 +115,9 @@ func (x *decider) look(e otn.Event) error {
 			x.release(c)
 		case fell && len(c.Dips) >= maxDips:
 			x.batch.Done = append(x.batch.Done, holdTimer(c.run.ID, c.Until).TimerID)
-			x.hold(c, e.At)
+			x.hold(c, e.At, e.Now)
 		case fell:
-			x.set(c, func(c *Course) { c.Dips = append(slices.Clone(c.Dips), e.Now) })
+			x.set(c, func(c *Course) { c.Dips = append(slices.Clone(c.Dips), otn.Last{At: e.At, Now: e.Now}) })
 		}
 	}
 	return nil
@@ -125,7 +125,7 @@ func (x *decider) look(e otn.Event) error {
 
 // stays reports whether a hold still means somebody by the facts of an event, and whether somebody fell out of it.
 func (x *decider) stays(c *course, e otn.Event) (still, fell bool, err error) {
-	before, err := x.d.see(c.run, c.Dips, e.Was, e.Was.At)
+	before, err := x.d.see(c.run, c.Dips, e.Was, e.At)
 	if err != nil {
 		return false, false, err
 	}
@@ -289,7 +289,11 @@ func (d *Dispatch) rehold(ctx context.Context) error {
 	for _, c := range held {
 		if c.Stage == Holding && now.Sub(last.At) > c.run.Plan.Hold {
 			x.batch.Done = append(x.batch.Done, holdTimer(c.run.ID, c.Until).TimerID)
-			x.hold(c, now)
+			facts, _, err := d.Shop.Snapshot(c.run.Subject)
+			if err != nil {
+				return err
+			}
+			x.hold(c, now, facts)
 		}
 	}
 	x.nextBeat(now) // from now on somebody looks again

@@ -94,7 +94,7 @@ func (l *Lane) fill(t *task, state *Progress) (*page, error) {
 }
 
 // sinceHold is what a run keeps of the time before its lanes had it.
-func (d *Dispatch) sinceHold(run *Run) (dips []otn.Snapshot, began time.Time) {
+func (d *Dispatch) sinceHold(run *Run) (dips []otn.Last, began time.Time) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if c := d.courses[run.ID]; c != nil && !c.Began.IsZero() {

@@ -18,12 +18,12 @@ type sight struct {
 	d        *Dispatch
 	run      *Run
 	facts    otn.Facts
-	dips     []otn.Page // with the facts at which somebody fell out of the run's hold
+	dips     []otn.Page // with the facts at the beginning of the run's hold, and at which somebody fell out of it
 	fell     bool       // the last Select was no because of them
 }
 
 // see begins decisions for a run from facts, at a moment. Who was not selected at one of the dips is not selected.
-func (d *Dispatch) see(run *Run, dips []otn.Snapshot, now otn.Snapshot, at time.Time) (*sight, error) {
+func (d *Dispatch) see(run *Run, dips []otn.Last, now otn.Snapshot, at time.Time) (*sight, error) {
 	rules, err := d.version(run.Version)
 	if err != nil {
 		return nil, err
@@ -33,7 +33,7 @@ func (d *Dispatch) see(run *Run, dips []otn.Snapshot, now otn.Snapshot, at time.
 		return nil, err
 	}
 	for _, dip := range dips {
-		page, err := rules.Open(run.Facts(dip, dip.At))
+		page, err := rules.Open(run.Facts(dip.Now, dip.At))
 		if err != nil {
 			return nil, err
 		}
@@ -43,7 +43,7 @@ func (d *Dispatch) see(run *Run, dips []otn.Snapshot, now otn.Snapshot, at time.
 }
 
 // seeNow is see with the subject as it is now.
-func (d *Dispatch) seeNow(run *Run, dips []otn.Snapshot, at time.Time) (*sight, error) {
+func (d *Dispatch) seeNow(run *Run, dips []otn.Last, at time.Time) (*sight, error) {
 	now, _, err := d.Shop.Snapshot(run.Subject)
 	if err != nil {
 		return nil, err
