@@ -96,6 +96,7 @@ func TestHoursOverClockChanges(t *testing.T) {
 			bubble(t, func(t *testing.T, w *world) {
 				shop := w.fake("shop")
 				c.hours.TZ = c.zone
+				time.Sleep(time.Until(c.event.Add(-time.Hour)))
 				w.rules = plans("back", otn.Plan{Hours: c.hours})
 				w.start()
 				w.stock("coat", 0)

@@ -40,10 +40,9 @@ func (d *door) calls(a huma.API) {
 		"With an Idempotency-Key the same send is made once, also after a restart. dry_run says how many it would reach and sends nothing.", http.StatusAccepted, d.send)
 	post(a, "resolve", "/v1/deliveries/{id}/resolve", "Resolve a delivery whose outcome is unknown",
 		"sent: the message did arrive, its token is spent. lost: it certainly did not, and the consent waits again at its place.", http.StatusOK, d.resolve)
-	post(a, "resume-run", "/v1/runs/{id}/resume", "Let a paused run go on",
-		"A run pauses when the channel says that its messages or the configuration are at fault. It looks again at everybody who still waits.", http.StatusOK, d.resume)
 	post(a, "backup", "/v1/backups", "Copy the store to a folder",
 		"The copy is opened again and compared row by row before the call answers. The key file is not in it, and it is read only with that.", http.StatusCreated, d.backup)
+	d.acts(a)
 	d.reads(a)
 }
 
@@ -279,19 +278,6 @@ func (d *door) resolve(ctx context.Context, in *resolveIn) (*answer[core.Deliver
 		return nil, d.problem(ctx, err)
 	}
 	return &answer[core.DeliveryView]{http.StatusOK, v}, nil
-}
-
-type resumeIn struct {
-	Idempotent
-	ID string `path:"id" maxLength:"128"`
-}
-
-func (d *door) resume(ctx context.Context, in *resumeIn) (*answer[core.RunView], error) {
-	v, err := d.host.ResumeRun(ctx, in.ID)
-	if err != nil {
-		return nil, d.problem(ctx, err)
-	}
-	return &answer[core.RunView]{http.StatusOK, v}, nil
 }
 
 // Text is a text, a number or true and false, kept as the text it was written as: the rules give it its type.
