@@ -71,19 +71,19 @@ func TestOneGalleryForAPerson(t *testing.T) {
 		w.after(10*time.Minute - 2*time.Second)
 		want(t, "told before", shop.calls(), 0)
 		w.after(time.Second)
-		want(t, "told", who(shop), "ann")
+		want(t, "told", whom(shop), "ann")
 		want(t, "of", titles(shop.sent[0].Message), "coat 99.00 USD, hat 89.00 USD")
 		want(t, "token", shop.sent[0].Token.Reveal(), "token-ann-price-drop-coat")
 		w.restart()
 		w.after(5 * time.Minute)
-		want(t, "told in the end", who(shop), "ann bob")
+		want(t, "told in the end", whom(shop), "ann bob")
 		want(t, "bob's is no gallery", titles(shop.sent[1].Message), "hat 89.00 USD")
 		want(t, "states", w.states(), "done done")
 		says(t, "why of the hat", w.why("ann", "hat"), "told of it in the message", "waits on")
 		w.after(time.Hour)
 		w.price("hat", "79.00 USD") // her consent to the hat is whole
 		w.after(time.Hour)
-		want(t, "told by the next event", who(shop), "ann bob ann")
+		want(t, "told by the next event", whom(shop), "ann bob ann")
 		want(t, "of", titles(shop.sent[2].Message), "hat 79.00 USD")
 	})
 }
@@ -139,7 +139,7 @@ func TestNoGalleryWhereThereIsNone(t *testing.T) {
 		w.price("coat", "99.00 USD")
 		w.price("hat", "99.00 USD")
 		w.after(time.Hour)
-		want(t, "told", who(shop), "ann ann")
+		want(t, "told", whom(shop), "ann ann")
 	})
 }
 
@@ -153,11 +153,11 @@ func TestDeathInAGallery(t *testing.T) {
 			w.price("hat", "89.00 USD")
 			shop.answer = func(otn.Delivery, int) error { w.die(cut); return nil }
 			w.after(14 * time.Minute)
-			want(t, "told", who(shop), "ann")
+			want(t, "told", whom(shop), "ann")
 			shop = w.gallery()
 			w.rise()
 			w.after(24 * time.Hour)
-			want(t, "told by the living", who(shop), "")
+			want(t, "told by the living", whom(shop), "")
 			says(t, "why of the hat", w.why("ann", "hat"), "told of it in the message")
 		})
 	}
@@ -181,7 +181,7 @@ func TestDeathBeforeAGallery(t *testing.T) {
 		shop = w.gallery()
 		w.rise()
 		w.after(time.Hour)
-		want(t, "told by the living", who(shop), "ann")
+		want(t, "told by the living", whom(shop), "ann")
 		want(t, "of", len(shop.sent[0].Message.Gallery), 2)
 	})
 }

@@ -28,11 +28,11 @@ func TestHoldFiresAtItsEnd(t *testing.T) {
 		w.grant("ann", "back", "coat")
 		w.stock("coat", 3)
 		w.after(5*time.Minute - time.Second)
-		want(t, "told before", who(shop), "")
+		want(t, "told before", whom(shop), "")
 		want(t, "state", w.run().State, "holding")
 		says(t, "why", w.because("ann"), "has not come yet", "held until")
 		w.after(time.Second) // the boundary counts
-		want(t, "told", who(shop), "ann")
+		want(t, "told", whom(shop), "ann")
 		want(t, "state", w.run().State, "done")
 	})
 }
@@ -46,7 +46,7 @@ func TestFlappingUnderAHold(t *testing.T) {
 			w.after(time.Minute)
 		}
 		w.after(time.Hour)
-		want(t, "told", who(shop), "")
+		want(t, "told", whom(shop), "")
 		want(t, "runs", w.states(), "cancelled cancelled cancelled cancelled")
 		says(t, "why", w.run().Why, "did not stay true")
 		why, err := w.host.Why("shop", "ann", "")
@@ -56,7 +56,7 @@ func TestFlappingUnderAHold(t *testing.T) {
 		says(t, "why of ann", why.Reasons[len(why.Reasons)-2].Because, "cancelled", "did not stay true")
 		w.stock("coat", 6)
 		w.after(5 * time.Minute)
-		want(t, "told", who(shop), "ann")
+		want(t, "told", whom(shop), "ann")
 	})
 }
 
@@ -69,7 +69,7 @@ func TestUnrelatedUpdateUnderAHold(t *testing.T) {
 		w.price("coat", "99.00 USD")
 		w.stock("coat", 2)
 		w.after(time.Minute)
-		want(t, "told", who(shop), "ann")
+		want(t, "told", whom(shop), "ann")
 		want(t, "runs", w.states(), "done")
 		w.price("coat", "98.00 USD")
 		w.after(time.Hour)
@@ -87,11 +87,11 @@ func TestHoldIsPerConsent(t *testing.T) {
 		w.after(3 * time.Minute)
 		w.stock("coat", 5)
 		w.after(2 * time.Minute)
-		want(t, "told after five minutes", who(shop), "one")
+		want(t, "told after five minutes", whom(shop), "one")
 		w.after(2*time.Minute + 59*time.Second)
-		want(t, "told a second before the second hold ends", who(shop), "one")
+		want(t, "told a second before the second hold ends", whom(shop), "one")
 		w.after(time.Second)
-		want(t, "told", who(shop), "one three")
+		want(t, "told", whom(shop), "one three")
 	})
 }
 
@@ -108,11 +108,11 @@ func TestFallingOutOfAHold(t *testing.T) {
 		w.after(time.Minute)
 		w.stock("coat", 4) // three comes back
 		w.after(time.Minute)
-		want(t, "told at the end of the first hold", who(shop), "one")
+		want(t, "told at the end of the first hold", whom(shop), "one")
 		w.after(4*time.Minute - time.Second)
-		want(t, "told a second before the end of the second", who(shop), "one")
+		want(t, "told a second before the end of the second", whom(shop), "one")
 		w.after(time.Second)
-		want(t, "told", who(shop), "one three")
+		want(t, "told", whom(shop), "one three")
 	})
 }
 
@@ -125,12 +125,12 @@ func TestConsentDuringAHold(t *testing.T) {
 		late := w.grant("late", "back", "coat")
 		w.stock("coat", 4)
 		w.after(time.Hour)
-		want(t, "told", who(shop), "ann")
+		want(t, "told", whom(shop), "ann")
 		want(t, "late", w.state(late.ID), "waiting")
 		w.stock("coat", 0)
 		w.stock("coat", 1)
 		w.after(5 * time.Minute)
-		want(t, "told", who(shop), "ann late")
+		want(t, "told", whom(shop), "ann late")
 	})
 }
 
@@ -177,7 +177,7 @@ func TestHoldOfATriggerForOne(t *testing.T) {
 		w.after(time.Second)
 		want(t, "runs", w.states(), "holding holding")
 		w.after(time.Minute)
-		want(t, "told", who(shop), "ann bob")
+		want(t, "told", whom(shop), "ann bob")
 	})
 }
 
@@ -204,10 +204,10 @@ func TestDowntimeAndHold(t *testing.T) {
 				w.start()
 				if c.after > 0 {
 					w.after(c.after - time.Second)
-					want(t, "told before", who(shop), "")
+					want(t, "told before", whom(shop), "")
 				}
 				w.after(time.Second)
-				want(t, "told", who(shop), "ann")
+				want(t, "told", whom(shop), "ann")
 				want(t, "runs", w.states(), "done")
 			})
 		})
@@ -242,9 +242,9 @@ func holdDeath(t *testing.T, down time.Duration) {
 			left = 5 * time.Minute
 		}
 		w.after(left - time.Second)
-		want(t, "told before", who(shop), "")
+		want(t, "told before", whom(shop), "")
 		w.after(time.Second)
-		want(t, "told", who(shop), "ann")
+		want(t, "told", whom(shop), "ann")
 		w.stop()
 	})
 }
@@ -269,9 +269,9 @@ func TestRuleChangesUnderAHold(t *testing.T) {
 					t.Fatal(err)
 				}
 				w.after(4*time.Minute - time.Second)
-				want(t, "told before", who(shop), "")
+				want(t, "told before", whom(shop), "")
 				w.after(time.Second)
-				want(t, "told by the version that made the run", who(shop), "ann")
+				want(t, "told by the version that made the run", whom(shop), "ann")
 			})
 		})
 	}
@@ -306,10 +306,10 @@ func TestActsOnAHold(t *testing.T) {
 		w.after(time.Hour)
 		w.restart()
 		w.after(time.Hour)
-		want(t, "told while paused", who(shop), "")
+		want(t, "told while paused", whom(shop), "")
 		act(func() (core.RunView, error) { return w.host.ResumeRun(t.Context(), run) }, "running")
 		w.after(time.Second)
-		want(t, "told", who(shop), "ann")
+		want(t, "told", whom(shop), "ann")
 
 		bob := w.grant("bob", "back", "coat")
 		w.stock("coat", 0)
@@ -319,7 +319,7 @@ func TestActsOnAHold(t *testing.T) {
 		act(func() (core.RunView, error) { return w.host.CancelRun(t.Context(), run) }, "cancelled")
 		w.restart()
 		w.after(time.Hour)
-		want(t, "told after it was cancelled", who(shop), "ann")
+		want(t, "told after it was cancelled", whom(shop), "ann")
 		want(t, "bob", w.state(bob.ID), "waiting")
 		says(t, "why", w.because("bob"), "cancelled by an operator")
 	})

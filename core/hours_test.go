@@ -40,13 +40,13 @@ func TestHoursOfEachSubscriber(t *testing.T) {
 		w.in("Nowhere/Else", "lost", "back")
 		w.stock("coat", 3)
 		w.after(time.Second)
-		want(t, "told at once, at eleven in the morning", who(shop), "howe")
+		want(t, "told at once, at eleven in the morning", whom(shop), "howe")
 		want(t, "state", w.run().State, "waiting")
 		want(t, "until", w.run().Until.UTC().Format("15:04:05"), "08:00:00")
 		says(t, "why", w.because("york"), "outside the hours", "2000-01-01T14:00:00Z")
 		w.restart()
 		w.until(time.Date(2000, 1, 1, 7, 59, 59, 0, time.UTC))
-		want(t, "told before nine in Berlin", who(shop), "howe")
+		want(t, "told before nine in Berlin", whom(shop), "howe")
 		w.after(time.Second)
 		want(t, "told at nine", len(shop.accepted()), 3)
 		w.until(time.Date(2000, 1, 1, 13, 59, 59, 0, time.UTC))
@@ -69,11 +69,11 @@ func TestHoursSkipped(t *testing.T) {
 		w.after(time.Second)
 		want(t, "state", w.run().State, "done")
 		w.after(12 * time.Hour)
-		want(t, "told", who(shop), "")
+		want(t, "told", whom(shop), "")
 		w.stock("coat", 0)
 		w.stock("coat", 1)
 		w.after(time.Second)
-		want(t, "told by the next rise", who(shop), "ann")
+		want(t, "told by the next rise", whom(shop), "ann")
 	})
 }
 
@@ -104,9 +104,9 @@ func TestHoursOverClockChanges(t *testing.T) {
 				w.until(c.event)
 				w.stock("coat", 3)
 				w.until(c.told.Add(-time.Second))
-				want(t, "told before", who(shop), "")
+				want(t, "told before", whom(shop), "")
 				w.until(c.told)
-				want(t, "told", who(shop), "ann")
+				want(t, "told", whom(shop), "ann")
 			})
 		})
 	}
@@ -123,7 +123,7 @@ func TestNoLongerTrueWhenTheHourComes(t *testing.T) {
 		w.after(time.Hour)
 		w.price("coat", "130.00 USD")
 		w.after(24 * time.Hour)
-		want(t, "told", who(shop), "")
+		want(t, "told", whom(shop), "")
 		want(t, "state", w.run().State, "done")
 		says(t, "why", w.because("ann"), "the price did not fall")
 		why, err := w.host.Why("shop", "ann", "")
@@ -153,7 +153,7 @@ func TestRetryKeepsToTheHours(t *testing.T) {
 		w.until(time.Date(2000, 1, 2, 8, 59, 0, 0, time.UTC))
 		want(t, "calls at night", shop.calls(), 1)
 		w.after(2 * time.Minute)
-		want(t, "told in the morning", who(shop), "ann")
+		want(t, "told in the morning", whom(shop), "ann")
 	})
 }
 
@@ -237,18 +237,18 @@ func TestLimitPerSubscriber(t *testing.T) {
 		w.after(time.Hour)
 		w.price("coat", "99.00 USD")
 		w.after(time.Hour)
-		want(t, "two messages", who(shop), "ann ann")
+		want(t, "two messages", whom(shop), "ann ann")
 		w.restart()
 		w.stock("coat", 3)
 		w.after(time.Minute)
-		want(t, "bob is told, ann is left alone", who(shop), "ann ann bob")
+		want(t, "bob is told, ann is left alone", whom(shop), "ann ann bob")
 		want(t, "state", w.run().State, "waiting")
 		says(t, "why", w.because("ann"), "left alone until 2000-01-02T00:00:00Z")
 		w.restart()
 		w.until(time.Date(2000, 1, 1, 23, 59, 59, 0, time.UTC))
-		want(t, "before the day is over", who(shop), "ann ann bob")
+		want(t, "before the day is over", whom(shop), "ann ann bob")
 		w.until(time.Date(2000, 1, 2, 0, 0, 1, 0, time.UTC))
-		want(t, "a day after the first", who(shop), "ann ann bob ann")
+		want(t, "a day after the first", whom(shop), "ann ann bob ann")
 		want(t, "state", w.run().State, "done")
 	})
 }
@@ -307,7 +307,7 @@ func TestManySmallDrops(t *testing.T) {
 			if p <= 94 {
 				told = "ann late"
 			}
-			want(t, fmt.Sprint("told at ", p), who(shop), told)
+			want(t, fmt.Sprint("told at ", p), whom(shop), told)
 		}
 	})
 }

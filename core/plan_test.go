@@ -159,8 +159,8 @@ func (w *world) crowd(n int, topic string) {
 
 func quantity(n int64) otn.Named { return otn.Named{Name: "quantity", Value: otn.IntValue(n)} }
 
-// who are the people that a channel took messages for, in order.
-func who(c *channel) string {
+// whom are the people that a channel took messages for, in order.
+func whom(c *channel) string {
 	var list []string
 	for _, s := range c.accepted() {
 		list = append(list, s.Subscriber.ID)

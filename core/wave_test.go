@@ -60,7 +60,7 @@ func TestWavesFollowTheStock(t *testing.T) {
 		}
 		want(t, "state", first.State, "done")
 		want(t, "sent", first.Sent, 20)
-		want(t, "oldest first", who(shop), order(0, 20, 1))
+		want(t, "oldest first", whom(shop), order(0, 20, 1))
 		w.stock("coat", 1)
 		w.after(time.Minute)
 		want(t, "the next rise finds who waited on", shop.calls(), 22)
@@ -168,11 +168,11 @@ func TestPlacesOfThoseWhoArePutOff(t *testing.T) {
 		w.crowd(10, "back")
 		w.stock("coat", 6)
 		w.after(time.Minute)
-		want(t, "first wave", who(shop), "p0 p3")
+		want(t, "first wave", whom(shop), "p0 p3")
 		w.after(20 * time.Minute)
-		want(t, "second wave", who(shop), "p0 p3 p4 p5 p6 p7")
+		want(t, "second wave", whom(shop), "p0 p3 p4 p5 p6 p7")
 		w.after(20 * time.Minute)
-		want(t, "third wave, and p1's third attempt", who(shop), "p0 p3 p4 p5 p6 p7 p1 p8 p9")
+		want(t, "third wave, and p1's third attempt", whom(shop), "p0 p3 p4 p5 p6 p7 p1 p8 p9")
 		want(t, "state", w.run().State, "done")
 	})
 }
@@ -190,7 +190,7 @@ func TestPlacesOfThoseWhoWereNotHandedOver(t *testing.T) {
 		w.crowd(20, "back")
 		w.stock("coat", 6)
 		w.after(time.Minute)
-		want(t, "before the rest", who(shop), "p0 p1")
+		want(t, "before the rest", whom(shop), "p0 p1")
 		w.after(10 * time.Minute)
 		want(t, "the whole wave", len(shop.accepted()), 6)
 		w.after(20 * time.Minute)
@@ -269,7 +269,7 @@ func TestWaveBesideAChannelThatRests(t *testing.T) {
 		}
 		w.stock("coat", 6)
 		w.after(time.Minute)
-		want(t, "told", who(shop), "p0 p2 p4 p6 p8 p10")
+		want(t, "told", whom(shop), "p0 p2 p4 p6 p8 p10")
 	})
 }
 
@@ -308,7 +308,7 @@ func TestOrderOfARun(t *testing.T) {
 						}
 					}
 				}
-				want(t, "order", who(shop), strings.Join(list, " "))
+				want(t, "order", whom(shop), strings.Join(list, " "))
 				want(t, "seen", w.run().Seen, 40)
 				want(t, "selected", w.run().Selected, 40)
 			})
