@@ -13,6 +13,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -51,6 +52,7 @@ func TestScripts(t *testing.T) {
 			"await": await,
 			"hook":  hook,
 			"find":  find,
+			"hup":   hup,
 		},
 	})
 }
@@ -62,6 +64,13 @@ func find(ts *testscript.TestScript, _ bool, args []string) {
 		ts.Fatalf("no %s in it", args[1])
 	}
 	ts.Setenv(args[0], m[1])
+}
+
+// hup sends SIGHUP to everything that runs in the background.
+func hup(ts *testscript.TestScript, _ bool, _ []string) {
+	for _, c := range ts.BackgroundCmds() {
+		ts.Check(c.Process.Signal(syscall.SIGHUP))
+	}
 }
 
 // code N COMMAND… runs a command that must exit with N.
