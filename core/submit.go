@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -419,16 +420,21 @@ func (h *Host) reach(rules otn.Rules, rule string, topic otn.Topic, line ledger.
 	if err != nil {
 		return 0, err
 	}
+	needs := slices.ContainsFunc(rules.List(), func(r otn.Rule) bool { return r.ID == rule && r.NeedsPerson })
 	after, done := uint64(0), false
+	var failed error
 	for !done {
 		after, done, err = h.ledger.Scan(line, after, h.ledger.Head()+1, 10_000, now, func(c *ledger.Candidate) bool {
-			if page.Select(&c.Consent) == otn.Yes {
+			if needs {
+				failed = h.dispatch.Meet(&c.Consent, c.Person(), now)
+			}
+			if failed == nil && page.Select(&c.Consent) == otn.Yes {
 				n++
 			}
-			return true
+			return failed == nil
 		})
-		if err != nil {
-			return 0, err
+		if err != nil || failed != nil {
+			return 0, errors.Join(err, failed)
 		}
 	}
 	return n, nil

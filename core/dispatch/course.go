@@ -32,6 +32,7 @@ type Course struct {
 	Paused  string     `json:"paused,omitempty"`  // why nothing more is sent until an operator lets it go on
 	Approve bool       `json:"approve,omitempty"` // it is paused before its first send, and wants an operator's word
 	Wave    int        `json:"wave,omitempty"`    // which one, from 1
+	Base    int64      `json:"base,omitempty"`    // how many were taken when the wave began
 	Cap     int64      `json:"cap,omitempty"`     // how many may be taken, over all lanes and waves, until the wave ends
 	Next    time.Time  `json:"next,omitzero"`     // when the next wave begins
 	Why     string     `json:"why,omitempty"`     // it was cancelled

@@ -207,6 +207,9 @@ func (d *Dispatch) reopen(ctx context.Context) error {
 			d.forget(run.ID)
 			return d.commit(ctx, &ledger.Batch{Docs: []*ledger.Doc{drop(doc.Key)}})
 		}
+		if err := d.afresh(ctx, run.ID); err != nil {
+			return err
+		}
 		return d.hand(run, false)
 	})
 }

@@ -97,6 +97,9 @@ func (d *Dispatch) passDue(ctx context.Context, t ledger.Timer) error {
 		return err
 	}
 	if l, here := d.lanes[b.Channel]; here && ok && open {
+		if err := d.afresh(ctx, b.Run); err != nil {
+			return err
+		}
 		d.mu.Lock()
 		if c := d.courses[b.Run]; c != nil {
 			c.active[b.Channel] = true

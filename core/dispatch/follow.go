@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strconv"
 	"time"
 
@@ -123,6 +124,9 @@ func (x *decider) put(doc *ledger.Doc) {
 
 // commit makes the decisions true and hands the new runs to the lanes.
 func (x *decider) commit(ctx context.Context) error {
+	x.batch.Done = slices.DeleteFunc(x.batch.Done, func(id ledger.TimerID) bool { // set again for the same moment
+		return slices.ContainsFunc(x.batch.Timers, func(t ledger.Timer) bool { return t.ID == id.ID && t.Due.Equal(id.Due) })
+	})
 	if err := x.d.commit(ctx, &x.batch); err != nil {
 		return err
 	}

@@ -62,10 +62,10 @@ func (x *decider) trouble(c *course, err error) error {
 func (x *decider) wave(c *course, now time.Time) error {
 	p := &c.run.Plan
 	x.d.mu.Lock()
-	top := c.sum()
+	base := c.sum()
 	c.over = nil
 	x.d.mu.Unlock()
-	next := time.Time{}
+	top, next := base, time.Time{}
 	if p.Every > 0 {
 		s, err := x.d.seeNow(c.run, nil, now)
 		if err != nil {
@@ -82,7 +82,7 @@ func (x *decider) wave(c *course, now time.Time) error {
 	if limit := p.Limits.PerRun; limit > 0 && (p.Every == 0 || top > limit) {
 		top = limit
 	}
-	x.set(c, func(c *Course) { c.Wave, c.Cap, c.Next = c.Wave+1, top, next })
+	x.set(c, func(c *Course) { c.Wave, c.Base, c.Cap, c.Next = c.Wave+1, base, top, next })
 	return nil
 }
 
@@ -108,6 +108,27 @@ func (d *Dispatch) waveOver(ctx context.Context, t ledger.Timer) error {
 	if err := x.goOn(c); err != nil {
 		return err
 	}
+	return x.commit(ctx)
+}
+
+// afresh begins a wave anew that has told nobody yet, because it was nobody's hour: it is as long from now as any other.
+func (d *Dispatch) afresh(ctx context.Context, id otn.RunID) error {
+	c := d.courseOf(id)
+	if c == nil || c.run.Plan.Every == 0 || c.Stage != UnderWay || c.Paused != "" {
+		return nil
+	}
+	d.mu.Lock()
+	begun := c.over != nil || len(c.flying) > 0 || c.sum() != c.Base
+	d.mu.Unlock()
+	if begun {
+		return nil
+	}
+	x := d.decider()
+	old := waveTimer(id, c.Next).TimerID
+	if err := x.wave(c, d.Clock.Now()); err != nil {
+		return err
+	}
+	x.batch.Done = append(x.batch.Done, old)
 	return x.commit(ctx)
 }
 
