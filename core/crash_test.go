@@ -40,10 +40,13 @@ type platform struct {
 	asked  map[string]int // by person
 	said   map[string]int // by person
 	tries  map[string]int // of asks, by person
+	forms  []otn.Form
+	at     []time.Time    // of each message
+	news   map[string]int // how often each person was told of each card
 }
 
 func (p *life) Describe(context.Context) (otn.Description, error) {
-	return otn.Description{Account: "page", Capabilities: otn.Capabilities{Sends: true, MaxInFlight: 2, SingleUseToken: p.single, Replies: true}}, nil
+	return otn.Description{Account: "page", Capabilities: otn.Capabilities{Sends: true, MaxInFlight: 2, SingleUseToken: p.single, Replies: true, Forms: p.forms}}, nil
 }
 
 func (p *life) Send(_ context.Context, d otn.Delivery) (otn.Receipt, error) {
@@ -61,6 +64,16 @@ func (p *life) Send(_ context.Context, d otn.Delivery) (otn.Receipt, error) {
 		return otn.Receipt{}, &otn.SendError{Outcome: otn.Refused, Code: "token_used"}
 	}
 	p.took[id]++
+	p.at = append(p.at, time.Now())
+	if p.news == nil {
+		p.news = map[string]int{}
+	}
+	for _, card := range d.Message.Gallery {
+		p.news[d.Subscriber.ID+" "+card.Title]++
+	}
+	if d.Message.Card != nil {
+		p.news[d.Subscriber.ID+" "+d.Message.Card.Title]++
+	}
 	return otn.Receipt{ProviderID: "m"}, nil
 }
 

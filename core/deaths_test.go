@@ -132,6 +132,15 @@ func breakable(t *testing.T) *fragile {
 	return &fragile{world: w, disk: disk}
 }
 
+// bubble runs a test in virtual time; it stops its Host itself.
+func (f *fragile) bubble(t *testing.T, test func(*fragile)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		f.t = t
+		test(f)
+	})
+}
+
 // die is called from a send: nothing that this Host does from here on counts. A power cut leaves no marks.
 func (f *fragile) die(cut bool) {
 	if cut {

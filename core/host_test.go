@@ -29,6 +29,7 @@ type world struct {
 	chans map[string]otn.Channel
 	rates map[string]float64
 	polls map[string]core.Poll
+	clock core.Clock // nil: the bubble's
 	host  *core.Host
 	stop  func()
 }
@@ -50,7 +51,7 @@ func (w *world) start() {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	host, err := core.New(core.Config{Engine: engine, Key: w.key, Rules: w.rules, Channels: w.chans, Rates: w.rates, Polls: w.polls})
+	host, err := core.New(core.Config{Engine: engine, Key: w.key, Rules: w.rules, Channels: w.chans, Rates: w.rates, Polls: w.polls, Clock: w.clock})
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -651,12 +652,16 @@ func TestSendNowAndLater(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		want(t, "runs", len(later.Runs), 0)
+		want(t, "a run that waits", w.run().ID, later.Runs[0])
+		want(t, "its state", w.run().State, "waiting")
 		w.restart()
+		want(t, "its state after a restart", w.run().State, "waiting")
 		w.after(47 * time.Hour)
 		want(t, "told", texts(shop), "ann: hello")
 		w.after(2 * time.Hour)
 		want(t, "told", texts(shop), "ann: hello; cat: hello")
+		want(t, "the same run", w.run().ID, later.Runs[0])
+		want(t, "its state", w.run().State, "done")
 
 		for _, bad := range []core.SendRequest{
 			{Topic: "back", Message: message},

@@ -144,13 +144,18 @@ func consentView(c *ledger.Consent) ConsentView {
 	return v
 }
 
-// Runs lists runs, newest first.
+// Runs lists runs, newest first; before them the sends that are not due yet.
 func (h *Host) Runs(q RunQuery) (list []RunView, next string, err error) {
 	if err := h.isOpen(); err != nil {
 		return nil, "", err
 	}
 	limit := limitOf(q.Limit)
 	before := q.Cursor
+	if before == "" {
+		if list, err = h.scheduled(q); err != nil {
+			return nil, "", err
+		}
+	}
 	for {
 		runs, err := h.dispatch.RunsBefore(before, limit)
 		if err != nil {
@@ -162,10 +167,10 @@ func (h *Host) Runs(q RunQuery) (list []RunView, next string, err error) {
 			if err != nil {
 				return nil, "", err
 			}
-			if q.Rule != "" && v.Rule != q.Rule || q.State != "" && v.State != q.State {
+			if !q.wants(v) {
 				continue
 			}
-			if list = append(list, v); len(list) == limit {
+			if list = append(list, v); len(list) >= limit {
 				return list, before, nil
 			}
 		}
@@ -175,48 +180,69 @@ func (h *Host) Runs(q RunQuery) (list []RunView, next string, err error) {
 	}
 }
 
-// RunByID finds a run. Errors: otn.ErrNotFound.
+func (q *RunQuery) wants(v RunView) bool {
+	return (q.Rule == "" || v.Rule == q.Rule) && (q.State == "" || v.State == q.State)
+}
+
+// scheduled are the sends that are not due yet.
+func (h *Host) scheduled(q RunQuery) (list []RunView, err error) {
+	runs, err := h.dispatch.Scheduled()
+	for _, run := range runs {
+		if v := scheduledView(run); q.wants(v) {
+			list = append(list, v)
+		}
+	}
+	return list, err
+}
+
+func scheduledView(r *dispatch.Run) RunView {
+	v := plainView(r)
+	v.State, v.Until, v.Why = dispatch.IsWaiting, r.At, "a send that is due then"
+	return v
+}
+
+// RunByID finds a run, or a send that is not due yet. Errors: otn.ErrNotFound.
 func (h *Host) RunByID(id string) (RunView, error) {
 	if err := h.isOpen(); err != nil {
 		return RunView{}, err
 	}
-	run, ok, err := h.runOf(id)
+	run, err := otn.ParseRunID(id)
 	if err != nil {
+		return RunView{}, fmt.Errorf("core: run: %w: %w", err, otn.ErrInvalid)
+	}
+	made, ok, err := h.dispatch.Run(run)
+	if err != nil {
+		return RunView{}, err
+	}
+	if ok {
+		return h.runView(made)
+	}
+	if made, ok, err = h.dispatch.ScheduledRun(run); err != nil {
 		return RunView{}, err
 	}
 	if !ok {
 		return RunView{}, fmt.Errorf("core: run %s: %w", id, otn.ErrNotFound)
 	}
-	return h.runView(run)
+	return scheduledView(made), nil
 }
 
-func (h *Host) runOf(id string) (*dispatch.Run, bool, error) {
-	run, err := otn.ParseRunID(id)
-	if err != nil {
-		return nil, false, fmt.Errorf("core: run: %w: %w", err, otn.ErrInvalid)
-	}
-	return h.dispatch.Run(run)
-}
-
-func (h *Host) runView(r *dispatch.Run) (RunView, error) {
-	t, done, err := h.dispatch.Tally(r.ID)
-	if err != nil {
-		return RunView{}, err
-	}
-	v := RunView{
-		ID: r.ID.String(), State: "running", Rule: r.Rule, Version: r.Version, Topic: r.Topic, Subject: r.Subject.ID, Cause: string(r.Cause), At: r.At,
-		Seen: t.Seen, Selected: t.Selected, Sent: t.Sent, Refused: t.Refused, Deferred: t.Deferred, Unknown: t.Unknown,
-		Undecided: t.Undecided, Failed: t.Failed, Why: t.Because,
-	}
+func plainView(r *dispatch.Run) RunView {
+	v := RunView{ID: r.ID.String(), Rule: r.Rule, Version: r.Version, Topic: r.Topic, Subject: r.Subject.ID, Cause: string(r.Cause), At: r.At}
 	if r.Trigger != nil {
 		v.Cause = "trigger." + r.Trigger.Name
 	}
-	if done {
-		v.State = "done"
+	return v
+}
+
+func (h *Host) runView(r *dispatch.Run) (RunView, error) {
+	s, err := h.dispatch.Stand(r.ID)
+	if err != nil {
+		return RunView{}, err
 	}
-	if r.Paused != "" {
-		v.State, v.Why = "paused", r.Paused
-	}
+	v := plainView(r)
+	v.State, v.Why, v.Until, v.Wave = s.State, s.Why, s.Until, s.Wave
+	v.Seen, v.Selected, v.Sent, v.Refused, v.Deferred, v.Unknown = s.Seen, s.Selected, s.Sent, s.Refused, s.Deferred, s.Unknown
+	v.Undecided, v.Failed = s.Undecided, s.Failed
 	return v, nil
 }
 

@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -208,27 +209,32 @@ func (h *Host) linesOf(r SendRequest) []ledger.Line {
 
 // schedule keeps the send's timer; what it will do is decided when it is due.
 func (h *Host) schedule(ctx context.Context, send otn.Send, rules otn.Rules, topic otn.Topic, r SendRequest, at time.Time, answer SendAnswer) (SendAnswer, error) {
-	timer, version := dispatch.Schedule(send, rules, r.Subject, r.AllSubjects, at)
+	timer, docs, run := dispatch.Schedule(send, rules, subjectOf(topic, r.Subject), r.AllSubjects, at, h.config.Clock.Now())
 	kept := &ledger.Doc{Key: "sends/" + send.ID, Value: mustJSON(at), Expect: ledger.Fresh}
 	if at.Before(h.config.Clock.Now().Add(-sendSlack)) {
 		if _, known, err := h.ledger.Doc(kept.Key); err != nil || !known {
 			return SendAnswer{}, errors.Join(err, fmt.Errorf("core: send: %s has passed: %w", at.Format(time.RFC3339), otn.ErrInvalid))
 		}
 	}
-	err := h.ledger.Commit(ctx, &ledger.Batch{Docs: []*ledger.Doc{version, kept}, Timers: []ledger.Timer{timer}})
+	err := h.ledger.Commit(ctx, &ledger.Batch{Docs: append(docs, kept), Timers: []ledger.Timer{timer}})
 	if errors.Is(err, otn.ErrConflict) {
 		have, _, err := h.ledger.Doc(kept.Key)
 		if err != nil {
 			return SendAnswer{}, err
 		}
 		answer.Duplicate = true
-		return answer, json.Unmarshal(have.Value, &answer.At)
+		err = json.Unmarshal(have.Value, &answer.At)
+		if !r.AllSubjects || topic.Subject == otn.NoSubject {
+			answer.Runs = []string{dispatch.SendRun(send.ID, subjectOf(topic, r.Subject), answer.At).String()}
+		}
+		return answer, err
 	}
 	if err != nil {
 		return SendAnswer{}, err
 	}
 	if r.At.After(h.config.Clock.Now()) {
 		answer.At = at
+		answer.Runs = []string{run.String()}
 	} else {
 		for _, line := range h.linesOf(r) {
 			if h.ledger.Pending(line) > 0 {
@@ -250,16 +256,21 @@ func (h *Host) reach(rules otn.Rules, rule string, topic otn.Topic, line ledger.
 	if err != nil {
 		return 0, err
 	}
+	needs := slices.ContainsFunc(rules.List(), func(r otn.Rule) bool { return r.ID == rule && r.NeedsPerson })
 	after, done := uint64(0), false
+	var failed error
 	for !done {
 		after, done, err = h.ledger.Scan(line, after, h.ledger.Head()+1, 10_000, now, func(c *ledger.Candidate) bool {
-			if page.Select(&c.Consent) == otn.Yes {
+			if needs {
+				failed = h.dispatch.Meet(&c.Consent, c.Person(), now)
+			}
+			if failed == nil && page.Select(&c.Consent) == otn.Yes {
 				n++
 			}
-			return true
+			return failed == nil
 		})
-		if err != nil {
-			return 0, err
+		if err != nil || failed != nil {
+			return 0, errors.Join(err, failed)
 		}
 	}
 	return n, nil
@@ -304,21 +315,6 @@ func (h *Host) Resolve(ctx context.Context, id string, sent bool) (DeliveryView,
 		return DeliveryView{}, err
 	}
 	return h.delivery(delivery)
-}
-
-// ResumeRun lets a paused run go on. Errors: otn.ErrNotFound, otn.ErrRefused for one that is not paused.
-func (h *Host) ResumeRun(ctx context.Context, id string) (RunView, error) {
-	if err := h.await(ctx); err != nil {
-		return RunView{}, err
-	}
-	run, err := otn.ParseRunID(id)
-	if err != nil {
-		return RunView{}, fmt.Errorf("core: run: %w: %w", err, otn.ErrInvalid)
-	}
-	if err := h.dispatch.Resume(ctx, run); err != nil {
-		return RunView{}, err
-	}
-	return h.RunByID(id)
 }
 
 // ticked tells the clock goroutine that a timer was set.

@@ -51,7 +51,7 @@ type ConsentQuery struct {
 // RunView is one run: a match being carried out.
 type RunView struct {
 	ID        string    `json:"id"`
-	State     string    `json:"state"` // running paused done
+	State     string    `json:"state"` // holding waiting running paused done cancelled
 	Rule      string    `json:"rule"`
 	Version   string    `json:"version"` // of the rules that made it
 	Topic     string    `json:"topic"`
@@ -65,8 +65,10 @@ type RunView struct {
 	Deferred  int64     `json:"deferred"` // attempts that were put off
 	Unknown   int64     `json:"unknown"`
 	Undecided int64     `json:"undecided"`
-	Failed    int64     `json:"failed"` // evaluations that were errors
-	Why       string    `json:"why,omitempty"`
+	Failed    int64     `json:"failed"`         // evaluations that were errors
+	Wave      int       `json:"wave,omitempty"` // of a rule that tells in waves: which one, from 1
+	Until     time.Time `json:"until,omitzero"` // when it goes on by itself, where that is known
+	Why       string    `json:"why,omitempty"`  // it stands still, or ended before everybody was told
 }
 
 // RunQuery selects runs, newest first.
@@ -184,4 +186,24 @@ type PollView struct {
 	Changed  int       `json:"changed"`            // observations of the last good poll that changed something
 	Notes    int       `json:"notes,omitempty"`    // what the last good poll could not use
 	Note     string    `json:"note,omitempty"`     // the first of it
+}
+
+// RuleView is one rule of the version that decides now.
+type RuleView struct {
+	ID      string    `json:"id"`
+	Topic   string    `json:"topic"`
+	On      []string  `json:"on,omitempty"`
+	Cron    string    `json:"cron,omitempty"`
+	Once    time.Time `json:"once,omitzero"`
+	State   bool      `json:"state"` // it is about a state: it fires when it becomes true
+	When    string    `json:"when,omitempty"`
+	File    string    `json:"file,omitempty"`
+	Line    int       `json:"line,omitempty"`
+	Waiting int64     `json:"waiting"` // consents of its topic
+}
+
+// RulesView is the version that decides now.
+type RulesView struct {
+	Version string     `json:"version"`
+	Rules   []RuleView `json:"rules"`
 }

@@ -121,6 +121,9 @@ func (h *Host) sweep(ctx context.Context, now time.Time) error {
 	if err := h.ledger.Trim(ctx, now.Add(-keepReasons)); err != nil {
 		return err
 	}
+	if err := h.dispatch.Tidy(ctx, now.Add(-keepReasons)); err != nil {
+		return err
+	}
 	return h.intake.Forget(ctx, now)
 }
 

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/onetimenotify/otn/core/dispatch"
@@ -115,6 +116,9 @@ func (h *Host) again(p otn.PersonID, c *ledger.Consent, d ledger.Decision, from 
 		r.Because = fmt.Sprintf("cannot be told any more: %v", err)
 		return nil
 	}
+	if err := h.dispatch.Meet(&c.Consent, p, h.config.Clock.Now()); err != nil {
+		return err
+	}
 	r.Values = page.Explain(&c.Consent)
 	if d.Verdict != otn.Yes {
 		return nil
@@ -124,33 +128,92 @@ func (h *Host) again(p otn.PersonID, c *ledger.Consent, d ledger.Decision, from 
 	if verdict != otn.Yes {
 		return nil
 	}
+	if d.Run == (otn.RunID{}) {
+		r.Because = d.Because
+		return nil
+	}
+	return h.turn(p, c, d.Run, r)
+}
+
+// turn says what became of somebody whom a decision meant, and whom its run has not told.
+func (h *Host) turn(p otn.PersonID, c *ledger.Consent, id otn.RunID, r *Reason) error {
 	run, err := h.RunByID(r.Run)
 	if err != nil {
 		return err
 	}
-	made, _, err := h.dispatch.Run(d.Run)
+	made, _, err := h.dispatch.Run(id)
 	if err != nil {
 		return err
 	}
+	waits := c.State == ledger.Waiting
 	until, held := h.dispatch.Held(p, h.config.Clock.Now())
 	switch {
-	case made.Person != nil && *made.Person != p:
-		r.Verdict, r.Because = "no", "the trigger named somebody else"
+	case made.Person != nil && *made.Person != p, made.Only != 0 && made.Only != c.Seq:
+		r.Verdict, r.Because = "no", "it was about somebody else"
+		if made.Trigger != nil {
+			r.Because = "the trigger named somebody else"
+		}
+		return nil
 	case c.Seq >= made.Below:
 		r.Verdict, r.Because = "no", "the consent came after the event"
-	case held && c.State == ledger.Waiting:
-		r.Because = "left alone until " + until.UTC().Format(time.RFC3339) + ", as the channel asked"
-	case run.State == "paused":
+		return nil
+	case run.State == dispatch.IsPaused:
 		r.Because = "its turn did not come: the run is paused: " + run.Why
-	case run.State == "running":
-		r.Because = "its turn has not come yet"
-	case c.State == ledger.Waiting:
-		r.Verdict, r.Because = "no", "no longer true when its turn came"
-		if run.Why != "" {
-			r.Because += ", or: " + run.Why
-		}
-	default:
+		return nil
+	case run.State == dispatch.IsHolding, run.State == dispatch.IsWaiting && run.Sent+run.Unknown+run.Refused == 0 && run.Seen == 0:
+		r.Because = "its turn has not come yet: " + run.Why
+		return nil
+	case run.State == dispatch.IsCancelled:
+		r.Verdict, r.Because = "no", "the run was cancelled: "+run.Why
+		return nil
+	case held && waits:
+		r.Because = "left alone until " + until.UTC().Format(time.RFC3339) + ", as the channel asked"
+		return nil
+	}
+	if with, told, err := h.dispatch.With(id, p); err != nil || told {
+		r.Verdict, r.Because = "no", "told of it in the message "+with.String()+", which gathered what there was; this consent waits on"
+		return err
+	}
+	return h.stillMeant(p, c, made, run, r)
+}
+
+// stillMeant says why somebody whom a run looked at was passed over: for now, or by it.
+func (h *Host) stillMeant(p otn.PersonID, c *ledger.Consent, made *dispatch.Run, run RunView, r *Reason) error {
+	open := run.State == dispatch.IsRunning || run.State == dispatch.IsWaiting
+	if c.State != ledger.Waiting {
 		r.Verdict, r.Because = "no", "the consent was used by another run"
+		if open {
+			r.Because = "its turn has not come yet"
+		}
+		if c.State == ledger.Expired || c.State == ledger.Withdrawn {
+			r.Because = "the consent is " + string(c.State)
+		}
+		return nil
+	}
+	meant, why, until, err := h.dispatch.Look(made, c.Seq, h.config.Clock.Now())
+	switch {
+	case err != nil:
+		return err
+	case !meant:
+		r.Verdict, r.Because = "no", "no longer true when its turn came"
+		if why != "" {
+			r.Because += ": " + why
+		}
+	case open && !until.IsZero():
+		r.Because = why + ": its turn comes at " + until.UTC().Format(time.RFC3339)
+		if strings.HasPrefix(why, "left alone") {
+			r.Because = "left alone until " + until.UTC().Format(time.RFC3339) + ", after as many messages as the rule allows"
+		}
+	case open && why != "":
+		r.Verdict, r.Because = "no", why
+	case open && run.Until.IsZero():
+		r.Because = "its turn has not come yet"
+	case open:
+		r.Because = "its turn has not come yet: " + run.Why + " begins at " + run.Until.UTC().Format(time.RFC3339)
+	case run.Why != "":
+		r.Verdict, r.Because = "no", run.Why
+	default:
+		r.Verdict, r.Because = "no", "no longer true when its turn came"
 	}
 	return nil
 }

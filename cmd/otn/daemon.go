@@ -35,6 +35,11 @@ type daemon struct {
 	say     func(format string, args ...any)
 	taken   net.Listener // the public door, where it is open already; nil: it is opened
 	ready   func(doors)  // called once, when the doors are open; nil: not called
+
+	reread    func() (otn.Rules, error) // compiles the rule files as they are now; nil: they are not read anew
+	hup       <-chan os.Signal          // asks for that
+	changed   <-chan struct{}           // as well: a rule file has changed
+	reloading sync.Mutex
 }
 
 // run works until ctx ends, and then stops in order: doors, host, plugins. When hurry ends nothing is waited for.
@@ -77,15 +82,28 @@ func (d *daemon) run(ctx, hurry context.Context) error {
 	}
 	defer d.leave()
 
-	select {
-	case err = <-failed:
-	case err := <-ended:
-		return fmt.Errorf("the host ended: %w", err)
-	case <-ctx.Done():
-		d.log.Info("stopping")
+	for on := true; on; {
+		on = false
+		select {
+		case err = <-failed:
+		case err := <-ended:
+			return fmt.Errorf("the host ended: %w", err)
+		case <-ctx.Done():
+			d.log.Info("stopping")
+		case <-d.hup:
+			on = d.tries(hosting, host, "SIGHUP")
+		case <-d.changed:
+			on = d.tries(hosting, host, "a rule file has changed")
+		}
 	}
 	open.shut(hurry)
 	return stop(err)
+}
+
+// tries reloads; what was wrong is told already, and the daemon goes on in any case.
+func (d *daemon) tries(ctx context.Context, host *core.Host, why string) bool {
+	_ = d.reload(ctx, host, why)
+	return true
 }
 
 // plug starts the processes. What it returns ends them, and waits until they are gone.
@@ -151,7 +169,7 @@ func (d *daemon) announce(host *core.Host, processes map[string]*plugins.Process
 	if err != nil {
 		return err
 	}
-	admin.open(api.New(shown{host, processes}, api.Options{Key: key, Version: d.version, Log: d.log}))
+	admin.open(api.New(shown{host, processes}, api.Options{Key: key, Version: d.version, Log: d.log, Reload: d.atDoor(host)}))
 	at := open.doors()
 	if err := writeDoors(d.config.Data, at); err != nil {
 		return err

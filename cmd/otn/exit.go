@@ -101,6 +101,8 @@ func problemCode(p api.Problem) int {
 		return exitUnknown
 	case "store":
 		return exitStore
+	case "rules":
+		return exitConfig
 	}
 	switch p.Status {
 	case http.StatusNotFound:

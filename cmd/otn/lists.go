@@ -130,52 +130,6 @@ func (k *call) person(who string) (channel, id string) {
 	return before, after
 }
 
-func (k *call) runs() *cobra.Command {
-	var l listing
-	var rule, state string
-	cmd := k.noun("runs", "Matches being carried out, newest first", "  otn runs --rule price-drop\n  otn runs show 01k9m3…",
-		func(cmd *cobra.Command) {
-			l.flag(cmd)
-			cmd.Flags().StringVar(&rule, "rule", "", "of this rule")
-			cmd.Flags().StringVar(&state, "state", "", "running, paused or done")
-		},
-		func(ctx context.Context, _ []string) error {
-			c, err := k.client()
-			if err != nil {
-				return err
-			}
-			list, err := pages(ctx, k, c, "/v1/runs", query("rule", rule, "state", state), l,
-				func(p api.Runs) ([]core.RunView, string) { return p.Runs, p.Next })
-			if err != nil {
-				return err
-			}
-			return k.show(api.Runs{Runs: list}, k.runTable(list))
-		})
-	cmd.AddCommand(k.one("show ID", "One run", "  otn runs show 01k9m3…", func(ctx context.Context, c *api.Client, id string) error {
-		var v core.RunView
-		if err := c.Get(ctx, "/v1/runs/"+url.PathEscape(id), nil, &v); err != nil {
-			return err
-		}
-		return k.show(v, k.runTable([]core.RunView{v}))
-	}))
-	cmd.AddCommand(k.one("resume ID", "Let a paused run go on", "  otn runs resume 01k9m3…", func(ctx context.Context, c *api.Client, id string) error {
-		var v core.RunView
-		if err := c.Post(ctx, "/v1/runs/"+url.PathEscape(id)+"/resume", "", struct{}{}, &v); err != nil {
-			return err
-		}
-		return k.show(v, k.runTable([]core.RunView{v}))
-	}))
-	return cmd
-}
-
-func (k *call) runTable(list []core.RunView) *table {
-	t := &table{head: []string{"RUN", "STATE", "RULE", "SUBJECT", "CAUSE", "AT", "SEEN", "SELECTED", "SENT", "REFUSED", "DEFERRED", "UNKNOWN", "WHY"}}
-	for _, v := range list {
-		t.add(v.ID, v.State, v.Rule, dash(v.Subject), v.Cause, k.moment(v.At), number(v.Seen), number(v.Selected), number(v.Sent), number(v.Refused), number(v.Deferred), number(v.Unknown), dash(v.Why))
-	}
-	return t
-}
-
 func (k *call) deliveries() *cobra.Command {
 	var l listing
 	var run, who, outcome string

@@ -14,6 +14,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -53,6 +54,7 @@ func TestScripts(t *testing.T) {
 			"hook":  hook,
 			"find":  find,
 			"files": files,
+			"hup":   hup,
 		},
 	})
 }
@@ -71,6 +73,13 @@ func find(ts *testscript.TestScript, _ bool, args []string) {
 		ts.Fatalf("no %s in it", args[1])
 	}
 	ts.Setenv(args[0], m[1])
+}
+
+// hup sends SIGHUP to everything that runs in the background.
+func hup(ts *testscript.TestScript, _ bool, _ []string) {
+	for _, c := range ts.BackgroundCmds() {
+		ts.Check(c.Process.Signal(syscall.SIGHUP))
+	}
 }
 
 // code N COMMAND… runs a command that must exit with N.

@@ -83,7 +83,7 @@ func (k *call) root() *cobra.Command {
 	root.AddCommand(
 		k.serve(), k.demo(),
 		k.observe(), k.trigger(), k.ask(), k.link(), k.send(),
-		k.topics(), k.consents(), k.runs(), k.deliveries(), k.subscribers(), k.why(), k.channels(), k.sources(),
+		k.topics(), k.consents(), k.rules(), k.runs(), k.deliveries(), k.subscribers(), k.why(), k.channels(), k.sources(),
 		k.backup(), k.restore(), k.verify(),
 		k.initShop(), k.check(), k.configuration(), k.version(),
 		k.plugin(), exitCodes(),

@@ -20,12 +20,12 @@ import (
 )
 
 func (k *call) serve() *cobra.Command {
-	level := slog.LevelInfo
+	level, dev := slog.LevelInfo, false
 	cmd := &cobra.Command{
 		Use: "serve", GroupID: "run", Short: "Run the daemon", Args: cobra.NoArgs,
 		Long: "Run the daemon: the public door for webhooks, the operator's door, and a process for each channel and source.\n" +
-			"SIGTERM or Ctrl-C stops it in order; a second one hurries.",
-		Example: "  otn serve\n  otn serve -c /etc/otn/otn.yaml\n  OTN_LISTEN__HOOKS=127.0.0.1:0 otn serve",
+			"SIGTERM or Ctrl-C stops it in order; a second one hurries. SIGHUP reads the rule files anew: all or nothing, with the faults printed.",
+		Example: "  otn serve\n  otn serve --dev\n  otn serve -c /etc/otn/otn.yaml\n  OTN_LISTEN__HOOKS=127.0.0.1:0 otn serve",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			k.started = true
 			syscall.Umask(0o077)
@@ -42,11 +42,21 @@ func (k *call) serve() *cobra.Command {
 			}
 			ctx, hurry, stop := signals(cmd.Context())
 			defer stop()
-			d := &daemon{config: k.config, rules: set, log: logger(k.stderr, level), command: command, version: version().Version, say: k.say}
+			hup := make(chan os.Signal, 1)
+			signal.Notify(hup, syscall.SIGHUP)
+			defer signal.Stop(hup)
+			d := &daemon{
+				config: k.config, rules: set, log: logger(k.stderr, level), command: command, version: version().Version, say: k.say,
+				reread: k.reread, hup: hup,
+			}
+			if dev {
+				defer d.watch(ctx, k.stamps)()
+			}
 			return d.run(ctx, hurry)
 		},
 	}
 	f := cmd.Flags()
+	f.BoolVar(&dev, "dev", false, "read the rule files anew whenever one of them changes")
 	f.TextVar(&level, "log-level", slog.LevelInfo, "debug, info, warn or error")
 	for name, about := range map[string]string{"listen-hooks": "listen.hooks", "listen-admin": "listen.admin", "data": "data"} {
 		f.Var(&override{k.flags, about}, name, "`value` of "+about+" instead of the configuration's")

@@ -36,8 +36,13 @@ type Host interface {
 	Consent(id string) (core.ConsentView, error)
 	Runs(q core.RunQuery) (list []core.RunView, next string, err error)
 	RunByID(id string) (core.RunView, error)
+	ApproveRun(ctx context.Context, id string) (core.RunView, error)
+	PauseRun(ctx context.Context, id string) (core.RunView, error)
 	ResumeRun(ctx context.Context, id string) (core.RunView, error)
 	PollNow(ctx context.Context, source string, accept bool) (core.PollView, error)
+	CancelRun(ctx context.Context, id string) (core.RunView, error)
+	ListRules() (core.RulesView, error)
+	RearmRule(ctx context.Context, rule, subject string) (int, error)
 	Deliveries(q core.DeliveryQuery) (list []core.DeliveryView, next string, err error)
 	Resolve(ctx context.Context, id string, sent bool) (core.DeliveryView, error)
 	Why(channel, subscriber, rule string) (core.Why, error)
@@ -54,12 +59,16 @@ type Options struct {
 	Key     otn.Secret // the all-scope key
 	Version string     // of the program, for the document
 	Log     *slog.Logger
+
+	// Reload reads the rules from where they come and lets them decide, all of them or, with a Faulty, none.
+	// nil: this door does not know where they come from, and refuses.
+	Reload func(ctx context.Context) error
 }
 
 // New is the door to a host: /v1, and /openapi.json, which needs no key.
 func New(h Host, o Options) http.Handler {
 	mux := http.NewServeMux()
-	d := &door{host: h, log: o.Log}
+	d := &door{host: h, log: o.Log, reload: o.Reload}
 	d.serve(mux, o.Version)
 	return d.guard(o.Key, mux)
 }
@@ -71,8 +80,9 @@ func Document(version string) ([]byte, error) {
 
 // door holds the handlers.
 type door struct {
-	host Host
-	log  *slog.Logger
+	host   Host
+	log    *slog.Logger
+	reload func(context.Context) error
 }
 
 // serve registers every call, with problems described as they are.

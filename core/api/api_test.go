@@ -107,6 +107,30 @@ func (f *fake) PollNow(_ context.Context, source string, accept bool) (core.Poll
 	return core.PollView{Line: "@daily"}, f.err
 }
 
+func (f *fake) ApproveRun(_ context.Context, id string) (core.RunView, error) {
+	f.got = "approve " + id
+	return core.RunView{ID: id, State: "running"}, f.err
+}
+
+func (f *fake) PauseRun(_ context.Context, id string) (core.RunView, error) {
+	f.got = "pause " + id
+	return core.RunView{ID: id, State: "paused"}, f.err
+}
+
+func (f *fake) CancelRun(_ context.Context, id string) (core.RunView, error) {
+	f.got = "cancel " + id
+	return core.RunView{ID: id, State: "cancelled"}, f.err
+}
+
+func (f *fake) ListRules() (core.RulesView, error) {
+	return core.RulesView{Version: "v1", Rules: []core.RuleView{{ID: "back", Topic: "back-in-stock", State: true}}}, f.err
+}
+
+func (f *fake) RearmRule(_ context.Context, rule, subject string) (int, error) {
+	f.got = "rearm " + rule + " " + subject
+	return 3, f.err
+}
+
 func (f *fake) Why(channel, subscriber, rule string) (core.Why, error) {
 	f.got = channel + "/" + subscriber + "/" + rule
 	return core.Why{Channel: channel, Subscriber: subscriber}, f.err
@@ -186,9 +210,16 @@ func TestCalls(t *testing.T) {
 		{"POST", "/v1/sends", `{"topic":"journal","all_subjects":true,"message":{"text":"hello"},"where":"true","at":"2026-11-22T11:00:00Z","dry_run":true}`, 202, `{"run":"r1","id":"s1","runs":["r1"],"reaches":214}`,
 			core.SendRequest{Topic: "journal", AllSubjects: true, Message: message, Where: "true", At: at, DryRun: true, Key: "6ab9f1eb8f7d3388f4f9d586f66e99fd"}},
 		{"POST", "/v1/deliveries/d1/resolve", `{"outcome":"lost"}`, 200, `{"id":"d1",`, "d1false"},
-		{"POST", "/v1/runs/r1/resume", ``, 200, `{"id":"r1",`, "resume r1"},
 		{"POST", "/v1/sources/feed/poll", ``, 202, `{"line":"@daily",`, "poll feedfalse"},
 		{"POST", "/v1/sources/feed/poll", `{"accept":true}`, 202, `{"line":"@daily",`, "poll feedtrue"},
+		{"POST", "/v1/runs/r1/approve", ``, 200, `{"id":"r1","state":"running"`, "approve r1"},
+		{"POST", "/v1/runs/r1/pause", ``, 200, `{"id":"r1","state":"paused"`, "pause r1"},
+		{"POST", "/v1/runs/r1/resume", ``, 200, `{"id":"r1","state":"running"`, "resume r1"},
+		{"POST", "/v1/runs/r1/cancel", ``, 200, `{"id":"r1","state":"cancelled"`, "cancel r1"},
+		{"GET", "/v1/runs?state=holding", "", 200, `{"runs":[]}`, core.RunQuery{State: "holding"}},
+		{"GET", "/v1/rules", "", 200, `{"version":"v1","rules":[{"id":"back",`, nil},
+		{"POST", "/v1/rules/back/rearm", `{"subject":"SKU-1"}`, 200, `{"subjects":3}`, "rearm back SKU-1"},
+		{"POST", "/v1/rules/back/rearm", `{}`, 200, `{"subjects":3}`, "rearm back "},
 		{"POST", "/v1/deliveries/d1/resolve", `{"outcome":"sent"}`, 200, `{"id":"d1",`, "d1true"},
 		{"GET", "/v1/topics", "", 200, `{"topics":[]}`, nil},
 		{"GET", "/v1/consents?topic=t&subject=s&state=waiting&cursor=c&limit=5", "", 200, `{"consents":[{"id":"c1",`, core.ConsentQuery{Topic: "t", Subject: "s", State: "waiting", Cursor: "c", Limit: 5}},
@@ -212,6 +243,28 @@ func TestCalls(t *testing.T) {
 				t.Errorf("the host got %+v, want %+v", f.got, c.got)
 			}
 		})
+	}
+}
+
+// A reload answers with the rules that decide from then on, or with every fault of those that do not.
+func TestReload(t *testing.T) {
+	var fault error
+	reload := func(context.Context) error { return fault }
+	s := httptest.NewServer(api.New(&fake{}, api.Options{Key: otn.NewSecret(key), Log: slog.New(slog.DiscardHandler), Reload: reload}))
+	t.Cleanup(s.Close)
+	status, text, _ := call(t, s, "POST", "/v1/rules/reload", "")
+	if status != 200 || !strings.HasPrefix(text, `{"version":"v1","rules":[`) {
+		t.Errorf("%d %s", status, text)
+	}
+	fault = fmt.Errorf("reload: %w", &api.Faulty{Faults: []api.Fault{{Location: "shop.yaml:3:5", Message: "unknown name"}, {Location: "shop.yaml:9:1", Message: "another"}}})
+	status, text, _ = call(t, s, "POST", "/v1/rules/reload", "")
+	for _, part := range []string{`"code":"rules"`, "shop.yaml:3:5", "shop.yaml:9:1", "the old version goes on"} {
+		if status != 422 || !strings.Contains(text, part) {
+			t.Errorf("%d %s says nothing of %s", status, text, part)
+		}
+	}
+	if status, text, _ := call(t, open(t, &fake{}), "POST", "/v1/rules/reload", ""); status != 409 {
+		t.Errorf("a door that cannot reload: %d %s", status, text)
 	}
 }
 

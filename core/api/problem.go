@@ -94,7 +94,10 @@ func (d *door) problem(ctx context.Context, err error) error {
 		}
 	}
 	var se *otn.SendError
+	var faulty *Faulty
 	switch {
+	case errors.As(err, &faulty):
+		p.Status, p.Code, p.Detail, p.Errors = http.StatusUnprocessableEntity, "rules", "the rules are at fault: the old version goes on", faulty.Faults
 	case p.Detail != "":
 	case errors.As(err, &se):
 		p.Status, p.Code, p.Detail = sendProblem(se), se.Outcome.String(), se.Error()

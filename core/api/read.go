@@ -105,7 +105,7 @@ func (d *door) consent(ctx context.Context, in *byID) (*body[core.ConsentView], 
 type runsIn struct {
 	Page
 	Rule  string `query:"rule"`
-	State string `query:"state" enum:"running,paused,done"`
+	State string `query:"state" enum:"holding,waiting,running,paused,done,cancelled"`
 }
 
 func (d *door) runs(ctx context.Context, in *runsIn) (*body[Runs], error) {

@@ -40,12 +40,11 @@ func (d *door) calls(a huma.API) {
 		"With an Idempotency-Key the same send is made once, also after a restart. dry_run says how many it would reach and sends nothing.", http.StatusAccepted, d.send)
 	post(a, "resolve", "/v1/deliveries/{id}/resolve", "Resolve a delivery whose outcome is unknown",
 		"sent: the message did arrive, its token is spent. lost: it certainly did not, and the consent waits again at its place.", http.StatusOK, d.resolve)
-	post(a, "resume-run", "/v1/runs/{id}/resume", "Let a paused run go on",
-		"A run pauses when the channel says that its messages or the configuration are at fault. It looks again at everybody who still waits.", http.StatusOK, d.resume)
 	post(a, "backup", "/v1/backups", "Copy the store to a folder",
 		"The copy is opened again and compared row by row before the call answers. The key file is not in it, and it is read only with that.", http.StatusCreated, d.backup)
 	post(a, "poll-source", "/v1/sources/{name}/poll", "Poll a source now",
 		"As soon as a poll that is under way has ended; GET /v1/sources shows what comes of it. With accept, a full snapshot that shrank sharply is taken as it is, this once.", http.StatusAccepted, d.poll)
+	d.acts(a)
 	d.reads(a)
 	d.subscribers(a)
 }
@@ -291,19 +290,6 @@ func (d *door) resolve(ctx context.Context, in *resolveIn) (*answer[core.Deliver
 		return nil, d.problem(ctx, err)
 	}
 	return &answer[core.DeliveryView]{http.StatusOK, v}, nil
-}
-
-type resumeIn struct {
-	Idempotent
-	ID string `path:"id" maxLength:"128"`
-}
-
-func (d *door) resume(ctx context.Context, in *resumeIn) (*answer[core.RunView], error) {
-	v, err := d.host.ResumeRun(ctx, in.ID)
-	if err != nil {
-		return nil, d.problem(ctx, err)
-	}
-	return &answer[core.RunView]{http.StatusOK, v}, nil
 }
 
 type pollIn struct {

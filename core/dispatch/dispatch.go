@@ -46,18 +46,23 @@ type Config struct {
 type Dispatch struct {
 	Config
 	rules atomic.Pointer[otn.Rules]
+	began time.Time // when the daemon did
 	lanes map[string]*Lane
 	wake  chan struct{} // something is in the journal or in due
 
+	// Taken in this order: acting, closing, mu, a lane's own.
+	acting  sync.Mutex // who decides, and who acts on a run, take turns
+	beating bool       // of who holds acting: there is a timer for the next sign of life
 	closing sync.Mutex // a lane that closes its part of a run looks at the others' parts
 
-	mu       sync.Mutex
-	due      []ledger.Timer // handed over by the clock, not yet worked on
-	versions map[string]otn.Rules
-	held     map[otn.PersonID]time.Time // subscribers to leave alone until then
-	paused   map[otn.RunID]bool
-	parked   map[otn.RunID][]parked // retries that came due while their run was paused
-	stopped  map[otn.TokenID]bool   // consents to be withdrawn as soon as they are free
+	mu        sync.Mutex
+	due       []dueTimer // handed over by the clock, not yet worked on
+	versions  map[string]otn.Rules
+	held      map[otn.PersonID]time.Time // subscribers to leave alone until then
+	courses   map[otn.RunID]*course      // of the open runs that have one
+	bySubject map[otn.Subject][]*course  // of those whose rule holds or gathers
+	parked    map[otn.RunID][]parked     // retries that came due while their run was paused
+	stopped   map[otn.TokenID]bool       // consents to be withdrawn as soon as they are free
 
 	doubting sync.Mutex              // who sends a doubt again and who resolves it see each other
 	again    map[otn.DeliveryID]bool // doubts that are being sent again
@@ -67,8 +72,8 @@ type Dispatch struct {
 func New(c Config) *Dispatch {
 	d := &Dispatch{
 		Config: c, lanes: map[string]*Lane{}, wake: make(chan struct{}, 1),
-		versions: map[string]otn.Rules{}, held: map[otn.PersonID]time.Time{}, paused: map[otn.RunID]bool{},
-		parked: map[otn.RunID][]parked{}, stopped: map[otn.TokenID]bool{}, again: map[otn.DeliveryID]bool{},
+		versions: map[string]otn.Rules{}, held: map[otn.PersonID]time.Time{},
+		courses: map[otn.RunID]*course{}, bySubject: map[otn.Subject][]*course{}, parked: map[otn.RunID][]parked{}, stopped: map[otn.TokenID]bool{}, again: map[otn.DeliveryID]bool{},
 	}
 	d.rules.Store(&c.Rules)
 	for name, ch := range c.Channels {
@@ -95,29 +100,41 @@ func (d *Dispatch) Lane(channel string) (*Lane, bool) {
 // Current is the version of the rules that decides about new events.
 func (d *Dispatch) Current() otn.Rules { return *d.rules.Load() }
 
-// Reload lets another version decide about new events. Runs that exist are finished by the version that made them.
-func (d *Dispatch) Reload(ctx context.Context, r otn.Rules) error {
-	d.rules.Store(&r)
-	return d.plan(ctx)
-}
-
 // Wake says that the journal has grown.
 func (d *Dispatch) Wake() { signal(d.wake) }
 
+// dueTimer is a timer with how far the journal reached when it was handed over.
+type dueTimer struct {
+	ledger.Timer
+	head uint64
+}
+
 // Take hands over timers that are due. Each is worked on once, and deleted in the batch that does its work.
 func (d *Dispatch) Take(timers []ledger.Timer) {
+	head := d.Ledger.Head()
 	d.mu.Lock()
-	d.due = append(d.due, timers...)
+	for _, t := range timers {
+		d.due = append(d.due, dueTimer{t, head})
+	}
 	d.mu.Unlock()
 	d.Wake()
 }
 
-func (d *Dispatch) taken() []ledger.Timer {
+// taken are the timers to be worked on now that the journal is decided up to a number, or to its end. The end of a hold
+// waits for what was in the journal by then.
+func (d *Dispatch) taken(cursor uint64, drained bool) (now []ledger.Timer) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	t := d.due
-	d.due = nil
-	return t
+	later := d.due[:0]
+	for _, t := range d.due {
+		if t.Kind == HoldTimer && !drained && t.head > cursor {
+			later = append(later, t)
+			continue
+		}
+		now = append(now, t.Timer)
+	}
+	d.due = later
+	return now
 }
 
 // version finds the rules that made a run: the current ones, or older ones made again from their stored source.
@@ -154,7 +171,8 @@ const keptVersions = 64
 // Recover takes up what an earlier daemon left: open runs from their start, doubts with their resends, wishes to hear no
 // more, cron lines. Call it once, before the loops.
 func (d *Dispatch) Recover(ctx context.Context) error {
-	for _, step := range []func(context.Context) error{d.restop, d.restored, d.reopen, d.redo, d.remindDoubts, d.recall, d.plan} {
+	d.began = d.Clock.Now()
+	for _, step := range []func(context.Context) error{d.restop, d.restored, d.reopen, d.rehold, d.redo, d.remindDoubts, d.recall, d.adopt} {
 		if err := step(ctx); err != nil {
 			return err
 		}
@@ -174,9 +192,8 @@ func (d *Dispatch) reopen(ctx context.Context) error {
 		if err != nil || !ok {
 			return err
 		}
-		if run.Paused != "" {
-			d.paused[run.ID] = true
-			return nil
+		if stands, err := d.retake(run); err != nil || stands {
+			return err
 		}
 		done := len(d.lanes) > 0
 		for _, l := range d.lanes {
@@ -184,16 +201,33 @@ func (d *Dispatch) reopen(ctx context.Context) error {
 			if err != nil {
 				return err
 			}
-			if !state.Done {
-				l.add(&task{run: run, rewind: true})
-				done = false
-			}
+			done = done && state.Done
 		}
 		if done {
+			d.forget(run.ID)
 			return d.commit(ctx, &ledger.Batch{Docs: []*ledger.Doc{drop(doc.Key)}})
 		}
-		return nil
+		if err := d.afresh(ctx, run.ID); err != nil {
+			return err
+		}
+		return d.hand(run, false)
 	})
+}
+
+// retake reads the course of an open run, where it has one, and reports whether it stands still.
+func (d *Dispatch) retake(run *Run) (stands bool, err error) {
+	_, there, err := d.readCourse(run.ID)
+	if err != nil || !there {
+		return false, err
+	}
+	c, err := d.load(run)
+	if err != nil {
+		return false, err
+	}
+	if c.Began.IsZero() || c.run.Plan.Coalesce > 0 {
+		d.keep(c)
+	}
+	return c.Paused != "" || c.Stage != UnderWay, nil
 }
 
 // redo looks again at those whom a daemon that died left claimed and whole. An open run comes to them by itself.

@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strconv"
 	"time"
 
@@ -38,11 +39,13 @@ func (d *Dispatch) Follow(ctx context.Context) error {
 		case <-ctx.Done():
 		}
 	}
-	return nil
+	return d.retire(context.WithoutCancel(ctx))
 }
 
 // step decides about the next few entries and timers, and returns how many there were.
 func (d *Dispatch) step(ctx context.Context) (int, error) {
+	d.acting.Lock()
+	defer d.acting.Unlock()
 	cursor, err := d.cursor()
 	if err != nil {
 		return 0, err
@@ -64,7 +67,7 @@ func (d *Dispatch) step(ctx context.Context) (int, error) {
 			return 0, err
 		}
 	}
-	timers := d.taken() // also while the journal is never empty
+	timers := d.taken(cursor, len(entries) < stepSize) // also while the journal is never empty
 	for _, t := range timers {
 		if err := d.timer(ctx, t); err != nil {
 			return 0, err
@@ -89,12 +92,20 @@ func (d *Dispatch) Lag() (uint64, error) {
 
 // decider gathers decisions into one batch. It sees its own decisions: last holds rule state not yet on disk.
 type decider struct {
-	d     *Dispatch
-	rules otn.Rules
-	batch ledger.Batch
-	docs  map[string]*ledger.Doc
-	runs  []*Run
-	due   time.Time // the moment that names the runs: a cron line's, however late it is decided; zero: the event's
+	d       *Dispatch
+	rules   otn.Rules
+	batch   ledger.Batch
+	docs    map[string]*ledger.Doc
+	granted []otn.Rule // see onGrant
+	hands   []handed
+	ends    []otn.RunID // runs that are over before their lanes had them
+	due     time.Time   // the moment that names the runs: a cron line's, however late it is decided; zero: the event's
+}
+
+// handed is a run that its lanes get once the batch is on disk.
+type handed struct {
+	run *Run
+	all bool // lanes that are done with it as well
 }
 
 func (d *Dispatch) decider() *decider {
@@ -113,12 +124,18 @@ func (x *decider) put(doc *ledger.Doc) {
 
 // commit makes the decisions true and hands the new runs to the lanes.
 func (x *decider) commit(ctx context.Context) error {
+	x.batch.Done = slices.DeleteFunc(x.batch.Done, func(id ledger.TimerID) bool { // set again for the same moment
+		return slices.ContainsFunc(x.batch.Timers, func(t ledger.Timer) bool { return t.ID == id.ID && t.Due.Equal(id.Due) })
+	})
 	if err := x.d.commit(ctx, &x.batch); err != nil {
 		return err
 	}
-	for _, run := range x.runs {
-		for _, l := range x.d.lanes {
-			l.add(&task{run: run})
+	for _, id := range x.ends {
+		x.d.forget(id)
+	}
+	for _, h := range x.hands {
+		if err := x.d.hand(h.run, h.all); err != nil {
+			return err
 		}
 	}
 	return nil
@@ -157,18 +174,20 @@ func (x *decider) trigger(e ledger.Entry) error {
 	return x.event(ev, body.Person)
 }
 
-// grant remembers the facts at which a line began to wait, for rules whose cron line compares with them. Where the
+// grant remembers the facts at which a line began to wait, for rules whose own moments compare with them. Where the
 // subject has changed since, that change is in the journal behind this grant and says itself what was before.
+// Rules that tell also while they hold are asked about the one who agreed.
 func (x *decider) grant(e ledger.Entry) error {
+	rules := x.onGrant()
+	if len(rules) == 0 {
+		return nil
+	}
 	var g ledger.GrantBody
 	if err := decode(e.Body, &g); err != nil {
 		return err
 	}
-	if !g.First {
-		return nil
-	}
-	for _, r := range x.rules.List() {
-		if r.Topic != g.Topic || !r.State || r.Cron == "" {
+	for _, r := range rules {
+		if r.Topic != g.Topic {
 			continue
 		}
 		s := subjectOf(r, g.Subject)
@@ -176,15 +195,62 @@ func (x *decider) grant(e ledger.Entry) error {
 		if err != nil {
 			return err
 		}
-		if now.Rev < e.Seq {
+		if g.First && clocked(r) && now.Rev < e.Seq {
 			x.put(put(lastKey(r.ID, s), otn.Last{At: e.At, Now: now}))
+		}
+		if r.Plan.WhileTrue {
+			if err := x.whileTrue(r, s, now, e); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
 }
 
+// clocked reports whether a rule decides at moments of its own and compares them with the last one.
+func clocked(r otn.Rule) bool { return r.State && (r.Cron != "" || !r.Once.IsZero()) }
+
+// onGrant are the rules that look at a grant.
+func (x *decider) onGrant() []otn.Rule {
+	if x.granted == nil {
+		x.granted = []otn.Rule{}
+		for _, r := range x.rules.List() {
+			if clocked(r) || r.Plan.WhileTrue {
+				x.granted = append(x.granted, r)
+			}
+		}
+	}
+	return x.granted
+}
+
+// whileTrue makes a run for one consent that is given while the rule holds.
+func (x *decider) whileTrue(r otn.Rule, s otn.Subject, now otn.Snapshot, e ledger.Entry) error {
+	cause := "g" + strconv.FormatUint(e.Seq, 10)
+	run := &Run{
+		ID: otn.NewRunID(r.ID, s, cause, e.At), Rule: r.ID, Version: x.rules.Version(), Topic: r.Topic, Subject: s, Cause: ledger.GrantEntry,
+		At: e.At, Was: now, Last: otn.Last{At: e.At, Now: now, Cleared: true}, Only: e.Seq, Below: e.Seq + 1, Plan: r.Plan, NeedsPerson: r.NeedsPerson,
+	}
+	mine, err := x.d.see(run, nil, now, e.At)
+	if err != nil {
+		return err
+	}
+	holds := false
+	err = x.d.each(run, e.At, func(c *ledger.Candidate) (bool, error) {
+		v, err := mine.Choose(c)
+		holds = v == otn.Yes
+		return false, err
+	})
+	if err != nil || !holds {
+		return err
+	}
+	return x.decide(run, ledger.Decision{Line: run.Line(), At: e.At, Rule: r.ID, Verdict: otn.Yes}, mine.facts)
+}
+
 // event decides every rule that the event concerns and somebody waits for.
 func (x *decider) event(e otn.Event, person *otn.PersonID) error {
+	if err := x.look(e); err != nil {
+		return err
+	}
 	if !x.concerns(e) {
 		return nil
 	}
@@ -242,24 +308,37 @@ func (x *decider) match(e otn.Event, m otn.Match, person *otn.PersonID) error {
 		return nil
 	}
 	subject := subjectOf(m.Rule, e.Subject.ID)
-	why := ledger.Decision{Line: line, At: e.At, Rule: m.Rule.ID, Verdict: m.Verdict, Because: m.Because}
-	if m.Verdict == otn.Yes {
-		run := &Run{
-			ID: otn.NewRunID(m.Rule.ID, subject, e.Cause, x.moment(e)), Rule: m.Rule.ID, Version: x.rules.Version(), Topic: m.Rule.Topic,
-			Subject: subject, Cause: e.Kind, At: e.At, Was: e.Was, First: e.First, Last: m.Last, Trigger: withoutPerson(e.Trigger), Person: person, Below: below(e, x.d.Ledger.Head()),
-		}
-		made, err := x.open(run)
-		if err != nil || !made {
+	run := &Run{
+		ID: otn.NewRunID(m.Rule.ID, subject, e.Cause, x.moment(e)), Rule: m.Rule.ID, Version: x.rules.Version(), Topic: m.Rule.Topic,
+		Subject: subject, Cause: e.Kind, At: e.At, Was: e.Was, First: e.First, Last: m.Last, Trigger: withoutPerson(e.Trigger), Person: person,
+		Below: below(e, x.d.Ledger.Head()), Plan: m.Rule.Plan, NeedsPerson: m.Rule.NeedsPerson,
+	}
+	return x.decide(run, ledger.Decision{Line: line, At: e.At, Rule: m.Rule.ID, Verdict: m.Verdict, Because: m.Because}, run.Facts(e.Now, e.At))
+}
+
+// decide writes down a decision with the facts it was made from, and opens its run where there is something to tell.
+// A run that was opened before, by somebody who died before the cause was crossed off, changes nothing.
+func (x *decider) decide(run *Run, why ledger.Decision, facts otn.Facts) error {
+	if why.Verdict == otn.Yes {
+		if _, before, err := x.d.Run(run.ID); err != nil || before {
 			return err
 		}
-		why.Run = run.ID
+		opened, err := x.open(run, facts.Now)
+		if err != nil {
+			return err
+		}
+		if why.Run = run.ID; !opened {
+			why.Run, why.Because = otn.RunID{}, heldAlready
+		}
 	}
 	x.put(once(versionKey(x.rules.Version()), x.rules.Source()))
-	why.Facts = encode(Decided{Version: x.rules.Version(), Facts: otn.Facts{
-		Rule: m.Rule.ID, At: e.At, Now: e.Now, Was: e.Was, First: e.First, Last: m.Last, Trigger: withoutPerson(e.Trigger)}})
+	why.Facts = encode(Decided{Version: x.rules.Version(), Facts: facts})
 	x.batch.Decisions = append(x.batch.Decisions, why)
 	return nil
 }
+
+// heldAlready is why an event made no run of a rule that holds.
+const heldAlready = "everybody whom it selects is held for already, by an earlier event"
 
 // moment is that of the cause: the same for the same cause, however often it is decided.
 func (x *decider) moment(e otn.Event) time.Time {
@@ -275,7 +354,7 @@ func (x *decider) lookedAgain(e otn.Event, m otn.Match) bool {
 		return false
 	}
 	last, ok, err := x.last(m.Rule.ID, e.Subject)
-	return err == nil && ok && last.Now.Rev == e.Now.Rev
+	return err == nil && ok && !last.Cleared && last.Now.Rev == e.Now.Rev
 }
 
 // Decided is what a decision was made from: enough to decide it again for one person, and to say why.
@@ -284,16 +363,74 @@ type Decided struct {
 	Facts   otn.Facts `json:"facts"`
 }
 
-// open adds a run to the batch, unless it was made before: by somebody who died before the cause was crossed off.
+// open adds a run to the batch: held, gathering or under way. It is not opened where a hold would hold nobody.
 // Nobody else makes runs, so that what is read here stays true.
-func (x *decider) open(run *Run) (made bool, err error) {
-	if _, before, err := x.d.Run(run.ID); err != nil || before {
-		return false, err
+func (x *decider) open(run *Run, now otn.Snapshot) (bool, error) {
+	if run.Plan.Hold > 0 {
+		if found, err := x.uncovered(run, now); err != nil || !found {
+			return false, err
+		}
 	}
 	x.put(once(runKey(run.ID), encode(run)))
 	x.put(opened(run.ID))
-	x.runs = append(x.runs, run)
-	return true, nil
+	if run.Plan == (otn.Plan{}) {
+		x.hands = append(x.hands, handed{run, true})
+		return true, nil
+	}
+	c := newCourse(run)
+	if run.Plan.Hold > 0 {
+		from := run.At
+		if at := x.d.Clock.Now(); at.Sub(from) > run.Plan.Hold { // nobody looked for longer than that
+			from = at
+		}
+		x.d.keep(c)
+		x.hold(c, from, now)
+		return true, nil
+	}
+	x.d.keep(c)
+	return true, x.goOn(c)
+}
+
+// set changes a course, and has it written down with the batch.
+func (x *decider) set(c *course, change func(*Course)) {
+	x.d.mu.Lock()
+	change(&c.Course)
+	x.put(c.doc(c.run.ID))
+	x.d.mu.Unlock()
+}
+
+// goOn takes a run from the stage it is in to the next, where its moment has come.
+func (x *decider) goOn(c *course) error {
+	now, p := x.d.Clock.Now(), &c.run.Plan
+	switch {
+	case c.Until.After(now): // its timer is on disk
+		x.set(c, func(*Course) {})
+		return nil
+	case p.Coalesce > 0 && c.Began.IsZero() && c.Stage != Gathering:
+		until := now.Add(p.Coalesce)
+		x.set(c, func(c *Course) { c.Stage, c.Until = Gathering, until })
+		x.batch.Timers = append(x.batch.Timers, holdTimer(c.run.ID, until))
+		return nil
+	}
+	if c.Began.IsZero() {
+		if p.Coalesce == 0 {
+			x.d.unkeep(c)
+		}
+		x.set(c, func(c *Course) { c.Stage, c.Until, c.Began = UnderWay, time.Time{}, now })
+		paused, err := x.tooMany(c, now)
+		if err != nil || paused {
+			return err
+		}
+	}
+	if p.Budgeted() && !c.Next.After(now) {
+		if err := x.wave(c, now); err != nil {
+			return err
+		}
+	}
+	if c.Paused == "" {
+		x.hands = append(x.hands, handed{c.run, false})
+	}
+	return nil
 }
 
 // below is the number behind which consents are younger than the event. What has none of its own takes all there are.

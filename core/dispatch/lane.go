@@ -28,6 +28,8 @@ type Lane struct {
 
 	mu     sync.Mutex
 	tasks  []*task
+	going  map[otn.RunID]*task // runs that are carried out from their cursor on: one task each
+	page   *page               // being sent
 	paused *Pause
 
 	// Of Run's goroutine alone.
@@ -43,6 +45,7 @@ type Lane struct {
 type task struct {
 	run    *Run
 	rewind bool     // from the head of the line again
+	again  bool     // somebody asked for that while it was being worked on
 	seqs   []uint64 // nil: from the cursor on
 	doubt  *otn.DeliveryID
 	timer  *ledger.TimerID // deleted in the batch that does the work
@@ -54,18 +57,65 @@ const MaxCarriers = 64
 func newLane(d *Dispatch, name string, ch otn.Channel, rate float64) *Lane {
 	return &Lane{
 		d: d, name: name, channel: ch, rate: rate, log: d.Log.With("channel", name),
-		wake: make(chan struct{}, 1), jobs: make(chan job), progress: map[otn.RunID]*Progress{},
+		wake: make(chan struct{}, 1), jobs: make(chan job), going: map[otn.RunID]*task{}, progress: map[otn.RunID]*Progress{},
 	}
 }
 
 // Name is the channel's instance name.
 func (l *Lane) Name() string { return l.name }
 
+// add takes a task. A run that is carried out already begins again, from the head of its line.
 func (l *Lane) add(t *task) {
 	l.mu.Lock()
+	defer l.mu.Unlock()
+	if t.run != nil && t.seqs == nil {
+		if have := l.going[t.run.ID]; have != nil {
+			have.again = true
+			return
+		}
+		l.going[t.run.ID] = t
+	}
 	l.tasks = append(l.tasks, t)
-	l.mu.Unlock()
 	signal(l.wake)
+}
+
+// back takes a task that was worked on for a turn: to be gone on with, or over.
+func (l *Lane) back(t *task, more bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	runs := t.run != nil && t.seqs == nil
+	switch {
+	case more || runs && t.again:
+		l.tasks = append(l.tasks, t)
+	case runs:
+		delete(l.going, t.run.ID)
+	}
+}
+
+// fromHead reports whether a task is to begin at the head of its line, this once.
+func (l *Lane) fromHead(t *task) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	head := t.rewind || t.again
+	t.rewind, t.again = false, false
+	return head
+}
+
+// halt ends the page that is being sent, if it is of a run: who was not handed over yet is not.
+func (l *Lane) halt(id otn.RunID) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.page != nil && l.page.task.run.ID == id {
+		l.page.halt.Store(true)
+	}
+}
+
+// sending says which page is being sent. It reports false for one whose run was stopped meanwhile.
+func (l *Lane) sending(pg *page) bool {
+	l.mu.Lock()
+	l.page = pg
+	l.mu.Unlock()
+	return pg == nil || !l.d.halted(pg.task.run.ID)
 }
 
 // take is the next task; runs take turns.
@@ -145,9 +195,7 @@ func (l *Lane) Run(ctx context.Context) error {
 		if err != nil {
 			return fmt.Errorf("dispatch: %s: %w", l.name, err)
 		}
-		if more {
-			l.add(t)
-		}
+		l.back(t, more)
 	}
 	return l.settle(store)
 }
@@ -189,33 +237,93 @@ func (l *Lane) turn(ctx, store context.Context, t *task) (more bool, err error) 
 	if err != nil {
 		return false, l.stop(store, t.run, err)
 	}
+	l.afford(pg)
 	if len(pg.picks) == 0 {
 		return l.nobody(store, t, state, pg)
 	}
 	if err := l.claim(store, t, state, pg); err != nil {
 		return false, err
 	}
-	l.carry(ctx, pg)
-	l.judge(pg)
-	l.prev = pg
+	if err := l.tell(ctx, store, pg); err != nil {
+		return false, err
+	}
 	return t.seqs == nil, nil
 }
 
-// returns reports whether the page before may give consents back to a run's line: they are looked at only once they wait again.
-func (l *Lane) returns(run *Run) bool {
-	return l.prev != nil && l.prev.claim.Line == run.Line() && slices.ContainsFunc(l.prev.result, whole)
+// tell sends a page that is claimed, and reads the answers.
+func (l *Lane) tell(ctx, store context.Context, pg *page) error {
+	if l.sending(pg) {
+		l.carry(ctx, pg)
+	} else {
+		pg.untouched(0)
+	}
+	l.sending(nil)
+	l.prev = pg
+	return l.judge(store, pg)
 }
 
-// nobody ends a turn that found nobody to tell: the run goes on behind them, or this lane is done with it.
+// returns reports whether the page before must be settled before a run is looked at: it may give consents back to the
+// run's line, which are looked at only once they wait again, or the run looks at what people were told before.
+func (l *Lane) returns(run *Run) bool {
+	looksBack := run.Plan.Limits.Messages > 0 || run.Plan.Coalesce > 0
+	return l.prev != nil && (looksBack || l.prev.claim.Line == run.Line() && slices.ContainsFunc(l.prev.result, whole))
+}
+
+// nobody ends a turn that found nobody to tell: the run goes on behind them, this lane is done with it, or rests.
 func (l *Lane) nobody(store context.Context, t *task, state *Progress, pg *page) (more bool, err error) {
 	state.Tally.add(pg.counts)
-	if t.seqs != nil || pg.end {
+	if pg.over != "" {
+		state.Because = pg.over
 		return false, l.finish(store, t, state, pg)
+	}
+	if t.seqs != nil {
+		return false, l.finish(store, t, state, pg)
+	}
+	if pg.end {
+		return l.passed(store, t, state, pg)
 	}
 	if len(pg.wait) > 0 {
 		return true, l.commit(store, &ledger.Batch{Timers: l.retries(pg)})
 	}
 	return true, nil
+}
+
+// passed ends a pass over the line: the lane rests until somebody is due or has a place, or is done with the run.
+func (l *Lane) passed(store context.Context, t *task, state *Progress, pg *page) (more bool, err error) {
+	if pg.full {
+		how, next := l.d.lacks(t.run, l.name, state.pass.turn)
+		switch how {
+		case tryAgain:
+			t.rewind = true
+			if len(pg.wait) > 0 {
+				return true, l.commit(store, &ledger.Batch{Timers: l.retries(pg)})
+			}
+			return true, nil
+		case waitFor:
+			return false, l.rests(store, t, state, pg, next, "the next wave")
+		}
+		state.Because = fmt.Sprintf("its limit of %d people is reached; those who are left wait on", t.run.Plan.Limits.PerRun)
+	} else if wake := state.pass.wake; !wake.IsZero() {
+		l.d.leave(t.run, l.name)
+		return false, l.rests(store, t, state, pg, l.passAt(t.run, pg), state.pass.why)
+	}
+	l.d.leave(t.run, l.name)
+	return false, l.finish(store, t, state, pg)
+}
+
+// rests writes down that the lane looks at a run again at a moment; zero: when another lane gives it a place.
+func (l *Lane) rests(store context.Context, t *task, state *Progress, pg *page, next time.Time, why string) error {
+	b, err := l.settlement()
+	if err != nil {
+		return err
+	}
+	state.Next, state.Rests = next, why
+	b.Timers = append(b.Timers, l.retries(pg)...)
+	if !pg.full {
+		b.Timers = append(b.Timers, passTimer(t.run.ID, l.name, next))
+	}
+	b.Docs = append(b.Docs, put(laneKey(t.run.ID, l.name), state))
+	return l.commit(store, b)
 }
 
 // describe asks the channel what it can do and whose account it sends from.
@@ -264,9 +372,8 @@ func (l *Lane) progressOf(t *task) (*Progress, error) {
 		}
 		l.progress[t.run.ID] = p
 	}
-	if t.rewind {
+	if l.fromHead(t) {
 		p.rewind()
-		t.rewind = false
 	}
 	return p, nil
 }
@@ -306,11 +413,15 @@ func (l *Lane) finish(store context.Context, t *task, state *Progress, pg *page)
 	b.Docs = append(b.Docs, put(laneKey(t.run.ID, l.name), state))
 	l.d.closing.Lock()
 	defer l.d.closing.Unlock()
-	if t.seqs == nil && !l.d.isPaused(t.run.ID) && l.d.lastLane(t.run.ID, l.name) {
+	last := t.seqs == nil && !l.d.halted(t.run.ID) && l.d.lastLane(t.run.ID, l.name)
+	if last {
 		b.Docs = append(b.Docs, drop(openPrefix+t.run.ID.String()))
 	}
 	if err := l.commit(store, b); err != nil {
 		return err
+	}
+	if last {
+		l.d.forget(t.run.ID)
 	}
 	if state.Done {
 		delete(l.progress, t.run.ID)

@@ -5,6 +5,7 @@ package dispatch
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync/atomic"
 	"time"
 
@@ -16,10 +17,14 @@ import (
 type page struct {
 	task   *task
 	state  *Progress
-	rules  otn.Page
+	rules  *sight
 	facts  otn.Facts
 	picks  []pick
-	end    bool // the scan came to the end of the line
+	end    bool   // the pass came to the end of the line, or to the end of its places
+	full   bool   // there is no place for somebody whom the rule means
+	over   string // nobody is told any more, and why
+	queued bool   // the picks come from the pass's queue
+	lost   int    // places taken for picks that somebody else won
 	claim  *ledger.Claim
 	result []ledger.Result
 	errs   []*otn.SendError // of each member that was not sent
@@ -46,7 +51,9 @@ type pick struct {
 	person  otn.PersonID
 	message otn.Message
 	attempt int
+	place   bool     // it takes a place of the run's budget: it was not handed over before
 	others  []uint64 // the person's other consents on the line, to be tried should this one be refused
+	gallery *gallery // what else the message tells of
 }
 
 // scanAtOnce bounds the rows of one turn, so that a run that selects nobody does not keep the others waiting.
@@ -55,28 +62,45 @@ const scanAtOnce = 100_000
 // fill looks for the next consents of a task. A change of facts since the event counts: whoever is no longer meant waits on.
 func (l *Lane) fill(t *task, state *Progress) (*page, error) {
 	run, now := t.run, l.d.Clock.Now()
-	rules, err := l.d.version(run.Version)
+	dips, began := l.d.sinceHold(run)
+	rules, err := l.d.seeNow(run, dips, now)
 	if err != nil {
 		return nil, err
 	}
-	snap, _, err := l.d.Shop.Snapshot(run.Subject)
-	if err != nil {
-		return nil, err
+	pg := &page{task: t, state: state, facts: rules.facts, rules: rules}
+	if run.Plan.Ends {
+		ends, err := rules.Ends()
+		if err != nil {
+			return nil, fmt.Errorf("the end of the run cannot be decided: %w", err)
+		}
+		if now.After(ends) {
+			pg.end, pg.over = true, "nothing is sent after "+words(ends)+"; those who are left wait on"
+			return pg, nil
+		}
+		state.pass.ends = ends
 	}
-	pg := &page{task: t, state: state, facts: run.Facts(snap, now)}
-	if pg.rules, err = rules.Open(pg.facts); err != nil {
-		return nil, err
-	}
-	f := &filler{l: l, page: pg, now: now, size: l.size(), persons: map[otn.PersonID]bool{}}
+	f := &filler{l: l, page: pg, now: now, size: l.size(), persons: map[otn.PersonID]bool{}, calendar: l.d.calendar(run, began, now)}
 	switch {
 	case t.seqs != nil:
 		err = f.some(t.seqs)
-	case run.Person != nil:
-		err = f.person(*run.Person)
+	case run.Only > 0 || run.Person != nil:
+		err = f.few()
+	case ordered(&run.Plan) && !state.pass.plain:
+		err = f.queue()
 	default:
 		err = f.scan()
 	}
 	return pg, err
+}
+
+// sinceHold is what a run keeps of the time before its lanes had it.
+func (d *Dispatch) sinceHold(run *Run) (dips []otn.Last, began time.Time) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if c := d.courses[run.ID]; c != nil && !c.Began.IsZero() {
+		return c.Dips, c.Began
+	}
+	return nil, run.At
 }
 
 // filler gathers the picks of one page.
@@ -86,7 +110,9 @@ type filler struct {
 	now     time.Time
 	size    int
 	persons map[otn.PersonID]bool // already on this page
+	others  map[otn.RunID]*sight  // runs whose messages go into one with this run's
 	err     error
+	*calendar
 }
 
 func (f *filler) scan() error {
@@ -102,17 +128,15 @@ func (f *filler) scan() error {
 	return nil
 }
 
-// person looks at the consents of one person, whom the run's trigger named.
-func (f *filler) person(p otn.PersonID) error {
+// few looks at the one consent that the run is for, or at those of the one person whom its trigger named.
+func (f *filler) few() error {
 	f.page.end = true
-	list, err := f.l.d.Ledger.Siblings(p, f.page.task.run.Line(), f.now)
-	for _, c := range list {
-		if c.Seq < f.page.task.run.Below && err == nil {
-			f.offer(c)
-			err = f.err
-		}
-	}
-	f.page.state.Again = max(f.page.state.Again, f.page.task.run.Below)
+	run := f.page.task.run
+	err := f.l.d.each(run, f.now, func(c *ledger.Candidate) (bool, error) {
+		f.offer(c)
+		return true, f.err
+	})
+	f.page.state.Again = max(f.page.state.Again, run.Below)
 	return err
 }
 
@@ -139,15 +163,32 @@ func (f *filler) offer(c *ledger.Candidate) {
 		return
 	}
 	var counts Tally
-	switch f.page.rules.Select(&c.Consent) {
-	case otn.Yes:
+	v, err := f.page.rules.Choose(c)
+	switch {
+	case err != nil:
+		f.err = err
+	case v == otn.Yes:
 		f.err = f.pick(c, &counts)
-	case otn.Undecided:
-		counts = Tally{Undecided: 1, Because: f.page.rules.Because()}
-	case otn.Failed:
-		counts = Tally{Failed: 1, Because: f.page.rules.Because()}
+	default:
+		counts = f.undecided(v)
 	}
-	if !f.again(c) { // else it was counted when it was looked at first
+	f.count(c, counts)
+}
+
+// undecided counts a verdict that is not yes.
+func (f *filler) undecided(v otn.Verdict) Tally {
+	switch v {
+	case otn.Undecided:
+		return Tally{Undecided: 1, Because: f.page.rules.Because()}
+	case otn.Failed:
+		return Tally{Failed: 1, Because: f.page.rules.Because()}
+	}
+	return Tally{}
+}
+
+// count adds what a look came to, unless the consent was counted when it was looked at first.
+func (f *filler) count(c *ledger.Candidate, counts Tally) {
+	if !f.again(c) {
 		counts.Seen = 1
 		f.page.counts.add(counts)
 	}
@@ -164,6 +205,10 @@ func (f *filler) ours(c *ledger.Candidate) bool {
 }
 
 func (f *filler) pick(c *ledger.Candidate, counts *Tally) error {
+	if due, err := f.due(c); err != nil || !due {
+		counts.Selected = 1
+		return err
+	}
 	c = c.Keep()
 	person, err := f.l.d.Ledger.Unseal(c)
 	if err != nil {
@@ -181,7 +226,7 @@ func (f *filler) pick(c *ledger.Candidate, counts *Tally) error {
 		f.page.later(c.Seq, until)
 		return nil
 	}
-	p := pick{consent: c.Consent, id: c.ID, person: person, attempt: 1}
+	p := pick{consent: c.Consent, id: c.ID, person: person, attempt: 1, place: true}
 	if ok, err := f.turnOf(c, &p); err != nil || !ok {
 		return err
 	}
@@ -194,9 +239,15 @@ func (f *filler) pick(c *ledger.Candidate, counts *Tally) error {
 	if err != nil {
 		return err
 	}
+	p.message = message
+	if f.page.task.run.Plan.Coalesce > 0 {
+		if err := f.gather(&p); err != nil {
+			return err
+		}
+	}
+	p.note(f.run.NeedsPerson)
 	counts.Selected = 1
 	f.persons[person] = true
-	p.message = message
 	f.page.picks = append(f.page.picks, p)
 	return nil
 }
@@ -205,6 +256,11 @@ func (f *filler) pick(c *ledger.Candidate, counts *Tally) error {
 // the consent that expires first of those that the rule means; another is tried only where that one was refused, or is gone.
 func (f *filler) turnOf(c *ledger.Candidate, p *pick) (bool, error) {
 	run, retry := f.page.task.run, f.page.task.seqs != nil
+	if run.Plan.Coalesce > 0 {
+		if told, err := f.l.d.toldWith(run.ID, p.person); err != nil || told {
+			return false, err
+		}
+	}
 	if !c.Siblings && !f.again(c) {
 		return true, nil
 	}
@@ -217,7 +273,7 @@ func (f *filler) turnOf(c *ledger.Candidate, p *pick) (bool, error) {
 	}
 	mine := was && told.Token == c.ID // begun with this one, gone on with it
 	if mine {
-		p.attempt = told.Attempts + 1
+		p.attempt, p.place = told.Attempts+1, false
 	}
 	if !c.Siblings {
 		return true, nil
@@ -247,8 +303,11 @@ func (f *filler) means(c *ledger.Candidate) (bool, error) {
 	if _, err := f.l.d.Ledger.Unseal(c); err != nil {
 		return false, err
 	}
-	if !f.ours(c) || f.page.rules.Select(&c.Consent) != otn.Yes {
+	if !f.ours(c) {
 		return false, nil
+	}
+	if v, err := f.page.rules.Choose(c); err != nil || v != otn.Yes {
+		return false, err
 	}
 	_, err := f.page.rules.Render(&c.Consent, &f.l.can)
 	if errors.Is(err, otn.ErrInvalid) {
@@ -281,10 +340,15 @@ func (l *Lane) claim(store context.Context, t *task, state *Progress, pg *page) 
 		Run: t.run.ID, Page: pageNumber(l.name, state.Page), Line: t.run.Line(), Channel: l.name, Account: l.account, At: pg.facts.At, Facts: encode(pg.facts),
 	}
 	for _, p := range pg.picks {
+		if p.place {
+			state.Taken++
+		}
+		b.Docs = append(b.Docs, p.gallery.docs(pg.claim.Run, p.person)...)
 		pg.claim.Members = append(pg.claim.Members, ledger.Member{Seq: p.consent.Seq, Token: p.id, Person: p.person, Attempt: p.attempt})
 	}
 	b.Claims = append(b.Claims, pg.claim)
 	state.Tally.add(pg.counts)
+	state.Selected = max(state.Selected, state.Taken) // in a later pass somebody may be meant who was not in the first
 	b.Docs = append(b.Docs, put(laneKey(t.run.ID, l.name), state))
 	if err := l.commit(store, b); err != nil {
 		return err
@@ -310,6 +374,9 @@ func (pg *page) won() {
 			kept = append(kept, p)
 			i++
 			continue
+		}
+		if p.place {
+			pg.lost++
 		}
 		for _, seq := range p.others {
 			pg.later(seq, pg.facts.At)

@@ -185,7 +185,16 @@ func (l *Lane) sameText(doubt *ledger.Doubt, c *ledger.Candidate) (otn.Message, 
 	if err != nil {
 		return otn.Message{}, err
 	}
-	return page.Render(&c.Consent, &l.can)
+	if run.NeedsPerson {
+		if err := l.d.Meet(&c.Consent, doubt.ID.Person(), facts.At); err != nil {
+			return otn.Message{}, err
+		}
+	}
+	m, err := page.Render(&c.Consent, &l.can)
+	if err != nil {
+		return m, err
+	}
+	return m, l.d.compose(&m, doubt.ID, run.Topic, &l.can)
 }
 
 func (l *Lane) again(ctx context.Context, doubt *ledger.Doubt, c *ledger.Candidate, m otn.Message) (otn.Receipt, error) {

@@ -4,9 +4,11 @@ package dispatch
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/onetimenotify/otn/core/ledger"
+	"github.com/onetimenotify/otn/core/otn"
 )
 
 const (
@@ -54,6 +56,11 @@ func (d *Dispatch) dropPast(ctx context.Context) error {
 		var b ledger.Batch
 		for _, t := range due {
 			b.Done = append(b.Done, t.TimerID)
+			if t.Kind == SendTimer {
+				if err := d.lapse(ctx, t); err != nil {
+					return err
+				}
+			}
 		}
 		err = d.eachDoc(cronPrefix, func(doc ledger.Doc) error {
 			b.Docs = append(b.Docs, drop(doc.Key))
@@ -66,4 +73,17 @@ func (d *Dispatch) dropPast(ctx context.Context) error {
 			return err
 		}
 	}
+}
+
+// lapse ends a send whose moment had passed when the store was restored: the backup does not know whether it was made.
+func (d *Dispatch) lapse(ctx context.Context, t ledger.Timer) error {
+	var b sendBody
+	if err := decode(t.Body, &b); err != nil {
+		return err
+	}
+	err := d.cancelSend(ctx, b.run().ID, "its moment had passed when the store was restored from a backup")
+	if errors.Is(err, otn.ErrNotFound) {
+		return nil
+	}
+	return err
 }

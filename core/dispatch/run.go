@@ -11,22 +11,25 @@ import (
 	"github.com/onetimenotify/otn/core/otn"
 )
 
-// Run is a match being carried out: the rule's version, the event, and the consents granted before it. It is written once; only Paused changes.
+// Run is a match being carried out: the rule's version, the event, and the consents granted before it. It is written once;
+// what changes while it is carried out is its Course.
 type Run struct {
-	ID      otn.RunID     `json:"id"`
-	Rule    string        `json:"rule"`
-	Version string        `json:"version"`
-	Topic   string        `json:"topic"`
-	Subject otn.Subject   `json:"subject,omitzero"`
-	Cause   otn.EventKind `json:"cause"`
-	At      time.Time     `json:"at"`
-	Was     otn.Snapshot  `json:"was,omitzero"`
-	First   bool          `json:"first,omitempty"`
-	Last    otn.Last      `json:"last,omitzero"`
-	Trigger *otn.Trigger  `json:"trigger,omitempty"`
-	Person  *otn.PersonID `json:"person,omitempty"` // a trigger that named one: nobody else is told
-	Below   uint64        `json:"below"`            // consents with smaller numbers were granted before it began
-	Paused  string        `json:"paused,omitempty"` // why nothing more is sent until an operator resumes it
+	ID          otn.RunID     `json:"id"`
+	Rule        string        `json:"rule"`
+	Version     string        `json:"version"`
+	Topic       string        `json:"topic"`
+	Subject     otn.Subject   `json:"subject,omitzero"`
+	Cause       otn.EventKind `json:"cause"`
+	At          time.Time     `json:"at"`
+	Was         otn.Snapshot  `json:"was,omitzero"`
+	First       bool          `json:"first,omitempty"`
+	Last        otn.Last      `json:"last,omitzero"`
+	Trigger     *otn.Trigger  `json:"trigger,omitempty"`
+	Person      *otn.PersonID `json:"person,omitempty"` // a trigger that named one: nobody else is told
+	Only        uint64        `json:"only,omitempty"`   // the one consent it is for, by its number; 0: all of the line
+	Below       uint64        `json:"below"`            // consents with smaller numbers were granted before it began
+	Plan        otn.Plan      `json:"plan,omitzero"`    // of the rule, in the run's version
+	NeedsPerson bool          `json:"needs_person,omitempty"`
 }
 
 // Line is the waiting list that the run spends.
@@ -39,19 +42,24 @@ func (r *Run) Facts(now otn.Snapshot, at time.Time) otn.Facts {
 
 // Progress of a lane in a run: how far one channel has got with it.
 type Progress struct {
-	Cursor uint64 `json:"cursor"` // the last number looked at
-	Again  uint64 `json:"again"`  // numbers up to here may have been told in this run already
-	Page   uint64 `json:"page"`   // of the last claim
-	Judged uint64 `json:"judged"` // the last page whose answers the tally counts
-	Done   bool   `json:"done,omitempty"`
+	Cursor uint64    `json:"cursor"`          // the last number looked at
+	Again  uint64    `json:"again"`           // numbers up to here may have been told in this run already
+	Page   uint64    `json:"page"`            // of the last claim
+	Judged uint64    `json:"judged"`          // the last page whose answers the tally counts
+	Taken  int64     `json:"taken,omitempty"` // how many were handed over, or are about to be: each once, however it ends
+	Next   time.Time `json:"next,omitzero"`   // it rests, and looks again then
+	Rests  string    `json:"rests,omitempty"` // why
+	Done   bool      `json:"done,omitempty"`
 	Tally
 
 	faults int // messages at fault in a row
+	pass   pass
 }
 
 // rewind goes back to the head of the line.
 func (p *Progress) rewind() {
 	p.Again, p.Cursor, p.Done = max(p.Again, p.Cursor), 0, false
+	p.Next, p.Rests, p.pass = time.Time{}, "", pass{}
 }
 
 // Tally counts what became of a run, or of a lane's part of it.
@@ -106,14 +114,15 @@ type Pause struct {
 
 // The documents' keys.
 const (
-	runPrefix   = "run/"
-	openPrefix  = "open/"
-	lanePrefix  = "lane/"
-	lastPrefix  = "last/"
-	pausePrefix = "pause/"
-	holdPrefix  = "hold/"
-	stopPrefix  = "stop/"
-	cursorKey   = "cursor"
+	runPrefix    = "run/"
+	openPrefix   = "open/"
+	lanePrefix   = "lane/"
+	lastPrefix   = "last/"
+	coursePrefix = "course/"
+	pausePrefix  = "pause/"
+	holdPrefix   = "hold/"
+	stopPrefix   = "stop/"
+	cursorKey    = "cursor"
 )
 
 // runKey sorts younger runs before older ones: the moment that an id begins with is turned over.
@@ -172,7 +181,7 @@ func (d *Dispatch) recount(id otn.RunID, channel string, p *Progress) error {
 	if err != nil {
 		return err
 	}
-	sum := Tally{}
+	sum, taken := Tally{}, int64(0)
 	var after otn.DeliveryID
 	for {
 		list, err := d.Ledger.Deliveries(id, after, recountAtOnce)
@@ -182,6 +191,7 @@ func (d *Dispatch) recount(id otn.RunID, channel string, p *Progress) error {
 		for _, one := range list {
 			if one.Channel == channel && !one.Open {
 				sum.count(one.Outcome)
+				taken++
 			}
 			after = one.ID
 		}
@@ -190,7 +200,7 @@ func (d *Dispatch) recount(id otn.RunID, channel string, p *Progress) error {
 		}
 	}
 	p.Sent, p.Refused, p.Unknown = sum.Sent-later.Sent, sum.Refused-later.Refused, sum.Unknown-later.Unknown
-	p.Judged = p.Page
+	p.Judged, p.Taken = p.Page, taken
 	return nil
 }
 

@@ -4,6 +4,7 @@ package dispatch
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -28,12 +29,15 @@ const lasting = time.Minute
 const faultsInARow = 3
 
 // judge reads the answers of a page: what is tried again and when, what pauses.
-func (l *Lane) judge(pg *page) {
+func (l *Lane) judge(store context.Context, pg *page) error {
 	now := l.d.Clock.Now()
-	fault := ""
+	fault, back := "", pg.lost
 	for i := range pg.result {
 		r := &pg.result[i]
 		if r.Untouched {
+			if pg.picks[i].place {
+				back++
+			}
 			continue
 		}
 		pg.state.Tally.count(r.Outcome)
@@ -56,11 +60,15 @@ func (l *Lane) judge(pg *page) {
 			}
 		}
 	}
-	if fault != "" {
-		l.fault(pg, fault)
-	}
 	l.rewind(pg, now)
 	pg.state.Judged = pg.state.Page
+	pg.state.Taken -= int64(back)
+	l.d.land(pg.task.run, l.name, back)
+	if fault == "" {
+		return nil
+	}
+	pg.state.faults = 0
+	return l.stop(store, pg.task.run, errors.New(fault))
 }
 
 // whole reports whether a member of a page waits again when the page is settled.
@@ -114,18 +122,9 @@ func (l *Lane) rest(pg *page, p Pause) {
 	}
 }
 
-// fault pauses the page's run: sending to others would fail too.
-func (l *Lane) fault(pg *page, why string) {
-	run := *pg.task.run
-	run.Paused = why
-	l.d.setPaused(run.ID)
-	pg.docs = append(pg.docs, put(runKey(run.ID), &run), opened(run.ID))
-	pg.state.faults = 0
-	l.log.Error("run paused", "run", run.ID, "rule", run.Rule, "why", why)
-}
-
 // rewind sets the cursor back to those who were claimed and not handed over: they wait, and their run comes to them again.
 func (l *Lane) rewind(pg *page, now time.Time) {
+	var back []uint64
 	for i := range pg.result {
 		if !pg.result[i].Untouched {
 			continue
@@ -138,10 +137,15 @@ func (l *Lane) rewind(pg *page, now time.Time) {
 			pg.later(pg.picks[i].consent.Seq, until)
 			continue
 		}
+		if pg.queued {
+			back = append(back, pg.picks[i].consent.Seq)
+			continue
+		}
 		pg.state.Again = max(pg.state.Again, pg.state.Cursor)
 		pg.state.Cursor = pg.picks[i].consent.Seq - 1
 		return
 	}
+	pg.state.pass.queue = append(back, pg.state.pass.queue...)
 }
 
 // settlement is a batch with what the last page came to, empty when there is none.

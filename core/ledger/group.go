@@ -59,6 +59,7 @@ func (l *Ledger) writeGroup(turns []*turn) error {
 	g.close()
 	durable = durable || len(g.claims) > 0 // whoever claims may send
 	if len(g.changes) > 0 || durable && l.unsynced {
+		g.announce()
 		if err := l.engine.Write(g.write(durable)); err != nil {
 			return err
 		}
@@ -255,16 +256,23 @@ func (t *topic) settle(c *Counts, days map[uint32]int64) {
 	}
 }
 
+// announce adds the new topics and lines in memory, empty, before anything on disk refers to them: whoever reads a row while
+// the write is still being synced finds its line. A write that fails leaves a ledger that answers nothing any more.
+func (g *group) announce() {
+	g.l.mu.Lock()
+	defer g.l.mu.Unlock()
+	for _, t := range g.topics {
+		g.l.addTopic(t)
+	}
+	for _, n := range g.lines {
+		g.l.addLine(n)
+	}
+}
+
 // apply makes true in memory what was written.
 func (g *group) apply(durable bool) {
 	l := g.l
 	l.mu.Lock()
-	for _, t := range g.topics {
-		l.addTopic(t)
-	}
-	for _, n := range g.lines {
-		l.addLine(n)
-	}
 	for n, c := range g.tally {
 		n.waiting += c.waiting
 		n.claimed += c.claimed

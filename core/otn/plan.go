@@ -36,26 +36,39 @@ type Hours struct {
 // Set reports whether there are hours to keep.
 func (h Hours) Set() bool { return h.From != h.To }
 
-// Open reports whether a local time is within the hours, From included and To not, and when they begin next.
-// Local days are those of at's own location.
+// Open reports whether a local time is within the hours, From included and To not, and when they begin next. Clock and
+// days are those of at's own location: hours whose beginning the clocks skip begin when they have skipped it, and hours
+// that come twice count both times.
 func (h Hours) Open(at time.Time) (open bool, next time.Time) {
-	if !h.Set() {
+	if h.has(at) {
 		return true, at
 	}
+	for {
+		begin := at.Add(h.until(at))
+		_, change := at.ZoneBounds() // up to there the clock runs evenly
+		switch {
+		case change.IsZero() || begin.Before(change):
+			return false, begin
+		case h.has(change):
+			return false, change
+		}
+		at = change
+	}
+}
+
+func (h Hours) has(at time.Time) bool {
 	minute := at.Hour()*60 + at.Minute()
-	if h.From < h.To {
-		open = minute >= h.From && minute < h.To
-	} else {
-		open = minute >= h.From || minute < h.To
+	if h.From <= h.To {
+		return !h.Set() || minute >= h.From && minute < h.To
 	}
-	if open {
-		return true, at
-	}
-	next = time.Date(at.Year(), at.Month(), at.Day(), h.From/60, h.From%60, 0, 0, at.Location())
-	if !next.After(at) {
-		next = time.Date(at.Year(), at.Month(), at.Day()+1, h.From/60, h.From%60, 0, 0, at.Location())
-	}
-	return false, next
+	return minute >= h.From || minute < h.To
+}
+
+// until is how long it is to From on a clock that runs evenly.
+func (h Hours) until(at time.Time) time.Duration {
+	const day = 24 * time.Hour
+	since := time.Duration(at.Hour())*time.Hour + time.Duration(at.Minute())*time.Minute + time.Duration(at.Second())*time.Second + time.Duration(at.Nanosecond())
+	return (time.Duration(h.From)*time.Minute - since + day) % day
 }
 
 // Limits bound what a rule may send. Zero is no limit.

@@ -105,8 +105,8 @@ func parse(line string) (s cron.Schedule, err error) {
 	return cron.NewParser(cron.Minute | cron.Hour | cron.Dom | cron.Month | cron.Dow | cron.Descriptor).Parse(line)
 }
 
-// Next is the first moment of the line after the given one. A local minute that clocks skip comes at the moment that the
-// clocks show instead; one that comes twice comes once, unless the line comes every hour.
+// Next is the first moment of the line after the given one. A local minute that clocks skip comes at the next one
+// that exists; one that comes twice comes once, unless the line comes every hour.
 func (l Line) Next(after time.Time) time.Time {
 	if l.every > 0 {
 		return after.Add(l.every).Truncate(time.Second)
@@ -143,6 +143,24 @@ func asUTC(t time.Time) time.Time {
 	return time.Date(t.Year(), t.Month(), t.Day(), t.Hour(), t.Minute(), t.Second(), t.Nanosecond(), time.UTC)
 }
 
+// fromUTC is the moment at which a zone's clocks show a time: the first of two, and for a time that they skip the moment
+// at which they skip it.
 func fromUTC(t time.Time, zone *time.Location) time.Time {
-	return time.Date(t.Year(), t.Month(), t.Day(), t.Hour(), t.Minute(), t.Second(), t.Nanosecond(), zone)
+	at := time.Date(t.Year(), t.Month(), t.Day(), t.Hour(), t.Minute(), t.Second(), t.Nanosecond(), zone)
+	begin, end := at.ZoneBounds()
+	switch shown := asUTC(at); {
+	case shown.Before(t):
+		return end
+	case shown.After(t):
+		return begin
+	}
+	if begin.IsZero() {
+		return at
+	}
+	_, now := at.Zone()
+	_, before := begin.Add(-time.Second).Zone()
+	if first := at.Add(time.Duration(now-before) * time.Second); first.Before(begin) && now < before {
+		return first
+	}
+	return at
 }

@@ -58,6 +58,29 @@ func TestDailyComesOnceADay(t *testing.T) {
 	}
 }
 
+// A minute that clocks skip comes at the next one that exists, and one that they show twice the first time.
+func TestSkippedAndRepeatedMinutes(t *testing.T) {
+	for _, c := range []struct{ zone, line, after, want string }{
+		{"America/New_York", "30 2 * * *", "2026-03-08T00:00:00-05:00", "2026-03-08T03:00:00-04:00"},
+		{"America/New_York", "15,45 2 * * *", "2026-03-08T03:00:00-04:00", "2026-03-09T02:15:00-04:00"},
+		{"Europe/Berlin", "30 2 * * *", "2026-03-29T00:00:00+01:00", "2026-03-29T03:00:00+02:00"},
+		{"Australia/Lord_Howe", "15 2 * * *", "2026-10-04T00:00:00+10:30", "2026-10-04T02:30:00+11:00"},
+		{"America/New_York", "30 1 * * *", "2026-11-01T00:00:00-04:00", "2026-11-01T01:30:00-04:00"},
+		{"America/New_York", "30 1 * * *", "2026-11-01T01:30:00-04:00", "2026-11-02T01:30:00-05:00"},
+		{"Europe/Berlin", "30 2 * * *", "2026-10-25T00:00:00+02:00", "2026-10-25T02:30:00+02:00"},
+		{"Australia/Lord_Howe", "45 1 * * *", "2026-04-05T00:00:00+11:00", "2026-04-05T01:45:00+11:00"},
+	} {
+		z := zone(t, c.zone)
+		after, err := time.Parse(time.RFC3339, c.after)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := mustParse(t, c.line, z).Next(after).In(z).Format(time.RFC3339); got != c.want {
+			t.Errorf("%s %q behind %s: %s, want %s", c.zone, c.line, c.after, got, c.want)
+		}
+	}
+}
+
 // A line of every hour comes in the repeated hour too.
 func TestHourlyIsNotSilentInTheRepeatedHour(t *testing.T) {
 	z := zone(t, "America/New_York")

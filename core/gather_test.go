@@ -1,0 +1,230 @@
+// Gathering: what one person would be told of by several runs goes into one gallery, for one token.
+
+package core_test
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/onetimenotify/otn/core/otn"
+)
+
+// gathering is a world whose rule price-drop gathers for a quarter of an hour, and whose channel carries galleries.
+func gathering(t *testing.T, test func(t *testing.T, w *fragile, shop *channel)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		w := breakable(t)
+		rules := plans("price-drop", otn.Plan{Coalesce: 15 * time.Minute})
+		rules.card = true
+		w.rules = rules
+		shop := w.gallery()
+		w.start()
+		test(t, w, shop)
+		if w.stop != nil {
+			w.stop()
+		}
+	})
+}
+
+func (w *fragile) gallery() *channel {
+	shop := w.fake("shop")
+	shop.can.MaxInFlight = 1
+	shop.can.Forms = []otn.Form{otn.TextForm, otn.CardForm, otn.GalleryForm}
+	return shop
+}
+
+// wants lets a person wait for cheaper things, each of which costs 120 now.
+func (w *world) wants(sub string, things ...string) {
+	w.t.Helper()
+	for _, thing := range things {
+		w.price(thing, "120.00 USD")
+		w.grant(sub, "price-drop", thing)
+	}
+}
+
+// titles are what a message shows.
+func titles(m otn.Message) string {
+	var list []string
+	for _, c := range m.Gallery {
+		list = append(list, c.Title)
+	}
+	if m.Card != nil {
+		list = append(list, m.Card.Title)
+	}
+	return strings.Join(list, ", ")
+}
+
+func TestOneGalleryForAPerson(t *testing.T) {
+	gathering(t, func(t *testing.T, w *fragile, shop *channel) {
+		w.wants("ann", "coat", "hat", "scarf")
+		w.wants("bob", "hat")
+		w.price("coat", "99.00 USD")
+		w.after(5 * time.Minute)
+		w.price("hat", "89.00 USD")
+		w.after(time.Second)
+		want(t, "states", w.states(), "waiting waiting")
+		says(t, "why", w.because("bob"), "gathers")
+		w.after(10*time.Minute - 2*time.Second)
+		want(t, "told before", shop.calls(), 0)
+		w.after(time.Second)
+		want(t, "told", whom(shop), "ann")
+		want(t, "of", titles(shop.sent[0].Message), "coat 99.00 USD, hat 89.00 USD")
+		want(t, "token", shop.sent[0].Token.Reveal(), "token-ann-price-drop-coat")
+		w.restart()
+		w.after(5 * time.Minute)
+		want(t, "told in the end", whom(shop), "ann bob")
+		want(t, "bob's is no gallery", titles(shop.sent[1].Message), "hat 89.00 USD")
+		want(t, "states", w.states(), "done done")
+		says(t, "why of the hat", w.why("ann", "hat"), "told of it in the message", "waits on")
+		w.after(time.Hour)
+		w.price("hat", "79.00 USD") // her consent to the hat is whole
+		w.after(time.Hour)
+		want(t, "told by the next event", whom(shop), "ann bob ann")
+		want(t, "of", titles(shop.sent[2].Message), "hat 79.00 USD")
+	})
+}
+
+// why is the last reason about one subject.
+func (w *world) why(sub, subject string) string {
+	w.t.Helper()
+	why, err := w.host.Why("shop", sub, "")
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	last := ""
+	for _, r := range why.Reasons {
+		if r.Subject == subject {
+			last = r.Because
+		}
+	}
+	return last
+}
+
+// What is not true any more, is not meant, or does not fit is not gathered.
+func TestWhatIsNotGathered(t *testing.T) {
+	gathering(t, func(t *testing.T, w *fragile, shop *channel) {
+		w.wants("ann", "coat", "hat", "scarf")
+		w.grantToken("ann", "price-drop", "hat", "second", target("1.00 USD"))
+		for i := range 12 {
+			w.wants("ann", fmt.Sprint("thing", i))
+		}
+		for _, thing := range []string{"coat", "hat", "scarf"} {
+			w.price(thing, "99.00 USD")
+		}
+		for i := range 12 {
+			w.price(fmt.Sprint("thing", i), "99.00 USD")
+		}
+		w.after(14 * time.Minute)
+		w.price("scarf", "150.00 USD")
+		w.after(time.Minute)
+		first := shop.sent[0].Message
+		want(t, "cards", len(first.Gallery), otn.MaxCards)
+		if strings.Contains(titles(first), "scarf") {
+			t.Error("gathered what is not true any more: ", titles(first))
+		}
+		want(t, "messages", shop.calls(), 2)
+		want(t, "the rest", len(shop.sent[1].Message.Gallery), 14-otn.MaxCards)
+	})
+}
+
+// A channel that carries no gallery tells each by itself.
+func TestNoGalleryWhereThereIsNone(t *testing.T) {
+	gathering(t, func(t *testing.T, w *fragile, shop *channel) {
+		shop.can.Forms = []otn.Form{otn.CardForm}
+		w.wants("ann", "coat", "hat")
+		w.price("coat", "99.00 USD")
+		w.price("hat", "99.00 USD")
+		w.after(time.Hour)
+		want(t, "told", whom(shop), "ann ann")
+	})
+}
+
+// A death in the middle of a gallery never tells twice what it told.
+func TestDeathInAGallery(t *testing.T) {
+	for _, cut := range []bool{false, true} {
+		gathering(t, func(t *testing.T, w *fragile, shop *channel) {
+			w.wants("ann", "coat", "hat")
+			w.price("coat", "99.00 USD")
+			w.after(time.Minute)
+			w.price("hat", "89.00 USD")
+			shop.answer = func(otn.Delivery, int) error { w.die(cut); return nil }
+			w.after(14 * time.Minute)
+			want(t, "told", whom(shop), "ann")
+			shop = w.gallery()
+			w.rise()
+			w.after(24 * time.Hour)
+			want(t, "told by the living", whom(shop), "")
+			says(t, "why of the hat", w.why("ann", "hat"), "told of it in the message")
+		})
+	}
+}
+
+// Where nothing was handed over before the death, the living tell all of it.
+func TestDeathBeforeAGallery(t *testing.T) {
+	gathering(t, func(t *testing.T, w *fragile, shop *channel) {
+		w.wants("bob", "coat")
+		w.wants("ann", "coat", "hat")
+		w.price("coat", "99.00 USD")
+		w.after(time.Second)
+		w.price("hat", "89.00 USD")
+		shop.answer = func(d otn.Delivery, _ int) error {
+			if d.Subscriber.ID == "bob" {
+				w.die(false) // ann is claimed, and untouched
+			}
+			return nil
+		}
+		w.after(15 * time.Minute)
+		shop = w.gallery()
+		w.rise()
+		w.after(time.Hour)
+		want(t, "told by the living", whom(shop), "ann")
+		want(t, "of", len(shop.sent[0].Message.Gallery), 2)
+	})
+}
+
+// A doubt is sent again with the identical gallery, or not at all.
+func TestDoubtfulGallery(t *testing.T) {
+	for _, gone := range []bool{false, true} {
+		gathering(t, func(t *testing.T, w *fragile, shop *channel) {
+			shop.can.SingleUseToken = true
+			shop.answer = func(_ otn.Delivery, nth int) error {
+				if nth == 1 {
+					return errors.New("the line went dead")
+				}
+				return nil
+			}
+			w.wants("ann", "coat", "hat")
+			w.price("coat", "99.00 USD")
+			w.after(time.Second)
+			w.price("hat", "89.00 USD")
+			w.after(15*time.Minute - time.Second)
+			want(t, "calls", shop.calls(), 1)
+			w.price("hat", "69.00 USD")
+			if gone {
+				w.withdraw("ann", "hat")
+			}
+			w.after(10 * time.Minute)
+			if gone {
+				want(t, "calls", shop.calls(), 1)
+				return
+			}
+			want(t, "calls", shop.calls(), 2)
+			want(t, "again", titles(shop.sent[1].Message), titles(shop.sent[0].Message))
+		})
+	}
+}
+
+// withdraw ends a consent as the person's stop does: through the channel.
+func (w *fragile) withdraw(sub, subject string) {
+	w.t.Helper()
+	w.stop()
+	l := w.ledger()
+	if err := errors.Join(l.Withdraw(w.t.Context(), otn.NewToken("page", "token-"+sub+"-price-drop-"+subject).ID()), l.Close()); err != nil {
+		w.t.Fatal(err)
+	}
+	w.start()
+}
