@@ -40,7 +40,7 @@ type opened struct {
 	*Instance
 	revision string
 	calls    sync.WaitGroup // raised under the server's lock, while the instance is in its map
-	polling  chan struct{} // has room for the one poll
+	polling  chan struct{}  // has room for the one poll
 }
 
 func newServer(p Program, log *slog.Logger, own func()) *server {
