@@ -22,7 +22,7 @@ import (
 type shelf struct {
 	answer func(ctx context.Context, cursor string, yield func(otn.Record) error) (string, error)
 
-	mu      sync.Mutex
+	mu      sync.Mutex // also orders what a test changes and what a poll reads: see alter
 	at      []time.Time
 	cursors []string
 	inside  int
@@ -34,13 +34,21 @@ func (s *shelf) Poll(ctx context.Context, cursor string, yield func(otn.Record) 
 	s.at, s.cursors = append(s.at, time.Now()), append(s.cursors, cursor)
 	s.inside++
 	s.most = max(s.most, s.inside)
+	answer := s.answer
 	s.mu.Unlock()
 	defer func() {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		s.inside--
 	}()
-	return s.answer(ctx, cursor, yield)
+	return answer(ctx, cursor, yield)
+}
+
+// alter changes what the next poll finds.
+func (s *shelf) alter(change func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	change()
 }
 
 // times are the moments of the polls, and forgets them.
@@ -182,14 +190,16 @@ func TestFailingPollBacksOff(t *testing.T) {
 		}
 		w.restart()
 		want(t, "failures after a restart", w.source("feed").Poll.Failures, 8)
-		broken = nil
+		feed.alter(func() { broken = nil })
 		w.after(time.Hour)
 		v = w.source("feed")
 		want(t, "lamp when it is well", v.State+v.LastError, "ready")
 		want(t, "failures when it is well", v.Poll.Failures, 0)
 		want(t, "changed", v.Poll.Changed, 0)
 
-		broken = &otn.SendError{Outcome: otn.Deferred, After: 3 * time.Hour, Err: errors.New("too many requests")}
+		feed.alter(func() {
+			broken = &otn.SendError{Outcome: otn.Deferred, After: 3 * time.Hour, Err: errors.New("too many requests")}
+		})
 		w.after(5 * time.Minute)
 		began := w.source("feed").Poll
 		want(t, "as long as it is asked to wait", began.Next.Sub(began.Began), 3*time.Hour)
@@ -202,17 +212,17 @@ func TestPollThatFailsHalfWayChangesNothing(t *testing.T) {
 		shop := w.fake("shop")
 		var broken error
 		price := int64(12000)
-		w.polled("feed", "*/5 * * * *", func(_ context.Context, _ string, yield func(otn.Record) error) (string, error) {
+		feed := w.polled("feed", "*/5 * * * *", func(_ context.Context, _ string, yield func(otn.Record) error) (string, error) {
 			return "next", errors.Join(yield(priced("coat", price)), yield(otn.Record{Trigger: &otn.Trigger{Name: "post"}}), broken)
 		})
 		w.start()
 		w.after(time.Second)
 		w.grant("ann", "price-drop", "coat")
 		w.grant("bob", "news", "")
-		price, broken = 9900, errors.New("connection reset")
+		feed.alter(func() { price, broken = 9900, errors.New("connection reset") })
 		w.after(5 * time.Minute)
 		want(t, "told", texts(shop), "")
-		broken = nil
+		feed.alter(func() { broken = nil })
 		w.after(5 * time.Minute)
 		want(t, "told when it is well", len(shop.accepted()), 2)
 	})
@@ -306,15 +316,17 @@ func TestPollNow(t *testing.T) {
 			t.Errorf("a source that is not there: %v", err)
 		}
 		// Asked for, and the daemon dies before it polls: the next one does.
-		feed.answer = func(ctx context.Context, _ string, _ func(otn.Record) error) (string, error) {
-			<-ctx.Done()
-			return "", ctx.Err()
-		}
+		feed.alter(func() {
+			feed.answer = func(ctx context.Context, _ string, _ func(otn.Record) error) (string, error) {
+				<-ctx.Done()
+				return "", ctx.Err()
+			}
+		})
 		if _, err := w.host.PollNow(t.Context(), "feed", false); err != nil {
 			t.Fatal(err)
 		}
 		w.after(time.Minute)
-		feed.answer = unchanged
+		feed.alter(func() { feed.answer = unchanged })
 		w.restart()
 		w.after(time.Minute)
 		want(t, "polls of two daemons", feed.times(), "02 00:01, 02 00:02")

@@ -27,17 +27,20 @@ type stocked struct {
 func stall(w *world, items string) *stocked {
 	s := &stocked{items: items}
 	s.shelf = w.polled("feed", "0 * * * *", func(_ context.Context, cursor string, yield func(otn.Record) error) (string, error) {
-		if s.same {
+		s.mu.Lock()
+		same, items, asOf := s.same, s.items, s.asOf
+		s.mu.Unlock()
+		if same {
 			return cursor, yield(otn.Record{Whole: &otn.Whole{Same: true}})
 		}
 		n := 0
-		for _, name := range strings.Fields(s.items) {
+		for _, name := range strings.Fields(items) {
 			id, out := strings.CutPrefix(name, "-")
 			item := otn.Item{ID: id, Known: otn.FactStock | otn.FactSellable | otn.FactPublished, Published: true, Sellable: !out}
 			if !out {
 				item.Stock = 3
 			}
-			if err := yield(otn.Record{Observation: &otn.Observation{AsOf: s.asOf, Item: &item}}); err != nil {
+			if err := yield(otn.Record{Observation: &otn.Observation{AsOf: asOf, Item: &item}}); err != nil {
 				return "", err
 			}
 			n++
@@ -46,6 +49,10 @@ func stall(w *world, items string) *stocked {
 	})
 	return s
 }
+
+// stock changes what is in it, and repeat lets it say that nothing changed.
+func (s *stocked) stock(items string) { s.alter(func() { s.same, s.items = false, items }) }
+func (s *stocked) repeat(same bool)   { s.alter(func() { s.same = same }) }
 
 // poll has the source polled once more.
 func (w *world) poll() core.InstanceView {
@@ -68,7 +75,7 @@ func TestP20_ASnapshotThatShrinksIsRefused(t *testing.T) {
 		w.grant("ann", "back", "hat")
 		w.grant("bob", "back", "mug")
 		w.grant("cat", "back", "coat")
-		feed.items = "-coat"
+		feed.stock("-coat")
 		for range 5 {
 			v := w.poll()
 			want(t, "lamp", v.State, "degraded")
@@ -77,7 +84,7 @@ func TestP20_ASnapshotThatShrinksIsRefused(t *testing.T) {
 				t.Errorf("it says %q", v.LastError)
 			}
 		}
-		feed.items = "coat hat mug"
+		feed.stock("coat hat mug")
 		v := w.poll()
 		want(t, "lamp after a good one", v.State, "ready")
 		want(t, "changed by a good one", v.Poll.Changed, 0)
@@ -92,7 +99,7 @@ func TestAcceptedSnapshotIsTaken(t *testing.T) {
 		feed := stall(w, "coat hat mug")
 		w.start()
 		w.after(time.Second)
-		feed.items = "coat"
+		feed.stock("coat")
 		want(t, "lamp", w.poll().State, "degraded")
 		if _, err := w.host.PollNow(t.Context(), "feed", true); err != nil {
 			t.Fatal(err)
@@ -101,7 +108,7 @@ func TestAcceptedSnapshotIsTaken(t *testing.T) {
 		v := w.source("feed")
 		want(t, "lamp when it is accepted", v.State, "ready")
 		want(t, "absent", v.Poll.Absent, 2)
-		feed.items = "x1 x2 x3 x4"
+		feed.stock("x1 x2 x3 x4")
 		want(t, "the next one that shrinks", w.poll().State, "degraded")
 	})
 }
@@ -116,30 +123,30 @@ func TestP20_AbsenceCountsAfterThreeSnapshots(t *testing.T) {
 			w.start()
 			w.after(time.Second)
 			w.grant("ann", "back", "hat")
-			feed.items = "coat mug cup jar"
+			feed.stock("coat mug cup jar")
 			for range 2 {
 				v := w.poll()
 				want(t, "absent", v.Poll.Absent, 1)
 				want(t, "changed", v.Poll.Changed, 0)
 				w.restart()
-				feed.same = same
+				feed.repeat(same)
 			}
-			feed.same, feed.items = false, "coat hat mug cup jar"
+			feed.stock("coat hat mug cup jar")
 			v := w.poll()
 			want(t, "absent when it is back", v.Poll.Absent, 0)
 			want(t, "changed when it is back", v.Poll.Changed, 0)
 			want(t, "told when it is back in time", texts(shop), "")
 
-			feed.items = "coat mug cup jar"
+			feed.stock("coat mug cup jar")
 			w.poll()
-			feed.same = same
+			feed.repeat(same)
 			w.poll()
 			v = w.poll()
 			want(t, "items", v.Poll.Items, 4)
 			want(t, "absent when it is gone", v.Poll.Absent, 0)
 			want(t, "changed when it is gone", v.Poll.Changed, 1)
 			want(t, "changed by one more", w.poll().Poll.Changed, 0)
-			feed.same, feed.items = false, "coat hat mug cup jar"
+			feed.stock("coat hat mug cup jar")
 			v = w.poll()
 			want(t, "items when it is there again", v.Poll.Items, 5)
 			want(t, "changed when it is there again", v.Poll.Changed, 1)
@@ -154,11 +161,11 @@ func TestGoneItemComesBackWithItsOldVersion(t *testing.T) {
 		feed.asOf = time.Now().Add(-24 * time.Hour)
 		w.start()
 		w.after(time.Second)
-		feed.items = "coat mug cup jar"
+		feed.stock("coat mug cup jar")
 		for range 3 {
 			w.poll()
 		}
-		feed.items = "coat hat mug cup jar"
+		feed.stock("coat hat mug cup jar")
 		want(t, "changed", w.poll().Poll.Changed, 1)
 	})
 }
@@ -177,7 +184,7 @@ func TestGoneItemIsNotSellable(t *testing.T) {
 		w.start()
 		w.after(time.Second)
 		w.grant("ann", "price-drop", "hat") // events are decided where somebody waits
-		feed.items = "coat mug cup jar"
+		feed.stock("coat mug cup jar")
 		for range 3 {
 			w.poll()
 		}
@@ -207,13 +214,13 @@ func TestP4_FirstSightFiresNothing(t *testing.T) {
 		w.grant("ann", "back", "coat")
 		w.grant("bob", "back", "cup")
 		w.after(time.Second)
-		feed.items = "coat -hat cup"
+		feed.stock("coat -hat cup")
 		v := w.poll()
 		want(t, "changed", v.Poll.Changed, 1)
 		want(t, "changed by the same again", w.poll().Poll.Changed, 0)
 		want(t, "told", texts(shop), "")
 		w.grant("cat", "back", "hat")
-		feed.items = "coat hat cup"
+		feed.stock("coat hat cup")
 		w.poll()
 		want(t, "told of a crossing", texts(shop), "cat: now back ")
 		w.poll()
@@ -230,11 +237,11 @@ func TestSnapshotWithOddIds(t *testing.T) {
 		v := w.source("feed")
 		want(t, "lamp", v.State, "ready")
 		want(t, "notes", v.Poll.Notes, 1)
-		feed.items = "coat coat"
+		feed.stock("coat coat")
 		v = w.poll()
 		want(t, "one item twice", v.State, "ready")
 		want(t, "changed", v.Poll.Changed, 0)
-		feed.items = ""
+		feed.stock("")
 		want(t, "an empty one", w.poll().State, "ready") // one item is missing, which may be
 		if _, err := w.host.PollNow(t.Context(), "", false); !errors.Is(err, otn.ErrNotFound) {
 			t.Error(err)

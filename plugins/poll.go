@@ -46,12 +46,14 @@ func (p *Process) awaited(ctx context.Context) (*life, error) {
 }
 
 func (l *life) poll(ctx context.Context, cursor string, yield func(otn.Record) error) (string, error) {
-	ctx, cancel := context.WithCancel(ctx)
+	// The deadline stays here: told to the plugin too, either side could be the first to end the call.
+	calling, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
+	defer context.AfterFunc(ctx, cancel)()
 	l.polls.begin()
 	ended := false
 	defer func() { l.polls.end(ended, time.Now()) }()
-	stream, err := l.calls.Poll(ctx, &wire.PollRequest{Instance: l.spec.Name, Cursor: cursor})
+	stream, err := l.calls.Poll(calling, &wire.PollRequest{Instance: l.spec.Name, Cursor: cursor})
 	if err != nil {
 		return "", lost(ctx, err)
 	}

@@ -205,7 +205,7 @@ func TestPollThatHangs(t *testing.T) {
 		}
 		cancel()
 	}
-	p = hosted(t, fetch{Items: 1, Deed: "sleeps"}, plugins.Spec{Health: 20 * time.Millisecond, Hang: 200 * time.Millisecond, Backoff: time.Millisecond})
+	p = hosted(t, fetch{Items: 1, Deed: "sleeps"}, plugins.Spec{Health: 20 * time.Millisecond, Hang: 2 * time.Second, Backoff: time.Millisecond})
 	ready(t, p)
 	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 	defer cancel()

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"time"
 
 	"google.golang.org/grpc/codes"
 	rpc "google.golang.org/grpc/status"
@@ -54,6 +55,9 @@ func (i *Instance) Poll(ctx context.Context, cursor string, yield func(otn.Recor
 	})
 }
 
+// leaving is how long a poll that nobody waits for any more may take to return before the next one is turned away.
+const leaving = 500 * time.Millisecond
+
 // Poll serves a poll. One that is still at it keeps the next one out: two would tell the same things twice.
 func (s *server) Poll(r *wire.PollRequest, out wire.Plugin_PollServer) error {
 	i, err := s.enter(r.GetInstance())
@@ -61,18 +65,27 @@ func (s *server) Poll(r *wire.PollRequest, out wire.Plugin_PollServer) error {
 		return err
 	}
 	defer i.calls.Done()
-	if !i.polling.CompareAndSwap(false, true) {
+	select {
+	case i.polling <- struct{}{}:
+	case <-time.After(leaving):
 		return rpc.Error(codes.FailedPrecondition, "the poll before this one has not returned")
 	}
-	defer i.polling.Store(false)
+	return out.Send(&wire.PollFrame{End: s.poll(i, r.GetCursor(), out)}) // the next poll may come at once
+}
+
+// poll is a poll up to its end, which is not sent yet.
+func (s *server) poll(i *opened, cursor string, out wire.Plugin_PollServer) *wire.PollEnd {
 	s.polls.Add(1)
-	defer s.polls.Add(-1)
+	defer func() {
+		s.polls.Add(-1)
+		<-i.polling
+	}()
 	p := packer{out: out}
-	next, err := i.Poll(out.Context(), r.GetCursor(), p.add)
+	next, err := i.Poll(out.Context(), cursor, p.add)
 	if err == nil {
 		err = p.flush()
 	}
-	return out.Send(&wire.PollFrame{End: wire.FromPollEnd(next, err)})
+	return wire.FromPollEnd(next, err)
 }
 
 // packer fills frames.

@@ -40,7 +40,7 @@ type opened struct {
 	*Instance
 	revision string
 	calls    sync.WaitGroup // raised under the server's lock, while the instance is in its map
-	polling  atomic.Bool
+	polling  chan struct{}  // has room for the one poll
 }
 
 func newServer(p Program, log *slog.Logger, own func()) *server {
@@ -79,7 +79,7 @@ func (s *server) Configure(ctx context.Context, r *wire.ConfigureRequest) (*wire
 		return &wire.ConfigureResponse{Faults: wire.FromDiagnostics(wire.Diagnose(err))}, nil
 	}
 	s.mu.Lock()
-	s.open[name] = &opened{Instance: i, revision: r.GetRevision()}
+	s.open[name] = &opened{Instance: i, revision: r.GetRevision(), polling: make(chan struct{}, 1)}
 	s.mu.Unlock()
 	if old != nil {
 		go s.retire(old)
