@@ -41,6 +41,7 @@ type Host interface {
 	Resolve(ctx context.Context, id string, sent bool) (core.DeliveryView, error)
 	Why(channel, subscriber, rule string) (core.Why, error)
 	Backup(ctx context.Context, dir string) (core.Backup, error)
+	Look(ctx context.Context, q core.LookRequest) (core.Look, error)
 	Instances(ctx context.Context) (channels, sources []core.InstanceView)
 }
 
@@ -51,12 +52,13 @@ type Options struct {
 	Key     otn.Secret // the all-scope key
 	Version string     // of the program, for the document
 	Log     *slog.Logger
+	Author  Author // knows the rule language; nil: the calls about it answer 501
 }
 
 // New is the door to a host: /v1, and /openapi.json, which needs no key.
 func New(h Host, o Options) http.Handler {
 	mux := http.NewServeMux()
-	d := &door{host: h, log: o.Log}
+	d := &door{host: h, log: o.Log, author: o.Author}
 	d.serve(mux, o.Version)
 	return d.guard(o.Key, mux)
 }
@@ -68,8 +70,9 @@ func Document(version string) ([]byte, error) {
 
 // door holds the handlers.
 type door struct {
-	host Host
-	log  *slog.Logger
+	host   Host
+	log    *slog.Logger
+	author Author
 }
 
 // serve registers every call, with problems described as they are.

@@ -110,6 +110,10 @@ func (f *fake) Backup(_ context.Context, dir string) (core.Backup, error) {
 	return core.Backup{Writes: 7}, f.err
 }
 
+func (f *fake) Look(_ context.Context, q core.LookRequest) (core.Look, error) {
+	f.got = q
+	return core.Look{Rule: otn.Rule{ID: q.Rule}, Consent: otn.Consent{Channel: q.Channel, Subject: q.Subject}}, f.err
+}
 func (f *fake) Instances(context.Context) (channels, sources []core.InstanceView) {
 	return f.channels, nil
 }

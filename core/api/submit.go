@@ -44,6 +44,7 @@ func (d *door) calls(a huma.API) {
 		"A run pauses when the channel says that its messages or the configuration are at fault. It looks again at everybody who still waits.", http.StatusOK, d.resume)
 	post(a, "backup", "/v1/backups", "Copy the store to a folder",
 		"The copy is opened again and compared row by row before the call answers. The key file is not in it, and it is read only with that.", http.StatusCreated, d.backup)
+	d.authoring(a)
 	d.reads(a)
 }
 
