@@ -148,7 +148,7 @@ func (d *daemon) announce(host *core.Host, processes map[string]*plugins.Process
 	if err != nil {
 		return err
 	}
-	admin.open(api.New(shown{host, processes}, api.Options{Key: key, Version: d.version, Log: d.log}))
+	admin.open(api.New(shown{host, processes}, api.Options{Key: key, Version: d.version, Log: d.log, Author: author{capabilitiesOf(d.config.Channels)}}))
 	at := open.doors()
 	if err := writeDoors(d.config.Data, at); err != nil {
 		return err
