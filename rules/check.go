@@ -254,7 +254,7 @@ func (c *checker) member(n *ast.MemberNode) code {
 	case !ok:
 		return c.wrong(n, codeForbidden, "elements are not taken by position in rules", "use any, filter, count or take")
 	case of.k != object:
-		return c.wrong(n, codeField, fmt.Sprintf("%s has no fields, and no methods", article(of.shape)), methodHint(of.k, name.Value))
+		return c.wrong(n, codeField, fmt.Sprintf("%s has no fields, and no methods", article(of.shape)), methodHint(of, name.Value))
 	}
 	f, ok := of.obj.by[name.Value]
 	if !ok {
@@ -293,8 +293,9 @@ func (c *checker) noField(n *ast.MemberNode, of code, name string) code {
 	}
 	hint := didYouMean(name, names)
 	switch {
-	case of.obj.name == "sub" && nearest(name, names) == "":
-		if _, given := of.obj.by["granted_at"]; given {
+	case (of.obj.name == "sub" || of.obj.name == "sub.has") && nearest(name, names) == "":
+		_, consent := of.obj.by["granted_at"]
+		if _, then := of.obj.by["price_then"]; consent || then {
 			hint = "declare it under answers of the topic; " + hint
 		} else {
 			hint = "there is no consent yet; " + hint
@@ -310,8 +311,17 @@ func (c *checker) noField(n *ast.MemberNode, of code, name string) code {
 	return c.wrong(n, codeField, fmt.Sprintf("%s has no field %q", of.obj.name, name), strings.TrimSuffix(hint, "; "))
 }
 
-func methodHint(k kind, name string) string {
-	if k == moment {
+func methodHint(of code, name string) string {
+	switch {
+	case of.path == "#":
+		return `the element itself is #: any(item.tags, {# == "vip"})`
+	case of.k == money:
+		return "money is compared and printed as a whole: ${item.price}"
+	case of.k == text || of.k == texts || of.k == items:
+		if functionNames()[name] {
+			return name + " is a function: " + exampleOfFunction(name)
+		}
+	case of.k == moment:
 		switch strings.ToLower(name) {
 		case "hour":
 			return "write hour(t, zone)"

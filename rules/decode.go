@@ -92,16 +92,65 @@ func (d *decoder) unknownKey(p pair, what, shape string) {
 		names = append(names, k.name)
 	}
 	hint := didYouMean(p.key.text, names)
-	if home := homeOf(p.key.text); home != "" && nearest(p.key.text, names) == "" {
+	if meant := meantKey(p.key.text, names); meant != "" {
+		hint = fmt.Sprintf("did you mean %q?", meant)
+	} else if home := homeOf(p.key.text); home != "" && nearest(p.key.text, names) == "" {
 		hint = "it belongs into " + home
 	}
 	d.fault(p.key.at, codeKey, fmt.Sprintf("%s has no key %q", what, p.key.text), hint)
 }
 
+// meantKey is the key of this language under another word for it, where it may stand here; "" for none.
+func meantKey(name string, names []string) string {
+	meant := ""
+	switch strings.ToLower(name) {
+	case "name":
+		meant = "id"
+	case "if", "where", "condition":
+		meant = "when"
+	case "trigger", "event", "events":
+		meant = "on"
+	case "schedule":
+		meant = "cron"
+	case "wait":
+		meant = "hold"
+	case "delay":
+		meant = "after"
+	case "body", "message":
+		meant = "text"
+	case "heading", "label":
+		meant = "title"
+	case "link", "href":
+		meant = "url"
+	case "picture", "photo":
+		meant = "image"
+	case "kind":
+		meant = "subject"
+	case "question", "title":
+		meant = "ask"
+	case "batch", "waves":
+		meant = "release"
+	case "quiet_hours":
+		meant = "deliver"
+	case "throttle", "limit":
+		meant = "limits"
+	case "tz", "time_zone", "zone":
+		meant = "timezone"
+	case "items":
+		meant = "each"
+	case "required":
+		meant = "optional"
+	}
+	if slices.Contains(names, meant) {
+		return meant
+	}
+	return ""
+}
+
 // homeOf says where a key belongs that a merchant may look for elsewhere, or "".
 func homeOf(name string) string {
 	homes := []struct{ shape, words string }{{"release", "release"}, {"deliver", "deliver"}, {"limits", "limits"}, {"pause_above", "limits.pause_above"},
-		{"message", "message"}, {"topic", "a topic"}, {"ask", "an ask"}, {"rule", "a rule"}, {"file", "the top of the file"}}
+		{"message", "message"}, {"card", "card"}, {"topic", "a topic"}, {"ask", "an ask"}, {"rule", "a rule"}, {"file", "the top of the file"}}
 	for _, home := range homes {
 		if slices.ContainsFunc(fileKeys[home.shape], func(k key) bool { return k.name == name }) {
 			return home.words
@@ -122,8 +171,19 @@ func (d *decoder) is(n *node, want nodeKind, what string) bool {
 		d.fault(n.at, codeMissing, fmt.Sprintf("%s is empty", what), "")
 		return false
 	}
-	d.fault(n.at, codeShape, fmt.Sprintf("%s is %s, and here is %s", what, want, n.kind), "")
+	d.fault(n.at, codeShape, fmt.Sprintf("%s is %s, and here is %s", what, want, n.kind), shapeHint(n, want, what))
 	return false
+}
+
+// shapeHint says how a value that stands in another shape is written.
+func shapeHint(n *node, want nodeKind, what string) string {
+	switch {
+	case want == listNode && n.kind == mapNode && !n.flow && len(n.pairs) > 0:
+		return fmt.Sprintf("each begins with a dash: - %s: …", n.pairs[0].key.text)
+	case want == scalarNode && strings.HasPrefix(what, "the type of"):
+		return "a type is one of " + strings.Join(typeNames(), ", ")
+	}
+	return ""
 }
 
 // word reads a plain value. ok is false, and a fault noted, when there is none.
@@ -215,7 +275,11 @@ func (d *decoder) typed(p pair, what, shape string) (otn.Field, bool) {
 		return f, false
 	}
 	if f.Type, ok = otn.ParseType(w); !ok {
-		d.fault(typeNode.at, codeType, fmt.Sprintf("there is no type %q", w), didYouMean(w, typeNames()))
+		hint := didYouMean(w, typeNames())
+		if bare, ok := strings.CutSuffix(w, "?"); ok && slices.Contains(typeNames(), bare) && shape == "answer" {
+			hint = fmt.Sprintf("an answer that may be left out is {type: %s, optional: true}", bare)
+		}
+		d.fault(typeNode.at, codeType, fmt.Sprintf("there is no type %q", w), hint)
 		return f, false
 	}
 	if def := p.value.get("default"); def != nil {

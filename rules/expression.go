@@ -23,6 +23,7 @@ func (s *source) expression(n *node, what string, sc *scope, want kind) *compile
 	}
 	out, mistakes := compile(n.text, sc, want)
 	s.report(n, 0, n.text, mistakes)
+	s.spend(n, 0, what, out)
 	return out
 }
 

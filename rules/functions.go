@@ -87,7 +87,17 @@ func (c *checker) call(n *ast.CallNode) code {
 			return c.apply(n, callee.Value, fn, args)
 		}
 	}
-	return c.wrong(n, codeArgument, fmt.Sprintf("%s takes %s", callee.Value, wanted(overloads)), "here it gets "+given(args))
+	return c.wrong(n, codeArgument, fmt.Sprintf("%s takes %s", callee.Value, wanted(overloads)), "here it gets "+given(args)+"; for example "+exampleOfFunction(callee.Value))
+}
+
+// exampleOfFunction is a use of a function.
+func exampleOfFunction(name string) string {
+	for _, s := range samples() {
+		if s.name == name {
+			return s.example
+		}
+	}
+	return name + "(…)"
 }
 
 func (c *checker) noFunction(n ast.Node, name string) code {

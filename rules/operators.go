@@ -5,7 +5,9 @@ package rules
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
+	"time"
 
 	"github.com/expr-lang/expr/ast"
 
@@ -81,8 +83,40 @@ func (c *checker) binary(n *ast.BinaryNode) code {
 	return c.wrong(n, codeForbidden, fmt.Sprintf("%s is not used in rules", n.Operator), "")
 }
 
+// mismatchHint says what to write where a number stands in quotes, a text is put together, or a fact is compared with its words.
+func mismatchHint(n *ast.BinaryNode, a, b code) string {
+	for _, side := range []struct {
+		c, other code
+		n        ast.Node
+	}{{a, b, n.Left}, {b, a, n.Right}} {
+		s, ok := side.n.(*ast.StringNode)
+		if !ok {
+			continue
+		}
+		if _, err := strconv.ParseFloat(s.Value, 64); err == nil && numeric(side.other.k) {
+			return fmt.Sprintf("write %s without quotes", s.Value)
+		}
+		if m, err := otn.ParseMoney(s.Value); err == nil && side.other.k == money {
+			return fmt.Sprintf("write money(%q)", m.String())
+		}
+		if t, ok := parseDate(s.Value, time.UTC); ok && side.other.k == moment && !t.IsZero() {
+			return fmt.Sprintf("write date(%q)", s.Value)
+		}
+		if d, ok := parseSpan(s.Value); ok && side.other.k == span && d != 0 {
+			return fmt.Sprintf("write duration(%q)", s.Value)
+		}
+	}
+	if n.Operator == "+" && (a.k == text || b.k == text) {
+		return "texts are not added: a message writes its parts one after the other, ${…} and ${…}"
+	}
+	if len(a.words) > 0 || len(b.words) > 0 {
+		return `it is a text: one of "` + strings.Join(append(append([]string(nil), a.words...), b.words...), `", "`) + `"`
+	}
+	return ""
+}
+
 func (c *checker) mismatch(n *ast.BinaryNode, a, b code) code {
-	return c.wrong(n, codeMismatch, fmt.Sprintf("%s cannot stand between %s and %s", n.Operator, article(a.shape), article(b.shape)), "")
+	return c.wrong(n, codeMismatch, fmt.Sprintf("%s cannot stand between %s and %s", n.Operator, article(a.shape), article(b.shape)), mismatchHint(n, a, b))
 }
 
 func (c *checker) logic(n *ast.BinaryNode, a, b, out code) code {

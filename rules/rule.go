@@ -56,10 +56,10 @@ func (in *declared) rule(d *ruleDecl, sc *scopes, used map[string]bool) *rule {
 	case s.sent:
 		why = "a send is not about a change: there is no before"
 	case d.cron != nil:
-		why = "cron looks without an event: there is no before"
+		why = "cron looks without an event: there is no before; the price when they agreed is sub.price_then"
 		s.cron(d.cron, r)
 	case d.once != nil:
-		why = "once looks without an event: there is no before"
+		why = "once looks without an event: there is no before; the price when they agreed is sub.price_then"
 	}
 	r.Once = d.onceAt
 	names := sc.of(t, d.zone, fired, before, why)

@@ -72,6 +72,15 @@ func only(found []*Error, sev Severity) (out []*Error) {
 
 // build reads, declares and compiles. The Set is whole only when no fault was found.
 func build(files []File) (*Set, []*Error) {
+	set, sources, found := assemble(files)
+	for _, s := range sources {
+		s.spent = nil
+	}
+	return set, found
+}
+
+// assemble is build, with the files as they were read.
+func assemble(files []File) (*Set, []*source, []*Error) {
 	in := &declared{places: map[string]string{}, suspect: map[string]bool{}}
 	sources := make([]*source, len(files))
 	for i, f := range files {
@@ -96,7 +105,7 @@ func build(files []File) (*Set, []*Error) {
 	if len(bad) > 0 { // what is never used, or always true, shows only once the rest is right
 		found = bad
 	}
-	return set, inOrder(found, files)
+	return set, sources, inOrder(found, files)
 }
 
 func clone(files []File) []File {

@@ -24,7 +24,8 @@ type source struct {
 	text   string
 	lines  []string
 	faults []*Error
-	sent   bool // made from an operator's send
+	spent  []spent // the expressions that were compiled
+	sent   bool    // made from an operator's send
 }
 
 func newSource(f File) *source {

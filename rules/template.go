@@ -58,6 +58,7 @@ func (s *source) template(n *node, what string, sc *scope) *template {
 			out = nil
 		}
 		s.report(n, p.off, p.text, mistakes)
+		s.spend(n, p.off, what, out)
 		ok = ok && out != nil
 		t.parts = append(t.parts, part{expr: out})
 	}

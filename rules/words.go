@@ -5,6 +5,8 @@ package rules
 import (
 	"regexp"
 	"strings"
+
+	"github.com/onetimenotify/otn/core/otn"
 )
 
 func syntaxWords(message, src string) (words, hint string) {
@@ -12,6 +14,9 @@ func syntaxWords(message, src string) (words, hint string) {
 	case strings.Contains(message, "maximum allowed nodes"):
 		return "the expression has too many parts", "split it over several rules"
 	case strings.Contains(message, "unexpected token EOF"):
+		if pipe := strings.LastIndex(src, "|"); pipe > 0 && !strings.Contains(src, "||") {
+			return "the expression ends too early", "a function stands in front of its argument: upper(item.title)"
+		}
 		return "the expression ends too early", openBracket(src)
 	case strings.Contains(message, "literal not terminated"):
 		return "this text is never closed", "end it with the quote it began with"
@@ -23,9 +28,33 @@ func syntaxWords(message, src string) (words, hint string) {
 		return "this goes through a list and needs a condition for its elements", `for example any(item.tags, {# == "vip"})`
 	}
 	if found := unexpected(message); found != "" {
-		return "did not expect " + found + " here", ""
+		return "did not expect " + found + " here", unexpectedHint(found, src)
 	}
 	return message, ""
+}
+
+// unexpectedHint says how to write what somebody probably meant by a word or sign that cannot stand where it does.
+func unexpectedHint(found, src string) string {
+	if _, ok := otn.Exponent(found); ok {
+		return `an amount is written money("99 ` + found + `")`
+	}
+	switch strings.ToLower(found) {
+	case "is", "less", "greater", "than", "equals", "equal", "more", "below", "above", "at":
+		return "values are compared with ==, !=, <, <=, > and >="
+	case "then", "else":
+		return "one of two values is written a ? b : c"
+	case "&", "|":
+		return "conditions are joined with && and ||"
+	case "%":
+		return "a drop in per cent is pct_off(was.price, item.price)"
+	case "$":
+		return "a name stands by itself in an expression: only texts write it as ${…}"
+	case "{", "${":
+		if strings.Contains(src, "${") {
+			return "a name stands by itself in an expression: only texts write it as ${…}"
+		}
+	}
+	return ""
 }
 
 // unexpected names the token of "unexpected token Kind("text")".

@@ -169,7 +169,9 @@ func (d *daemon) announce(host *core.Host, processes map[string]*plugins.Process
 	if err != nil {
 		return err
 	}
-	admin.open(api.New(shown{host, processes}, api.Options{Key: key, Version: d.version, Log: d.log, Reload: d.atDoor(host)}))
+	admin.open(api.New(shown{host, processes}, api.Options{
+		Key: key, Version: d.version, Log: d.log, Reload: d.atDoor(host), Author: author{capabilitiesOf(d.config.Channels)},
+	}))
 	at := open.doors()
 	if err := writeDoors(d.config.Data, at); err != nil {
 		return err

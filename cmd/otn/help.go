@@ -18,8 +18,9 @@ func (k *call) help() *cobra.Command {
 		RunE: func(cmd *cobra.Command, args []string) error {
 			k.started = true
 			if len(args) == 1 {
-				if code, ok := rules.Codes()[strings.ToUpper(args[0])]; ok {
-					_, err := fmt.Fprintf(k.stdout, "%s: %s\n", strings.ToUpper(args[0]), code.Meaning)
+				id := strings.ToUpper(args[0])
+				if code, ok := rules.Codes()[id]; ok {
+					_, err := fmt.Fprint(k.stdout, codeText(id, code))
 					return err
 				}
 			}
@@ -31,4 +32,27 @@ func (k *call) help() *cobra.Command {
 			return about.Help()
 		},
 	}
+}
+
+// codeText explains a code: what it means, a few lines that have the fault and what is said of them, and the same without it.
+func codeText(id string, code rules.Code) string {
+	text := fmt.Sprintf("%s: %s\n", id, code.Meaning)
+	if code.Wrong == "" {
+		return text
+	}
+	text += "\nWrong:\n" + indented(code.Wrong)
+	for _, f := range rules.Check(rules.Example(code.Wrong)) {
+		if f.Code == id {
+			text += "\n  " + f.Message + "\n"
+			if f.Hint != "" {
+				text += "  hint: " + f.Hint + "\n"
+			}
+			break
+		}
+	}
+	return text + "\nRight:\n" + indented(code.Right)
+}
+
+func indented(lines string) string {
+	return "    " + strings.ReplaceAll(strings.TrimRight(lines, "\n"), "\n", "\n    ") + "\n"
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/onetimenotify/otn/examples/shop"
+	"github.com/onetimenotify/otn/rules"
 )
 
 //go:embed newshop
@@ -22,7 +23,7 @@ var newShop embed.FS
 func (k *call) initShop() *cobra.Command {
 	return &cobra.Command{
 		Use: "init DIR", GroupID: "set", Short: "Write a shop that runs", Args: cobra.ExactArgs(1),
-		Long:    "Write a shop that runs: configuration, rules, sample items and a README. It never overwrites a file.",
+		Long:    "Write a shop that runs: configuration, rules with their schema for editors, sample items and a README. It never overwrites a file.",
 		Example: "  otn init myshop && cd myshop && otn serve",
 		RunE: k.does(func(_ context.Context, args []string) error {
 			files, err := shopFiles()
@@ -50,6 +51,7 @@ func shopFiles() (map[string][]byte, error) {
 			return nil, err
 		}
 	}
+	files["rules/"+schemaFile] = rules.Schema()
 	files["rules/shop.yaml"], err = shop.Files.ReadFile("rules/shop.yaml")
 	return files, err
 }

@@ -20,7 +20,7 @@ const (
 	asYAML  = "yaml"
 )
 
-// table is rows under a heading. A row of one cell is a line of its own.
+// table is rows under a heading, where there is one. A row of one cell is a line of its own.
 type table struct {
 	head []string
 	rows [][]string
@@ -34,9 +34,12 @@ func (t *table) note(text string) { t.rows = append(t.rows, []string{text}) }
 // write prints the table with two spaces between columns.
 func (t *table) write(w io.Writer) error {
 	widths := make([]int, len(t.head))
-	all := append([][]string{t.head}, t.rows...)
+	all := t.rows
+	if len(t.head) > 0 {
+		all = append([][]string{t.head}, t.rows...)
+	}
 	for _, row := range all {
-		if len(row) < len(t.head) {
+		if len(row) != len(t.head) {
 			continue
 		}
 		for i, cell := range row {
@@ -45,6 +48,10 @@ func (t *table) write(w io.Writer) error {
 	}
 	var b strings.Builder
 	for _, row := range all {
+		if len(row) != len(t.head) {
+			b.WriteString(printable(strings.Join(row, "  ")) + "\n")
+			continue
+		}
 		line := ""
 		for i, cell := range row {
 			line += printable(cell) + strings.Repeat(" ", max(0, widths[i]-utf8.RuneCountInString(cell))+2)
@@ -69,10 +76,7 @@ func printable(s string) string {
 func (c *call) show(v any, t *table) error {
 	switch c.format {
 	case asJSON:
-		e := json.NewEncoder(c.stdout)
-		e.SetEscapeHTML(false)
-		e.SetIndent("", "  ")
-		return e.Encode(v)
+		return c.write(v)
 	case asYAML:
 		text, err := json.Marshal(v)
 		if err == nil {
@@ -89,6 +93,14 @@ func (c *call) show(v any, t *table) error {
 		return nil
 	}
 	return t.write(c.stdout)
+}
+
+// write prints v as JSON.
+func (c *call) write(v any) error {
+	e := json.NewEncoder(c.stdout)
+	e.SetEscapeHTML(false)
+	e.SetIndent("", "  ")
+	return e.Encode(v)
 }
 
 // say writes words for people.

@@ -19,7 +19,7 @@ import (
 
 // reread compiles the rule files that the configuration names now, whatever it named when the daemon began.
 func (k *call) reread() (otn.Rules, error) {
-	paths, err := k.ruleFiles()
+	paths, err := k.rulePaths()
 	if err != nil {
 		return nil, err
 	}
@@ -37,7 +37,8 @@ func (k *call) reread() (otn.Rules, error) {
 	return set, nil
 }
 
-func (k *call) ruleFiles() ([]string, error) {
+// rulePaths are the files that the configuration names now.
+func (k *call) rulePaths() ([]string, error) {
 	c, err := config.Load(config.Options{File: k.file, Env: k.env, Flags: k.flags, Part: config.Rules})
 	if err != nil {
 		return nil, err
@@ -47,7 +48,7 @@ func (k *call) ruleFiles() ([]string, error) {
 
 // stamps tells whether any rule file has changed, come or gone: two equal ones say no.
 func (k *call) stamps() string {
-	paths, err := k.ruleFiles()
+	paths, err := k.rulePaths()
 	if err != nil {
 		return err.Error()
 	}

@@ -18,6 +18,9 @@ import (
 	"github.com/onetimenotify/otn/cmd/otn/config"
 )
 
+// defaultConfig is the configuration where none is named.
+const defaultConfig = "otn.yaml"
+
 // call is one run of one command.
 type call struct {
 	console
@@ -75,7 +78,7 @@ func (k *call) root() *cobra.Command {
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	p := root.PersistentFlags()
-	p.StringVarP(&k.file, "config", "c", "otn.yaml", "the configuration `file`")
+	p.StringVarP(&k.file, "config", "c", defaultConfig, "the configuration `file`")
 	p.VarP(&choice{value: &k.format, known: []string{asTable, asJSON, asYAML}}, "output", "o", "table, json or yaml")
 	k.format = asTable
 	_ = root.RegisterFlagCompletionFunc("output", cobra.FixedCompletions([]string{asTable, asJSON, asYAML}, cobra.ShellCompDirectiveNoFileComp))
@@ -85,7 +88,7 @@ func (k *call) root() *cobra.Command {
 		k.observe(), k.trigger(), k.ask(), k.link(), k.send(),
 		k.topics(), k.consents(), k.rules(), k.runs(), k.deliveries(), k.subscribers(), k.why(), k.channels(), k.sources(),
 		k.backup(), k.restore(), k.verify(),
-		k.initShop(), k.check(), k.configuration(), k.version(),
+		k.initShop(), k.check(), k.layOut(), k.eval(), k.explain(), k.preview(), k.cost(), k.schema(), k.configuration(), k.version(),
 		k.plugin(), exitCodes(),
 	)
 	root.SetHelpCommand(k.help())

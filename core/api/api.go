@@ -49,6 +49,7 @@ type Host interface {
 	Backup(ctx context.Context, dir string) (core.Backup, error)
 	Subscriber(channel, subscriber string) (core.SubscriberView, error)
 	Tag(ctx context.Context, channel, subscriber string, c core.TagChange) ([]string, error)
+	Look(ctx context.Context, q core.LookRequest) (core.Look, error)
 	Instances(ctx context.Context) (channels, sources []core.InstanceView)
 }
 
@@ -63,12 +64,13 @@ type Options struct {
 	// Reload reads the rules from where they come and lets them decide, all of them or, with a Faulty, none.
 	// nil: this door does not know where they come from, and refuses.
 	Reload func(ctx context.Context) error
+	Author Author // knows the rule language; nil: the calls about it answer 501
 }
 
 // New is the door to a host: /v1, and /openapi.json, which needs no key.
 func New(h Host, o Options) http.Handler {
 	mux := http.NewServeMux()
-	d := &door{host: h, log: o.Log, reload: o.Reload}
+	d := &door{host: h, log: o.Log, reload: o.Reload, author: o.Author}
 	d.serve(mux, o.Version)
 	return d.guard(o.Key, mux)
 }
@@ -83,6 +85,7 @@ type door struct {
 	host   Host
 	log    *slog.Logger
 	reload func(context.Context) error
+	author Author
 }
 
 // serve registers every call, with problems described as they are.

@@ -150,6 +150,10 @@ func (f *fake) Tag(_ context.Context, channel, subscriber string, c core.TagChan
 	return nil, f.err
 }
 
+func (f *fake) Look(_ context.Context, q core.LookRequest) (core.Look, error) {
+	f.got = q
+	return core.Look{Rule: otn.Rule{ID: q.Rule}, Consent: otn.Consent{Channel: q.Channel, Subject: q.Subject}}, f.err
+}
 func (f *fake) Instances(context.Context) (channels, sources []core.InstanceView) {
 	return f.channels, nil
 }

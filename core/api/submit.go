@@ -45,6 +45,7 @@ func (d *door) calls(a huma.API) {
 	post(a, "poll-source", "/v1/sources/{name}/poll", "Poll a source now",
 		"As soon as a poll that is under way has ended; GET /v1/sources shows what comes of it. With accept, a full snapshot that shrank sharply is taken as it is, this once.", http.StatusAccepted, d.poll)
 	d.acts(a)
+	d.authoring(a)
 	d.reads(a)
 	d.subscribers(a)
 }

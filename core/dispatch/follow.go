@@ -287,11 +287,7 @@ func (x *decider) last(rule string, s otn.Subject) (last otn.Last, ok bool, err 
 	if doc, ok := x.docs[lastKey(rule, s)]; ok {
 		return last, true, decode(doc.Value, &last)
 	}
-	doc, ok, err := x.d.Ledger.Doc(lastKey(rule, s))
-	if err != nil || !ok {
-		return last, false, err
-	}
-	return last, true, decode(doc.Value, &last)
+	return x.d.Last(rule, s)
 }
 
 // match writes down what one rule said of an event: a run where it is worth looking at the consents, else why not.

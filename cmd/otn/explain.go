@@ -1,0 +1,144 @@
+// otn explain: how a rule is decided, and what each part of it gives.
+
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/onetimenotify/otn/core/api"
+	"github.com/onetimenotify/otn/core/otn"
+	"github.com/onetimenotify/otn/rules"
+)
+
+func (k *call) explain() *cobra.Command {
+	var given givenFacts
+	var who, subject string
+	var told []string
+	cmd := &cobra.Command{
+		Use: "explain RULE", GroupID: "look", Short: "How a rule is decided, and what each part of it gives for one person", Args: cobra.ExactArgs(1),
+		Long: "How a rule is decided: whether it is about a change or a state, which parts are decided once and which for each consent,\n" +
+			"and what every part of its condition gives, for one person of the running daemon (--sub), or with facts that you give\n" +
+			"(--with, --set).\n\n" + factsText,
+		Example: "  otn explain price-drop --sub shop/222\n  otn explain price-drop --sub 222 --subject SKU-1 -o json\n  otn explain price-drop --with facts.yaml",
+		RunE: k.does(func(ctx context.Context, args []string) error {
+			switch {
+			case given.offline() && (who != "" || subject != ""):
+				return usage("--sub and --subject ask the daemon, --with and --set do not: give one or the other")
+			case who == "" && !given.offline():
+				return usage("say for whom: --sub CHANNEL/ID asks the daemon, --with FILE takes facts that you give")
+			case who == "":
+				return k.explainGiven(args[0], &given)
+			}
+			fields, err := assignments(told)
+			if err != nil {
+				return err
+			}
+			return k.explainLive(ctx, args[0], who, subject, fields)
+		}),
+	}
+	given.flag(cmd)
+	cmd.Flags().StringVar(&who, "sub", "", "the person, as `channel/id`, or id alone when there is one channel")
+	cmd.Flags().StringVar(&subject, "subject", "", "the item or collection; left out: the one that the person waits for")
+	cmd.Flags().StringArrayVar(&told, "field", nil, "with --sub: a field of the trigger as `NAME=VALUE`; left out: those of the last one; may be repeated")
+	return cmd
+}
+
+// explainGiven needs no daemon.
+func (k *call) explainGiven(rule string, given *givenFacts) error {
+	set, err := k.rulesFor(given)
+	if err != nil {
+		return err
+	}
+	facts, err := k.facts(given)
+	if err != nil {
+		return err
+	}
+	f, c, err := set.Facts(rule, facts)
+	if err != nil {
+		return absentOr(err)
+	}
+	e, err := set.Explain(f, c)
+	if err != nil {
+		return err
+	}
+	out := explained(e)
+	out.At, out.Subject = f.At, subjectOf(f)
+	return k.show(out, k.explainTable(&out))
+}
+
+func subjectOf(f otn.Facts) string {
+	switch {
+	case f.Now.Item != nil:
+		return f.Now.Item.ID
+	case f.Now.Collection != nil:
+		return f.Now.Collection.ID
+	}
+	return ""
+}
+
+// explainLive asks the daemon.
+func (k *call) explainLive(ctx context.Context, rule, who, subject string, fields map[string]api.Text) error {
+	c, err := k.client()
+	if err != nil {
+		return err
+	}
+	channel, id := k.person(who)
+	var e api.Explanation
+	if err := c.Post(ctx, "/v1/explanations", "", api.LookBody{Rule: rule, Subject: subject, Channel: channel, Recipient: id, Fields: fields}, &e); err != nil {
+		return err
+	}
+	return k.show(e, k.explainTable(&e))
+}
+
+// absentOr gives what is not there its exit code.
+func absentOr(err error) error {
+	switch {
+	case errors.Is(err, otn.ErrNotFound):
+		return &coded{code: exitNotFound, err: err}
+	case errors.Is(err, otn.ErrInvalid) && len(rules.Faults(err)) == 0:
+		return &coded{code: exitConfig, err: err}
+	}
+	return err
+}
+
+// explainTable is an explanation as lines.
+func (k *call) explainTable(e *api.Explanation) *table {
+	t := &table{}
+	t.note(fmt.Sprintf("%s is about a %s: it fires %s", e.Rule, e.About, e.Fires))
+	t.note("plan:")
+	for _, s := range e.Plan {
+		t.note(fmt.Sprintf("  %s   (%s)", s.Condition, s.How))
+	}
+	about := ""
+	if e.Subject != "" {
+		about = " about " + e.Subject
+	}
+	if e.Consent != "" {
+		about += ", consent " + e.Consent
+	}
+	t.note(strings.TrimSuffix(fmt.Sprintf("now%s: %s: %s", about, e.Verdict, e.Because), ": "))
+	t.parts(e.Parts)
+	if e.Before != nil {
+		t.note(fmt.Sprintf("at the last decision, %s, the condition was %s", k.moment(e.Before.At), e.Before.Value))
+		t.parts(e.Before.Parts)
+	}
+	if e.Last != nil {
+		t.note(strings.TrimSuffix(fmt.Sprintf("last decided for this consent, %s: %s: %s", k.moment(e.Last.At), e.Last.Verdict, e.Last.Because), ": "))
+		for _, v := range e.Last.Values[min(1, len(e.Last.Values)):] {
+			t.note("  " + v)
+		}
+	}
+	return t
+}
+
+// parts adds the parts of a condition, indented below their whole.
+func (t *table) parts(list []api.Part) {
+	for _, p := range list {
+		t.note("  " + rules.Part(p).String())
+	}
+}
