@@ -85,7 +85,7 @@ func (k *call) root() *cobra.Command {
 		k.observe(), k.trigger(), k.ask(), k.link(), k.send(),
 		k.topics(), k.consents(), k.rules(), k.runs(), k.deliveries(), k.why(), k.channels(), k.sources(),
 		k.backup(), k.restore(), k.verify(),
-		k.initShop(), k.check(), k.configuration(), k.version(),
+		k.initShop(), k.check(), k.test(), k.configuration(), k.version(),
 		k.plugin(), exitCodes(),
 	)
 	root.SetHelpCommand(k.help())
