@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"maps"
 	"net/http"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -48,6 +49,7 @@ type Host struct {
 	tick   chan struct{} // a timer was set
 	ticks  atomic.Uint64 // how many were
 	wants  *wants        // asks that are due
+	lines  sync.Map      // cron lines by zone and text
 
 	ledger   *ledger.Ledger
 	catalog  *catalog.Catalog
@@ -156,7 +158,7 @@ func (h *Host) open(ctx context.Context) error {
 	}
 	h.catalog = catalog.New(h.ledger)
 	h.dispatch = dispatch.New(dispatch.Config{
-		Ledger: h.ledger, Shop: shop{h.catalog}, Rules: c.Rules, Channels: c.Channels, Rates: c.Rates, Next: nextLine,
+		Ledger: h.ledger, Shop: shop{h.catalog}, Rules: c.Rules, Channels: c.Channels, Rates: c.Rates, Next: h.nextLine,
 		Clock: c.Clock, Log: c.Log, Ticked: h.ticked,
 	})
 	h.intake = &intake.Intake{
