@@ -50,6 +50,7 @@ type Host struct {
 	ticks  atomic.Uint64 // how many were
 	wants  *wants        // asks that are due
 	lines  sync.Map      // cron lines by zone and text
+	loops  atomic.Int64  // that wait by the Clock
 
 	ledger   *ledger.Ledger
 	catalog  *catalog.Catalog
@@ -83,9 +84,9 @@ func New(c Config) (*Host, error) {
 	return &Host{config: c, ready: make(chan struct{}), ended: make(chan struct{}), tick: make(chan struct{}, 1), wants: &wants{wake: make(chan struct{}, 1)}}, nil
 }
 
-// Loops is how many goroutines of Run there are that wait by the Clock when they have nothing to do: the one that watches
-// it, the one that decides, and one for each channel.
-func (h *Host) Loops() int { return 2 + len(h.config.Channels) }
+// Loops is how many goroutines of Run wait by the Clock when they have nothing to do, once the Host is Ready. Those that
+// carry a message count as none of their own: the one that handed it to them waits for them.
+func (h *Host) Loops() int { return int(h.loops.Load()) }
 
 // Ready is closed when the store is open and what an earlier Host left is recovered.
 func (h *Host) Ready() <-chan struct{} { return h.ready }
@@ -105,7 +106,6 @@ func (h *Host) Run(ctx context.Context) (err error) {
 	if err := h.dispatch.Recover(ctx); err != nil {
 		return fmt.Errorf("core: %w", err)
 	}
-	close(h.ready)
 	return h.work(ctx)
 }
 
@@ -115,16 +115,21 @@ func (h *Host) work(ctx context.Context) error {
 	defer stopSending()
 	var carriers, lanes errgroup.Group
 	deciders, deciding := errgroup.WithContext(ctx)
-	deciders.Go(func() error { return h.watchClock(deciding) })
-	deciders.Go(func() error { return h.dispatch.Follow(deciding) })
+	loop := func(run func(context.Context) error) {
+		h.loops.Add(1)
+		deciders.Go(func() error { return run(deciding) })
+	}
+	loop(h.watchClock)
+	loop(h.dispatch.Follow)
 	for range askers {
-		deciders.Go(func() error { return h.carryAsks(deciding) })
+		loop(h.carryAsks)
 	}
 	failed := make(chan error, len(h.dispatch.Lanes()))
 	for _, lane := range h.dispatch.Lanes() {
 		for range dispatch.MaxCarriers {
 			carriers.Go(func() error { lane.Carry(sending); return nil })
 		}
+		h.loops.Add(1)
 		lanes.Go(func() error {
 			err := lane.Run(sending)
 			if err != nil {
@@ -141,6 +146,7 @@ func (h *Host) work(ctx context.Context) error {
 			return err
 		}
 	})
+	close(h.ready)
 	decided := deciders.Wait()
 	stopSending()
 	return errors.Join(decided, lanes.Wait(), carriers.Wait())

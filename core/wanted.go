@@ -58,7 +58,7 @@ func (w *wants) signal() {
 }
 
 // next waits for a timer; not ok when ctx is done.
-func (w *wants) next(ctx context.Context) (t ledger.Timer, ok bool) {
+func (w *wants) next(ctx context.Context, clock Clock) (t ledger.Timer, ok bool) {
 	for ctx.Err() == nil {
 		w.mu.Lock()
 		if len(w.due) > 0 {
@@ -70,10 +70,7 @@ func (w *wants) next(ctx context.Context) (t ledger.Timer, ok bool) {
 			return t, true
 		}
 		w.mu.Unlock()
-		select {
-		case <-w.wake:
-		case <-ctx.Done():
-		}
+		clock.Wait(ctx, time.Time{}, w.wake)
 	}
 	return ledger.Timer{}, false
 }
@@ -81,7 +78,7 @@ func (w *wants) next(ctx context.Context) (t ledger.Timer, ok bool) {
 // carryAsks works until ctx is done; an ask that was begun is ended.
 func (h *Host) carryAsks(ctx context.Context) error {
 	for {
-		t, ok := h.wants.next(ctx)
+		t, ok := h.wants.next(ctx, h.config.Clock)
 		if !ok {
 			return nil
 		}
