@@ -29,11 +29,17 @@ func (k *call) check() *cobra.Command {
 				}
 				args = k.config.Rules
 			}
-			files, err := readRules(args)
+			names, tests := apart(args)
+			files, err := readRules(names)
 			if err != nil {
 				return err
 			}
-			found := checked{Files: len(files), Faults: rules.Check(files...)}
+			found := checked{Files: len(files) + len(tests), Faults: rules.Check(files...)}
+			more, err := checkTests(tests)
+			if err != nil {
+				return err
+			}
+			found.Faults = append(found.Faults, more...)
 			if found.Faults == nil {
 				found.Faults = []*rules.Error{}
 			}
