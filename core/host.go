@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"maps"
 	"net/http"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -34,6 +35,8 @@ type Config struct {
 	Clock    Clock                   // nil: the machine's
 	Log      *slog.Logger            // nil: silent
 
+	// Memory keeps everything instead of a store in Dir: for tests and rehearsals.
+	Memory *Memory
 	// Engine keeps the bytes instead of a store in Dir: for tests. The Host closes it.
 	Engine ledger.Engine
 }
@@ -49,6 +52,8 @@ type Host struct {
 	tick   chan struct{}     // a timer was set
 	ticks  atomic.Uint64     // how many were
 	wants  map[string]*wants // what is due for one person, by channel
+	lines  sync.Map          // cron lines by zone and text
+	loops  atomic.Int64      // that wait by the Clock
 
 	rests rests // of channels from being asked through
 
@@ -62,7 +67,7 @@ type Host struct {
 
 // New makes a Host. It opens nothing and starts nothing.
 func New(c Config) (*Host, error) {
-	if c.Dir == "" && c.Engine == nil {
+	if c.Dir == "" && c.Engine == nil && c.Memory == nil {
 		return nil, fmt.Errorf("core: no folder for the store: %w", otn.ErrInvalid)
 	}
 	if c.Rules == nil {
@@ -89,6 +94,10 @@ func New(c Config) (*Host, error) {
 	return h, nil
 }
 
+// Loops is how many goroutines of Run wait by the Clock when they have nothing to do, once the Host is Ready. Those that
+// carry a message count as none of their own: the one that handed it to them waits for them.
+func (h *Host) Loops() int { return int(h.loops.Load()) }
+
 // Ready is closed when the store is open and what an earlier Host left is recovered.
 func (h *Host) Ready() <-chan struct{} { return h.ready }
 
@@ -109,7 +118,6 @@ func (h *Host) Run(ctx context.Context) (err error) {
 			return fmt.Errorf("core: %w", err)
 		}
 	}
-	close(h.ready)
 	return h.work(ctx)
 }
 
@@ -119,25 +127,30 @@ func (h *Host) work(ctx context.Context) error {
 	defer stopSending()
 	var carriers, lanes errgroup.Group
 	deciders, deciding := errgroup.WithContext(ctx)
-	deciders.Go(func() error { return h.watchClock(deciding) })
-	deciders.Go(func() error { return h.dispatch.Follow(deciding) })
+	loop := func(run func(context.Context) error) {
+		h.loops.Add(1)
+		deciders.Go(func() error { return run(deciding) })
+	}
+	loop(h.watchClock)
+	loop(h.dispatch.Follow)
 	for name, queue := range h.wants {
 		n := askers
 		if name == nowhere {
 			n = 1
 		}
 		for range n {
-			deciders.Go(func() error { return h.carryAsks(deciding, queue) })
+			loop(func(ctx context.Context) error { return h.carryAsks(ctx, queue) })
 		}
 	}
 	for _, p := range h.pollers {
-		deciders.Go(func() error { return p.run(deciding) })
+		loop(p.run)
 	}
 	failed := make(chan error, len(h.dispatch.Lanes()))
 	for _, lane := range h.dispatch.Lanes() {
 		for range dispatch.MaxCarriers {
 			carriers.Go(func() error { lane.Carry(sending); return nil })
 		}
+		h.loops.Add(1)
 		lanes.Go(func() error {
 			err := lane.Run(sending)
 			if err != nil {
@@ -154,6 +167,7 @@ func (h *Host) work(ctx context.Context) error {
 			return err
 		}
 	})
+	close(h.ready)
 	decided := deciders.Wait()
 	stopSending()
 	return errors.Join(decided, lanes.Wait(), carriers.Wait())
@@ -162,20 +176,16 @@ func (h *Host) work(ctx context.Context) error {
 // open makes the parts.
 func (h *Host) open(ctx context.Context) error {
 	c := h.config
-	engine := c.Engine
-	if engine == nil {
-		var err error
-		if engine, err = pebble.Open(c.Dir, pebble.Options{OnTrouble: h.trouble, OnFatal: h.fatal}); err != nil {
-			return err
-		}
+	engine, err := h.engine()
+	if err != nil {
+		return err
 	}
-	var err error
 	if h.ledger, err = h.openLedger(ctx, engine); err != nil {
 		return err
 	}
 	h.catalog = catalog.New(h.ledger)
 	h.dispatch = dispatch.New(dispatch.Config{
-		Ledger: h.ledger, Shop: shop{h.catalog}, Rules: c.Rules, Channels: c.Channels, Rates: c.Rates, Next: nextLine,
+		Ledger: h.ledger, Shop: shop{h.catalog}, Rules: c.Rules, Channels: c.Channels, Rates: c.Rates, Next: h.nextLine,
 		Clock: c.Clock, Log: c.Log, Ticked: h.ticked,
 	})
 	h.intake = &intake.Intake{
@@ -186,6 +196,18 @@ func (h *Host) open(ctx context.Context) error {
 		c.Log.Warn("an earlier daemon ended in the middle", "claims", r.Claims, "whole", r.Whole, "settled", r.Settled, "doubtful", r.Doubtful)
 	}
 	return nil
+}
+
+// engine opens what keeps the bytes.
+func (h *Host) engine() (ledger.Engine, error) {
+	switch c := h.config; {
+	case c.Engine != nil:
+		return c.Engine, nil
+	case c.Memory != nil:
+		return c.Memory.disk.Open()
+	default:
+		return pebble.Open(c.Dir, pebble.Options{OnTrouble: h.trouble, OnFatal: h.fatal})
+	}
 }
 
 // trouble and fatal are what the store says of itself. A fatal one ends Run: the failed write does.

@@ -30,11 +30,25 @@ func (k *call) check() *cobra.Command {
 			"editors. `otn help CODE` explains a code. Exit 3 on faults, 7 on warnings only.",
 		Example: "  otn check\n  otn check rules/shop.yaml -o json\n  otn check --strict -o sarif > check.sarif",
 		RunE: k.does(func(_ context.Context, args []string) error {
-			files, err := k.ruleFiles(args)
+			if len(args) == 0 {
+				if err := k.load(config.Rules); err != nil {
+					return err
+				}
+				args = k.config.Rules
+			}
+			names, tests := apart(args)
+			files, err := readRules(names)
 			if err != nil {
 				return err
 			}
-			return k.verdict(checkFiles(files, k.capabilities(), strict))
+			more, err := checkTests(tests)
+			if err != nil {
+				return err
+			}
+			found := checkFiles(files, k.capabilities(), strict)
+			found.Files += len(tests)
+			found.Faults = append(found.Faults, more...)
+			return k.verdict(found)
 		}),
 	}
 	cmd.Flags().BoolVar(&strict, "strict", false, "warnings are errors")
