@@ -34,6 +34,8 @@ type Config struct {
 	Clock    Clock                   // nil: the machine's
 	Log      *slog.Logger            // nil: silent
 
+	// Memory keeps everything instead of a store in Dir: for tests and rehearsals.
+	Memory *Memory
 	// Engine keeps the bytes instead of a store in Dir: for tests. The Host closes it.
 	Engine ledger.Engine
 }
@@ -62,7 +64,7 @@ type Host struct {
 
 // New makes a Host. It opens nothing and starts nothing.
 func New(c Config) (*Host, error) {
-	if c.Dir == "" && c.Engine == nil {
+	if c.Dir == "" && c.Engine == nil && c.Memory == nil {
 		return nil, fmt.Errorf("core: no folder for the store: %w", otn.ErrInvalid)
 	}
 	if c.Rules == nil {
@@ -88,6 +90,10 @@ func New(c Config) (*Host, error) {
 	}
 	return h, nil
 }
+
+// Loops is how many goroutines of Run there are that wait by the Clock when they have nothing to do: the one that watches
+// it, the one that decides, and one for each channel.
+func (h *Host) Loops() int { return 2 + len(h.config.Channels) }
 
 // Ready is closed when the store is open and what an earlier Host left is recovered.
 func (h *Host) Ready() <-chan struct{} { return h.ready }
@@ -162,14 +168,10 @@ func (h *Host) work(ctx context.Context) error {
 // open makes the parts.
 func (h *Host) open(ctx context.Context) error {
 	c := h.config
-	engine := c.Engine
-	if engine == nil {
-		var err error
-		if engine, err = pebble.Open(c.Dir, pebble.Options{OnTrouble: h.trouble, OnFatal: h.fatal}); err != nil {
-			return err
-		}
+	engine, err := h.engine()
+	if err != nil {
+		return err
 	}
-	var err error
 	if h.ledger, err = h.openLedger(ctx, engine); err != nil {
 		return err
 	}
@@ -186,6 +188,18 @@ func (h *Host) open(ctx context.Context) error {
 		c.Log.Warn("an earlier daemon ended in the middle", "claims", r.Claims, "whole", r.Whole, "settled", r.Settled, "doubtful", r.Doubtful)
 	}
 	return nil
+}
+
+// engine opens what keeps the bytes.
+func (h *Host) engine() (ledger.Engine, error) {
+	switch c := h.config; {
+	case c.Engine != nil:
+		return c.Engine, nil
+	case c.Memory != nil:
+		return c.Memory.disk.Open()
+	default:
+		return pebble.Open(c.Dir, pebble.Options{OnTrouble: h.trouble, OnFatal: h.fatal})
+	}
 }
 
 // trouble and fatal are what the store says of itself. A fatal one ends Run: the failed write does.

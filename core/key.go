@@ -23,6 +23,9 @@ const KeyFile = "otn.key"
 func (h *Host) openLedger(ctx context.Context, engine ledger.Engine) (*ledger.Ledger, error) {
 	key, name := h.config.Key, filepath.Join(h.config.Dir, KeyFile)
 	made := false
+	if h.config.Memory != nil {
+		key = h.config.Memory.key
+	}
 	if key.IsZero() && h.config.Dir != "" {
 		var err error
 		if key, made, err = keyFile(name); err != nil {

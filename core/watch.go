@@ -15,17 +15,17 @@ import (
 
 // How far the clock goroutine looks ahead, and how many timers it reads at once.
 const (
-	horizon      = time.Minute
+	horizon      = time.Hour
 	timersAtOnce = 10_000
 )
 
-// watchClock hands timers over when they are due. It sleeps a minute at the most, so that a clock that is set is noticed.
+// watchClock hands timers over when they are due.
 func (h *Host) watchClock(ctx context.Context) error {
 	var a agenda
 	swept := time.Time{}
 	for ctx.Err() == nil {
 		now := h.config.Clock.Now()
-		if now.Sub(swept) > sweepEvery {
+		if now.Sub(swept) >= sweepEvery {
 			if err := h.sweep(context.WithoutCancel(ctx), now); err != nil {
 				return err
 			}
@@ -40,7 +40,7 @@ func (h *Host) watchClock(ctx context.Context) error {
 		if due := h.takePolls(a.due(now)); len(due) > 0 {
 			h.hand(due)
 		}
-		h.config.Clock.Wait(ctx, a.next(), h.tick)
+		h.config.Clock.Wait(ctx, earlier(a.next(), swept.Add(sweepEvery)), h.tick)
 	}
 	return nil
 }
@@ -99,6 +99,13 @@ func (a *agenda) next() time.Time {
 		return a.ahead[0].Due
 	}
 	return a.until
+}
+
+func earlier(a, b time.Time) time.Time {
+	if b.Before(a) {
+		return b
+	}
+	return a
 }
 
 // How often what is old is cleared away, and how old decisions get.

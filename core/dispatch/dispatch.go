@@ -25,7 +25,7 @@ type Shop interface {
 // Clock is the Host's clock.
 type Clock interface {
 	Now() time.Time
-	// Wait returns at until, or earlier when wake is signalled or ctx is done.
+	// Wait returns at until or earlier, when wake is signalled or ctx is done. A zero until is no moment. Every loop that has nothing to do waits here.
 	Wait(ctx context.Context, until time.Time, wake <-chan struct{})
 }
 

@@ -34,10 +34,7 @@ func (d *Dispatch) Follow(ctx context.Context) error {
 		if n > 0 {
 			continue
 		}
-		select {
-		case <-d.wake:
-		case <-ctx.Done():
-		}
+		d.Clock.Wait(ctx, time.Time{}, d.wake)
 	}
 	return d.retire(context.WithoutCancel(ctx))
 }

@@ -185,10 +185,7 @@ func (l *Lane) Run(ctx context.Context) error {
 			if err := l.settle(store); err != nil {
 				return err
 			}
-			select {
-			case <-l.wake:
-			case <-ctx.Done():
-			}
+			l.d.Clock.Wait(ctx, time.Time{}, l.wake)
 			continue
 		}
 		more, err := l.turn(ctx, store, t)
