@@ -68,7 +68,7 @@ func (h *Host) reasons(p otn.PersonID, c *ledger.Consent, rule string) ([]Reason
 	}
 	if c.State == ledger.Expired || c.State == ledger.Withdrawn {
 		story = append(story, Reason{At: c.ExpiresAt, Topic: c.Topic, Subject: c.Subject, Consent: c.ID.String(), Verdict: string(c.State),
-			Because: "the consent is " + string(c.State)})
+			Because: "the consent is " + string(c.State), Code: string(c.State)})
 	}
 	return story, nil
 }
@@ -88,6 +88,7 @@ func (h *Host) retell(p otn.PersonID, c *ledger.Consent, d ledger.Decision, r *R
 			return err
 		}
 	}
+	r.Code = codeOf(d.Verdict, from.Facts)
 	if d.Run != (otn.RunID{}) {
 		r.Run = d.Run.String()
 		told, ok, err := h.ledger.Told(d.Run, p)
@@ -96,10 +97,11 @@ func (h *Host) retell(p otn.PersonID, c *ledger.Consent, d ledger.Decision, r *R
 		}
 		if ok && told.Token == c.ID {
 			r.Verdict, r.Because, r.At = outcome(told), deliveryWords(told), told.At
+			r.Code = r.Verdict
 			return nil
 		}
 		if ok {
-			r.Verdict, r.Because = "no", "another consent of the same person was used: one message per person and run"
+			r.Verdict, r.Because, r.Code = "no", "another consent of the same person was used: one message per person and run", OtherConsent
 			return nil
 		}
 	}
@@ -124,19 +126,20 @@ func (h *Host) again(p otn.PersonID, c *ledger.Consent, d ledger.Decision, from 
 		return nil
 	}
 	verdict := page.Select(&c.Consent)
-	r.Verdict, r.Because = verdict.String(), page.Because()
+	r.Verdict, r.Because, r.Code = verdict.String(), page.Because(), codeOf(verdict, from.Facts)
 	if verdict != otn.Yes {
 		return nil
 	}
 	if d.Run == (otn.RunID{}) {
-		r.Because = d.Because
+		r.Because, r.Code = d.Because, waitCode(d.Because)
 		return nil
 	}
-	return h.turn(p, c, d.Run, r)
+	_, unwritten := page.Render(&c.Consent, nil)
+	return h.turn(p, c, d.Run, unwritten, r)
 }
 
 // turn says what became of somebody whom a decision meant, and whom its run has not told.
-func (h *Host) turn(p otn.PersonID, c *ledger.Consent, id otn.RunID, r *Reason) error {
+func (h *Host) turn(p otn.PersonID, c *ledger.Consent, id otn.RunID, unwritten error, r *Reason) error {
 	run, err := h.RunByID(r.Run)
 	if err != nil {
 		return err
@@ -149,44 +152,48 @@ func (h *Host) turn(p otn.PersonID, c *ledger.Consent, id otn.RunID, r *Reason) 
 	until, held := h.dispatch.Held(p, h.config.Clock.Now())
 	switch {
 	case made.Person != nil && *made.Person != p, made.Only != 0 && made.Only != c.Seq:
-		r.Verdict, r.Because = "no", "it was about somebody else"
+		r.Verdict, r.Because, r.Code = "no", "it was about somebody else", OtherPerson
 		if made.Trigger != nil {
 			r.Because = "the trigger named somebody else"
 		}
 		return nil
 	case c.Seq >= made.Below:
-		r.Verdict, r.Because = "no", "the consent came after the event"
+		r.Verdict, r.Because, r.Code = "no", "the consent came after the event", TooLate
 		return nil
 	case run.State == dispatch.IsPaused:
-		r.Because = "its turn did not come: the run is paused: " + run.Why
+		r.Because, r.Code = "its turn did not come: the run is paused: "+run.Why, Paused
 		return nil
 	case run.State == dispatch.IsHolding, run.State == dispatch.IsWaiting && run.Sent+run.Unknown+run.Refused == 0 && run.Seen == 0:
-		r.Because = "its turn has not come yet: " + run.Why
+		r.Because, r.Code = "its turn has not come yet: "+run.Why, waitCode(run.Why)
 		return nil
 	case run.State == dispatch.IsCancelled:
-		r.Verdict, r.Because = "no", "the run was cancelled: "+run.Why
+		r.Verdict, r.Because, r.Code = "no", "the run was cancelled: "+run.Why, waitCode(run.Why)
+		if r.Code == Turn {
+			r.Code = Cancelled
+		}
 		return nil
 	case held && waits:
-		r.Because = "left alone until " + until.UTC().Format(time.RFC3339) + ", as the channel asked"
+		r.Because, r.Code = "left alone until "+until.UTC().Format(time.RFC3339)+", as the channel asked", LeftAlone
 		return nil
 	}
 	if with, told, err := h.dispatch.With(id, p); err != nil || told {
-		r.Verdict, r.Because = "no", "told of it in the message "+with.String()+", which gathered what there was; this consent waits on"
+		r.Verdict, r.Because, r.Code = "no", "told of it in the message "+with.String()+", which gathered what there was; this consent waits on", OtherConsent
 		return err
 	}
-	return h.stillMeant(p, c, made, run, r)
+	return h.stillMeant(p, c, made, run, unwritten, r)
 }
 
-// stillMeant says why somebody whom a run looked at was passed over: for now, or by it.
-func (h *Host) stillMeant(p otn.PersonID, c *ledger.Consent, made *dispatch.Run, run RunView, r *Reason) error {
+// stillMeant says why somebody whom a run looked at was passed over: for now, or by it. unwritten is why their message
+// cannot be made, nil where it can.
+func (h *Host) stillMeant(p otn.PersonID, c *ledger.Consent, made *dispatch.Run, run RunView, unwritten error, r *Reason) error {
 	open := run.State == dispatch.IsRunning || run.State == dispatch.IsWaiting
 	if c.State != ledger.Waiting {
-		r.Verdict, r.Because = "no", "the consent was used by another run"
+		r.Verdict, r.Because, r.Code = "no", "the consent was used by another run", OtherRun
 		if open {
-			r.Because = "its turn has not come yet"
+			r.Because, r.Code = "its turn has not come yet", Turn
 		}
 		if c.State == ledger.Expired || c.State == ledger.Withdrawn {
-			r.Because = "the consent is " + string(c.State)
+			r.Because, r.Code = "the consent is "+string(c.State), string(c.State)
 		}
 		return nil
 	}
@@ -195,27 +202,63 @@ func (h *Host) stillMeant(p otn.PersonID, c *ledger.Consent, made *dispatch.Run,
 	case err != nil:
 		return err
 	case !meant:
-		r.Verdict, r.Because = "no", "no longer true when its turn came"
+		r.Verdict, r.Because, r.Code = "no", "no longer true when its turn came", NoLongerTrue
 		if why != "" {
 			r.Because += ": " + why
 		}
 	case open && !until.IsZero():
-		r.Because = why + ": its turn comes at " + until.UTC().Format(time.RFC3339)
+		r.Because, r.Code = why+": its turn comes at "+until.UTC().Format(time.RFC3339), waitCode(why)
 		if strings.HasPrefix(why, "left alone") {
 			r.Because = "left alone until " + until.UTC().Format(time.RFC3339) + ", after as many messages as the rule allows"
 		}
 	case open && why != "":
-		r.Verdict, r.Because = "no", why
+		r.Verdict, r.Because, r.Code = "no", why, waitCode(why)
 	case open && run.Until.IsZero():
-		r.Because = "its turn has not come yet"
+		r.Because, r.Code = "its turn has not come yet", Turn
 	case open:
-		r.Because = "its turn has not come yet: " + run.Why + " begins at " + run.Until.UTC().Format(time.RFC3339)
+		r.Because, r.Code = "its turn has not come yet: "+run.Why+" begins at "+run.Until.UTC().Format(time.RFC3339), waitCode(run.Why)
+	case unwritten != nil:
+		r.Verdict, r.Because, r.Code = "failed", strings.TrimSuffix(unwritten.Error(), ": "+otn.ErrInvalid.Error()), Failed
+	case why != "":
+		r.Verdict, r.Because, r.Code = "no", why, waitCode(why)
 	case run.Why != "":
-		r.Verdict, r.Because = "no", run.Why
+		r.Verdict, r.Because, r.Code = "no", run.Why, waitCode(run.Why)
 	default:
-		r.Verdict, r.Because = "no", "no longer true when its turn came"
+		r.Verdict, r.Because, r.Code = "no", "no longer true when its turn came", NoLongerTrue
 	}
 	return nil
+}
+
+// waitCode is the code of what dispatch says of a run, or of somebody's turn in it.
+func waitCode(words string) string {
+	for _, w := range []struct{ begins, code string }{
+		{"held until", OnHold}, {"everybody whom it selects is held", OnHold}, {"the condition did not stay true", HoldBroken},
+		{"gathers", Gathering}, {"spread over", Spread}, {"outside the hours", QuietHours}, {"left alone", Limit}, {"its limit of", Limit},
+		{"nothing is sent after", NotAfter}, {"the next wave", NextWave},
+	} {
+		if strings.HasPrefix(words, w.begins) {
+			return w.code
+		}
+	}
+	return Turn
+}
+
+// codeOf is the code of a decision from facts.
+func codeOf(v otn.Verdict, f otn.Facts) string {
+	switch v {
+	case otn.Undecided:
+		return Undecided
+	case otn.Failed:
+		return Failed
+	case otn.Holds:
+		if f.First || f.Last.Now.IsZero() && f.Last.At.IsZero() {
+			return FirstSight
+		}
+		return WasTrue
+	case otn.Yes:
+		return ""
+	}
+	return WhenFalse
 }
 
 // deliveryWords is how a delivery ended, in words.

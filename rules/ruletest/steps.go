@@ -1,0 +1,255 @@
+// Reading the steps of a test: what happens, in order.
+
+package ruletest
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/onetimenotify/otn/core/otn"
+	"github.com/onetimenotify/otn/rules"
+)
+
+// stepNames are the steps that exist.
+func stepNames() []string {
+	return []string{"observe", "trigger", "grant", "withdraw", "after", "at", "timeline", "restart", "reload", "approve", "expect"}
+}
+
+// step reads one step, and reports whether it expects something.
+func (p *parser) step(n rules.Node) (expects bool) {
+	word, value := n.Text(), rules.Node{}
+	if n.IsMapping() {
+		if pairs := n.Pairs(); len(pairs) == 1 {
+			word, value = pairs[0].Key.Text(), pairs[0].Value
+			n = pairs[0].Key
+		} else {
+			n.Fault(codeStep, fmt.Sprintf("a step is one thing, and here are %d", len(pairs)), "each begins with its own -")
+			return false
+		}
+	}
+	do := map[string]func(rules.Node) func(*world) error{
+		"observe": p.observe, "trigger": p.trigger, "grant": p.grant, "withdraw": p.withdraw, "after": p.after, "at": p.at,
+		"timeline": p.timeline, "reload": p.reload, "expect": p.expect,
+		"restart": func(rules.Node) func(*world) error { return (*world).restart },
+		"approve": p.approve,
+	}[word]
+	switch {
+	case do == nil:
+		n.Fault(codeStep, fmt.Sprintf("there is no step %q", word), rules.DidYouMean(word, stepNames()))
+		return false
+	case !value.There() && word != "restart" && word != "approve":
+		n.Fault(codeStep, fmt.Sprintf("%s says nothing more", word), "write what behind it, as in "+examples()[word])
+		return word == "expect"
+	case value.There() && word == "restart":
+		value.Fault(codeStep, "restart stands alone", "write - restart")
+	}
+	p.test.steps = append(p.test.steps, step{line: n.Line(), what: word, do: do(value)})
+	return word == "expect"
+}
+
+// examples shows each step that takes a value.
+func examples() map[string]string {
+	return map[string]string{
+		"observe": "observe: {SKU-1: {price: 99.00 USD}}", "trigger": "trigger: {name: new_post, fields: {title: Winter}}",
+		"grant": "grant: {sub: ann, topic: price-drop, subject: SKU-1}", "withdraw": "withdraw: ann", "after": "after: 10m",
+		"at": "at: 2026-11-27T21:00:00-05:00", "timeline": `timeline: {SKU-1.stock: "0 3 0", every: 1m}`,
+		"reload": "reload: [other.rules.yaml]", "expect": "expect: {sends: []}",
+	}
+}
+
+func (p *parser) observe(n rules.Node) func(*world) error {
+	list := p.subjects(n, otn.ItemKind)
+	return func(w *world) error { return w.observe(list...) }
+}
+
+func (p *parser) trigger(n rules.Node) func(*world) error {
+	if !n.Mapping("trigger", []string{"name"}, []string{"fields", "subject", "sub", "channel", "key"}) {
+		return nil
+	}
+	t := otn.Trigger{Name: n.Get("name").Text(), Subject: n.Get("subject").Text(), Key: n.Get("key").Text()}
+	if fields := n.Get("fields"); fields.There() && fields.Mapping("fields", nil, nil) {
+		for _, f := range fields.Pairs() {
+			text, _ := f.Value.Word("field " + f.Key.Text())
+			t.Fields = append(t.Fields, otn.Named{Name: f.Key.Text(), Value: otn.StringValue(text)})
+		}
+	}
+	if sub := n.Get("sub"); sub.There() {
+		t.Channel, t.Subscriber.ID = mainChannel, p.person(sub)
+		if ch := n.Get("channel"); ch.There() {
+			t.Channel, _ = ch.Word("channel")
+			p.test.channels[t.Channel] = true
+		}
+	}
+	p.declared(n, t)
+	return func(w *world) error {
+		_, err := w.host.Trigger(w.ctx, t)
+		return err
+	}
+}
+
+// declared checks a trigger against the rules, of which those that are loaded at that step count.
+func (p *parser) declared(n rules.Node, t otn.Trigger) {
+	if len(p.sets) == 0 || t.Name == "" {
+		return
+	}
+	var err error
+	for _, set := range slices.Backward(p.sets) {
+		if _, err = set.Trigger(t); err == nil {
+			return
+		}
+	}
+	words := strings.TrimPrefix(err.Error(), "rules: ")
+	for _, kind := range []error{otn.ErrInvalid, otn.ErrNotFound} {
+		words = strings.TrimSuffix(words, ": "+kind.Error())
+	}
+	n.Get("name").Fault(codeAnswer, words, "")
+}
+
+func (p *parser) grant(n rules.Node) func(*world) error {
+	list := p.consents(n)
+	for i := range list {
+		p.knows(&list[i])
+	}
+	return func(w *world) error { return w.grant(list...) }
+}
+
+// withdraw reads "ann", or "ann/price-drop": whose wish it is to hear no more, and of which topic.
+func (p *parser) withdraw(n rules.Node) func(*world) error {
+	var keys []consentKey
+	for _, e := range oneOrMore(n) {
+		w, ok := e.Word("withdraw")
+		if !ok {
+			continue
+		}
+		sub, topic, _ := strings.Cut(w, "/")
+		keys = append(keys, consentKey{sub: sub, topic: topic})
+		p.later = append(p.later, func() {
+			if !p.persons[sub] {
+				e.Fault(codeNoPerson, fmt.Sprintf("nobody is called %q in this test", sub), rules.DidYouMean(sub, keysOf(p.persons)))
+			}
+		})
+	}
+	return func(w *world) error { return w.withdraw(keys) }
+}
+
+func (p *parser) after(n rules.Node) func(*world) error {
+	d, _ := n.Duration("after")
+	return func(w *world) error { return w.advance(w.clock.Now().Add(d)) }
+}
+
+func (p *parser) at(n rules.Node) func(*world) error {
+	at := p.moment(n, "at", p.test.clock.Location())
+	return func(w *world) error {
+		if at.Before(w.clock.Now()) {
+			return fmt.Errorf("%s has passed: it is %s", w.show(at), w.show(w.clock.Now()))
+		}
+		return w.advance(at)
+	}
+}
+
+// timeline reads facts that change in turn: {SKU-1.stock: "0 3 0", every: 1m}.
+func (p *parser) timeline(n rules.Node) func(*world) error {
+	if !n.Mapping("timeline", []string{"every"}, nil) {
+		return nil
+	}
+	every := time.Minute
+	if e := n.Get("every"); e.There() {
+		every, _ = e.Duration("every")
+	}
+	var columns [][]*subject
+	for _, pair := range n.Pairs() {
+		if pair.Key.Text() != "every" {
+			columns = append(columns, p.column(pair.Key, pair.Value))
+		}
+	}
+	if len(columns) == 0 {
+		n.Fault(codeStep, "the timeline changes nothing", "for example "+examples()["timeline"])
+	}
+	return func(w *world) error { return w.timeline(columns, every) }
+}
+
+// column reads the values of one fact: a list, or a text with blanks between them, or commas where one of them holds blanks.
+func (p *parser) column(key, n rules.Node) (list []*subject) {
+	id, fact, ok := cutFact(key.Text())
+	if !ok {
+		key.Fault(codeStep, fmt.Sprintf("%q names no fact of a subject", key.Text()), "write SKU-1.stock, say")
+		return nil
+	}
+	kind := otn.ItemKind
+	if have := p.about[id]; have != "" {
+		kind = have
+	}
+	p.about[id] = kind
+	values := []rules.Node{n}
+	texts := strings.Fields(n.Text())
+	if strings.Contains(n.Text(), ",") {
+		texts = strings.Split(n.Text(), ",")
+	}
+	if n.IsList() {
+		values, texts = n.Items(), nil
+		for _, v := range values {
+			texts = append(texts, v.Text())
+		}
+	}
+	for i, text := range texts {
+		s := &subject{kind: kind, id: id, facts: map[string]string{}}
+		p.cell(s, fact, key, values[min(i, len(values)-1)], strings.TrimSpace(text))
+		list = append(list, s)
+	}
+	if len(list) == 0 {
+		key.Fault(codeStep, "the timeline has no values", "for example "+examples()["timeline"])
+	}
+	return list
+}
+
+// cell adds one value of a timeline.
+func (p *parser) cell(s *subject, fact string, key, n rules.Node, text string) {
+	value := text
+	if !(slices.Contains([]string{"stock", "sellable", "published", "gone"}, fact) && isJSON(text)) {
+		value = quote(text)
+	}
+	s.names, s.facts[fact] = []string{fact}, value
+	if _, err := s.observation(); err != nil {
+		at := n
+		if strings.Contains(err.Error(), "unknown field") {
+			at = key
+		}
+		at.Fault(codeFact, strings.TrimSuffix(strings.TrimPrefix(err.Error(), "observation: "), ": "+otn.ErrInvalid.Error()), "")
+	}
+}
+
+// cutFact takes "SKU-1.stock" apart at its last dot.
+func cutFact(s string) (id, fact string, ok bool) {
+	i := strings.LastIndexByte(s, '.')
+	if i < 1 || i == len(s)-1 {
+		return "", "", false
+	}
+	return s[:i], s[i+1:], true
+}
+
+// reload reads the files of other rules.
+func (p *parser) reload(n rules.Node) func(*world) error {
+	files := p.files(n, "reload")
+	if len(files) == 0 {
+		return nil
+	}
+	set, err := rules.Compile(files...)
+	if err != nil {
+		p.foreign = append(p.foreign, rules.Faults(err)...)
+		return nil
+	}
+	p.sets = append(p.sets, set)
+	return func(w *world) error { return w.reload(set) }
+}
+
+// approve reads which rule's paused runs are let go on; all of them without one.
+func (p *parser) approve(n rules.Node) func(*world) error {
+	rule := ""
+	if n.There() {
+		p.rule(n)
+		rule = n.Text()
+	}
+	return func(w *world) error { return w.approve(rule) }
+}
