@@ -4,6 +4,7 @@ package rules
 
 import (
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -104,7 +105,29 @@ func (n Node) Fault(code, message, hint string) { n.in.d.fault(n.n.at, code, mes
 // Mapping checks that the value is a mapping with known keys, each once, and with those that must be there. Without any
 // key named it may hold all. what names the value in a fault.
 func (n Node) Mapping(what string, must, may []string) bool {
-	return n.n != nil && n.in.d.mapping(n.n, what, keys{must: must, may: may}) != nil
+	if n.n == nil || !n.in.d.is(n.n, mapNode, what) {
+		return false
+	}
+	known := append(append([]string(nil), must...), may...)
+	seen := map[string]bool{}
+	for _, p := range n.n.pairs {
+		switch name := p.key.text; {
+		case seen[name]:
+			n.in.d.fault(p.key.at, codeTwice, fmt.Sprintf("%q stands twice in %s", name, what), "keep one of them")
+		case len(known) > 0 && !slices.Contains(known, name):
+			n.in.d.fault(p.key.at, codeKey, fmt.Sprintf("%s has no key %q", what, name), didYouMean(name, known))
+		}
+		seen[p.key.text] = true
+	}
+	for _, name := range must {
+		switch v := n.n.get(name); {
+		case v == nil:
+			n.in.d.fault(n.n.at, codeMissing, fmt.Sprintf("%s has no %q", what, name), "")
+		case v.kind == nullNode:
+			n.in.d.fault(v.at, codeMissing, fmt.Sprintf("%q is empty", name), "")
+		}
+	}
+	return true
 }
 
 // List checks that the value is a list.

@@ -52,14 +52,15 @@ type mutator struct {
 	files []File
 	at    int
 	rule  string
-	key   place // of the value that is changed: an explanation may stand above it
+	key   place  // of the value that is changed: an explanation may stand above it
+	name  string // how that value is spoken of, where it is no expression
 	list  []Mutant
 }
 
 func (m *mutator) file(root *node) {
 	if params := root.get("params"); params != nil {
 		for _, p := range params.pairs {
-			m.key = p.key.at
+			m.key, m.name = p.key.at, "params."+p.key.text+" "
 			m.literal(p.value.get("default"), p.value.get("type"))
 		}
 	}
@@ -82,13 +83,13 @@ func mutable(path string) (kind string) {
 func (m *mutator) values(n *node, path string) {
 	for _, p := range n.pairs {
 		below := path + p.key.text
-		m.key = p.key.at
+		m.key, m.name = p.key.at, below+" "
 		switch mutable(below) {
 		case "expr":
 			m.expression(p.value)
 		case "duration":
 			if _, ok := parseSpan(p.value.text); ok {
-				m.add(p.value, p.value.at.line, p.value.text, longer(p.value.text), longer(p.value.text))
+				m.add(p.value, p.value.at.line, m.name+p.value.text, longer(p.value.text), m.name+longer(p.value.text))
 			}
 		case "number":
 			m.number(p.value, p.value.text)
@@ -114,9 +115,9 @@ func (m *mutator) literal(n, kind *node) {
 	switch kind.text {
 	case "bool":
 		now := map[string]string{"true": "false", "false": "true"}[n.text]
-		m.add(n, n.at.line, n.text, now, now)
+		m.add(n, n.at.line, m.name+n.text, now, m.name+now)
 	case "string":
-		m.add(n, n.at.line, strconv.Quote(n.text), n.text+"~", strconv.Quote(n.text+"~"))
+		m.add(n, n.at.line, m.name+strconv.Quote(n.text), n.text+"~", m.name+strconv.Quote(n.text+"~"))
 	default:
 		m.number(n, n.text)
 	}
@@ -125,7 +126,7 @@ func (m *mutator) literal(n, kind *node) {
 // number changes a number, and the number in an amount of money.
 func (m *mutator) number(n *node, text string) {
 	for _, now := range otherNumbers(text) {
-		m.add(n, n.at.line, text, now, now)
+		m.add(n, n.at.line, m.name+text, now, m.name+now)
 	}
 }
 
@@ -159,12 +160,12 @@ func (m *mutator) expression(n *node) {
 	for i := range count {
 		for v := 0; ; v++ {
 			root, _ := parseExpr(n.text) // a tree of its own for each change
-			part := nth(&root, i)
-			was, off := oneLine(*part), leftmost(*part)
+			part, about := nth(&root, i)
+			was, off := oneLine(*about), leftmost(*part)
 			if !change(part, v) {
 				break
 			}
-			m.add(n, m.source.within(n, off, 1).line, was, root.String(), oneLine(*part))
+			m.add(n, m.source.within(n, off, 1).line, was, root.String(), oneLine(*about))
 		}
 	}
 	m.drop(n)
@@ -224,15 +225,26 @@ func inside(n ast.Node) (list []*ast.Node) {
 	return list
 }
 
-func nth(root *ast.Node, i int) (found *ast.Node) {
+// nth finds the i-th node, and what of the expression is worth showing with it: of a constant the comparison around it.
+func nth(root *ast.Node, i int) (found, about *ast.Node) {
 	k := 0
+	around := root
 	walk(root, func(n *ast.Node) {
+		if b, ok := (*n).(*ast.BinaryNode); ok && found == nil {
+			if _, joins := map[string]bool{"&&": true, "and": true, "||": true, "or": true}[b.Operator]; !joins {
+				around = n
+			}
+		}
 		if k == i {
-			found = n
+			found, about = n, n
+			switch (*n).(type) {
+			case *ast.BoolNode, *ast.IntegerNode, *ast.FloatNode, *ast.StringNode:
+				about = around
+			}
 		}
 		k++
 	})
-	return found
+	return found, about
 }
 
 // swaps are the operators that stand in for another, in order.
@@ -380,9 +392,11 @@ func (m *mutator) explained(line int, now string) string {
 			continue
 		}
 		if _, rest, quoted := strings.Cut(why, "`"); quoted {
-			if about, _, _ := strings.Cut(rest, "`"); about != now {
+			about, more, _ := strings.Cut(rest, "`")
+			if about != now {
 				continue
 			}
+			why = strings.TrimSpace(strings.TrimLeft(more, ":, "))
 		}
 		return why
 	}

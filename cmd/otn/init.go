@@ -23,7 +23,7 @@ var newShop embed.FS
 func (k *call) initShop() *cobra.Command {
 	return &cobra.Command{
 		Use: "init DIR", GroupID: "set", Short: "Write a shop that runs", Args: cobra.ExactArgs(1),
-		Long:    "Write a shop that runs: configuration, rules with their schema for editors, sample items and a README. It never overwrites a file.",
+		Long:    "Write a shop that runs: configuration, rules with their tests and their schema for editors, sample items and a README. It never overwrites a file.",
 		Example: "  otn init myshop && cd myshop && otn serve",
 		RunE: k.does(func(_ context.Context, args []string) error {
 			files, err := shopFiles()
@@ -52,8 +52,12 @@ func shopFiles() (map[string][]byte, error) {
 		}
 	}
 	files["rules/"+schemaFile] = rules.Schema()
-	files["rules/shop.yaml"], err = shop.Files.ReadFile("rules/shop.yaml")
-	return files, err
+	for _, name := range []string{"rules/shop.yaml", "rules/shop.test.yaml"} {
+		if files[name], err = shop.Files.ReadFile(name); err != nil {
+			return nil, err
+		}
+	}
+	return files, nil
 }
 
 // writeShop writes all files, or none when one is there already.

@@ -196,7 +196,7 @@ func TestShopFiles(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, name := range []string{".gitignore", "otn.yaml", "README.md", "items.csv", "consents.csv", filepath.Join("rules", "shop.yaml")} {
+	for _, name := range []string{".gitignore", "otn.yaml", "README.md", "items.csv", "consents.csv", filepath.Join("rules", "shop.yaml"), filepath.Join("rules", "shop.test.yaml")} {
 		if len(files[name]) == 0 {
 			t.Errorf("%s is not written", name)
 		}

@@ -5,7 +5,7 @@ package shop
 
 import "embed"
 
-// Files are otn.yaml and the rules.
+// Files are otn.yaml, the rules and their tests.
 //
 //go:embed otn.yaml rules README.md
 var Files embed.FS

@@ -22,15 +22,15 @@ type happened struct {
 // expect compares, and forgets what it has seen.
 func (w *world) expect(e *expectation) error {
 	sends, calls, asks := w.take()
-	if e.noSends {
-		w.compare("sends", e.line, e.sends, sends)
+	if e.anySends {
+		w.compare("sends", e.lines["sends"], e.sends, sends)
 	}
 	w.compareCounts(e, sends)
 	if e.anyAsks {
-		w.compare("asks", e.line, e.asks, asks)
+		w.compare("asks", e.lines["asks"], e.asks, asks)
 	}
 	if e.calls != nil && *e.calls != calls {
-		w.differs(e.line, "provider_calls", strconv.Itoa(*e.calls), strconv.Itoa(calls))
+		w.differs(e.lines["provider_calls"], "provider_calls", strconv.Itoa(*e.calls), strconv.Itoa(calls))
 	}
 	for _, s := range e.consents {
 		if err := w.compareState(s); err != nil {
@@ -236,11 +236,11 @@ func (w *world) compareCounts(e *expectation, sends []happened) {
 		by[s.fields["rule"]]++
 	}
 	if e.count != nil && *e.count != len(sends) {
-		w.differs(e.line, "sends_count", strconv.Itoa(*e.count), fmt.Sprintf("%d%s", len(sends), counted(by)))
+		w.differs(e.lines["sends_count"], "sends_count", strconv.Itoa(*e.count), fmt.Sprintf("%d%s", len(sends), counted(by)))
 	}
 	for _, rule := range keysOf(e.counts) {
 		if want := e.counts[rule]; want != by[rule] {
-			w.differs(e.line, "sends_count: "+rule, strconv.Itoa(want), strconv.Itoa(by[rule]))
+			w.differs(e.lines["sends_count"], "sends_count: "+rule, strconv.Itoa(want), strconv.Itoa(by[rule]))
 		}
 	}
 }
@@ -371,7 +371,7 @@ func (w *world) compareRuns(e *expectation) error {
 		all = append(all, h)
 	}
 	if e.anyRuns {
-		w.compare("runs", e.line, e.runs, all)
+		w.compare("runs", e.lines["runs"], e.runs, all)
 	}
 	return nil
 }
@@ -400,8 +400,11 @@ func (w *world) storyOf(sub, rule string, key consentKey) []string {
 		if r.Verdict == "granted" {
 			return []string{"nothing was decided about " + sub + " since they agreed"}
 		}
-		head := strings.TrimSuffix(fmt.Sprintf("%s, %s: %s: %s", w.show(r.At), r.Rule, r.Verdict, r.Because), ": ")
-		return append([]string{head}, r.Values...)
+		words := strings.TrimSuffix(r.Verdict+": "+r.Because, ": ")
+		if len(r.Values) > 0 && r.Values[0] == words {
+			r.Values = r.Values[1:]
+		}
+		return append([]string{fmt.Sprintf("%s, %s: %s", w.show(r.At), r.Rule, words)}, r.Values...)
 	}
 	return []string{"nothing was decided about " + sub}
 }
@@ -411,4 +414,12 @@ func (w *world) differs(line int, what, expected, got string) {
 	w.fail(Failure{Line: line, What: what, Expected: expected, Got: got})
 }
 
-func (w *world) fail(f Failure) { w.failures = append(w.failures, f) }
+// fail notes a difference. What explains one already is not told again.
+func (w *world) fail(f Failure) {
+	for i := range w.failures {
+		if slices.Equal(w.failures[i].Why, f.Why) {
+			f.Why = nil
+		}
+	}
+	w.failures = append(w.failures, f)
+}

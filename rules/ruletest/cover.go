@@ -3,6 +3,8 @@
 package ruletest
 
 import (
+	"fmt"
+	"slices"
 	"sync"
 
 	"github.com/onetimenotify/otn/core/otn"
@@ -69,15 +71,6 @@ func (c *Cover) Count() (seen, all int) {
 		one(r.Rendered)
 	}
 	return seen, all
-}
-
-// Percent is Count as a percentage, 100 where there is nothing to see.
-func (c *Cover) Percent() float64 {
-	seen, all := c.Count()
-	if all == 0 {
-		return 100
-	}
-	return 100 * float64(seen) / float64(all)
 }
 
 // watch lets c see what the rules decide, when they are those that c is about.
@@ -176,4 +169,61 @@ func (p *watchedPage) Render(c *otn.Consent, can *otn.Capabilities) (otn.Message
 		p.of.cover.note(p.facts.Rule, func(r *SeenRule) { r.Rendered = true })
 	}
 	return m, err
+}
+
+// Unseen lists in words what was not seen, with file and line.
+func (c *Cover) Unseen() (list []string) {
+	for _, s := range c.Conjuncts {
+		switch at := fmt.Sprintf("%s:%d: %s: %s", s.File, s.Line, s.Rule, s.Text); {
+		case !s.True && !s.False:
+			list = append(list, at+"  neither true nor false")
+		case !s.True:
+			list = append(list, at+"  true")
+		case !s.False:
+			list = append(list, at+"  false")
+		}
+	}
+	for _, r := range c.Rules {
+		at := fmt.Sprintf("%s:%d: %s", r.File, r.Line, r.Rule)
+		if !r.Fired {
+			list = append(list, at+"  fired")
+		}
+		if !r.Rendered {
+			list = append(list, at+"  its message written")
+		}
+	}
+	return list
+}
+
+// Together joins what several test files have seen of the same rules.
+func Together(list []*Cover) (out []*Cover) {
+	for _, c := range list {
+		i := slices.IndexFunc(out, func(have *Cover) bool { return have.set.Version() == c.set.Version() })
+		if i < 0 {
+			out = append(out, c)
+			continue
+		}
+		for j := range c.Conjuncts {
+			have, more := &out[i].Conjuncts[j], c.Conjuncts[j]
+			have.True, have.False, have.Undecided = have.True || more.True, have.False || more.False, have.Undecided || more.Undecided
+		}
+		for j := range c.Rules {
+			have, more := &out[i].Rules[j], c.Rules[j]
+			have.Fired, have.Rendered = have.Fired || more.Fired, have.Rendered || more.Rendered
+		}
+	}
+	return out
+}
+
+// Percent is how much of several sets of rules was seen.
+func Percent(list []*Cover) float64 {
+	seen, all := 0, 0
+	for _, c := range list {
+		s, a := c.Count()
+		seen, all = seen+s, all+a
+	}
+	if all == 0 {
+		return 100
+	}
+	return 100 * float64(seen) / float64(all)
 }

@@ -16,9 +16,9 @@ import (
 
 // expectation is one step expect. What is nil is not looked at.
 type expectation struct {
-	line     int
-	sends    []want // all of them
-	noSends  bool   // sends: []
+	lines    map[string]int // of each key
+	sends    []want         // all of them
+	anySends bool
 	count    *int
 	counts   map[string]int // by rule
 	skips    []want
@@ -61,14 +61,15 @@ func expectKeys() []string {
 }
 
 func (p *parser) expect(n rules.Node) func(*world) error {
-	e := &expectation{line: n.Line()}
+	e := &expectation{lines: map[string]int{}}
 	if !n.Mapping("expect", nil, expectKeys()) {
 		return nil
 	}
 	for _, pair := range n.Pairs() {
+		e.lines[pair.Key.Text()] = pair.Key.Line()
 		switch v := pair.Value; pair.Key.Text() {
 		case "sends":
-			e.sends, e.noSends = p.wants(v, "a send", sendFields()), true
+			e.sends, e.anySends = p.wants(v, "a send", sendFields()), true
 		case "sends_count":
 			e.count, e.counts = p.counts(v)
 		case "skips":

@@ -4,7 +4,6 @@ package ruletest
 
 import (
 	"fmt"
-	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -335,10 +334,4 @@ func (p *parser) attr(key, n rules.Node) string {
 		key.Fault(codeFact, fmt.Sprintf("the rules declare no attr %q", key.Text()), rules.DidYouMean(key.Text(), known))
 	}
 	return quote(n.Text())
-}
-
-// isTestFile reports whether a file is one of tests rather than of rules.
-func isTestFile(name string) bool {
-	base := filepath.Base(name)
-	return strings.HasSuffix(base, ".test.yaml") || strings.HasSuffix(base, ".test.yml")
 }

@@ -135,7 +135,12 @@ func (l *loader) zone(v any) *time.Location {
 	return zone
 }
 
-// globs are the files that the patterns find. A pattern that finds none is a fault.
+// IsTest reports whether a file is one of tests: it lies beside the rules and is none.
+func IsTest(name string) bool {
+	return strings.HasSuffix(name, ".test.yaml") || strings.HasSuffix(name, ".test.yml")
+}
+
+// globs are the rule files that the patterns find. A pattern that finds none is a fault.
 func (l *loader) globs(v any) []string {
 	patterns, _ := v.([]any)
 	if len(patterns) == 0 && !l.broken {
@@ -144,6 +149,7 @@ func (l *loader) globs(v any) []string {
 	found := map[string]bool{}
 	for i, p := range patterns {
 		files, err := filepath.Glob(l.path(fmt.Sprint(p)))
+		files = slices.DeleteFunc(files, IsTest)
 		if err != nil || len(files) == 0 {
 			key := fmt.Sprintf("rules.%d", i)
 			l.wrong(key, l.quote(key, p)+" finds no file", "the pattern is relative to the configuration file")
