@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"maps"
 	"net/http"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -52,7 +53,8 @@ type Host struct {
 	ticks  atomic.Uint64     // how many were
 	wants  map[string]*wants // what is due for one person, by channel
 
-	rests rests // of channels from being asked through
+	lines sync.Map // cron lines by zone and text
+	rests rests    // of channels from being asked through
 
 	ledger   *ledger.Ledger
 	catalog  *catalog.Catalog
@@ -177,7 +179,7 @@ func (h *Host) open(ctx context.Context) error {
 	}
 	h.catalog = catalog.New(h.ledger)
 	h.dispatch = dispatch.New(dispatch.Config{
-		Ledger: h.ledger, Shop: shop{h.catalog}, Rules: c.Rules, Channels: c.Channels, Rates: c.Rates, Next: nextLine,
+		Ledger: h.ledger, Shop: shop{h.catalog}, Rules: c.Rules, Channels: c.Channels, Rates: c.Rates, Next: h.nextLine,
 		Clock: c.Clock, Log: c.Log, Ticked: h.ticked,
 	})
 	h.intake = &intake.Intake{

@@ -134,12 +134,17 @@ func (h *Host) sweep(ctx context.Context, now time.Time) error {
 	return h.intake.Forget(ctx, now)
 }
 
-// nextLine is when a rule's cron line comes next.
-func nextLine(r otn.Rule, after time.Time) (time.Time, error) {
+// nextLine is when a rule's cron line comes next. A line is read once: its zone is on disk.
+func (h *Host) nextLine(r otn.Rule, after time.Time) (time.Time, error) {
+	key := r.TZ + " " + r.Cron
+	if line, ok := h.lines.Load(key); ok {
+		return line.(schedule.Line).Next(after), nil
+	}
 	line, err := cronLine(r)
 	if err != nil {
 		return time.Time{}, err
 	}
+	h.lines.Store(key, line)
 	return line.Next(after), nil
 }
 

@@ -107,3 +107,12 @@ func (t *Tracer) See(f otn.Facts, c *otn.Consent) []otn.Verdict {
 
 // Attrs lists the typed extra fields of this shop's items, as the files declare them.
 func (s *Set) Attrs() []otn.Field { return append([]otn.Field(nil), s.declared.attrs...) }
+
+// Triggers lists the names of the triggers that the files declare.
+func (s *Set) Triggers() []string {
+	names := make([]string, len(s.triggers))
+	for i, t := range s.triggers {
+		names[i] = t.name
+	}
+	return names
+}

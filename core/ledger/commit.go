@@ -218,7 +218,9 @@ func (p *prepared) addEvents(g *group, rev uint64) {
 func (p *prepared) addTimers(g *group) {
 	for i := range p.b.Timers {
 		t := &p.b.Timers[i]
-		g.set(timerKey(t.TimerID), append(appendText(nil, t.Kind), t.Body...))
+		key := timerKey(t.TimerID)
+		g.set(key, append(appendText(nil, t.Kind), t.Body...))
+		g.after = append(g.after, func() { g.l.timerSet(key) })
 	}
 	for _, id := range p.b.Done {
 		g.drop(timerKey(id))

@@ -3,6 +3,7 @@
 package ledger
 
 import (
+	"bytes"
 	"encoding/binary"
 	"encoding/json"
 	"fmt"
@@ -131,12 +132,42 @@ func (l *Ledger) NextDue() (time.Time, bool, error) {
 	return next[0].Due, true, nil
 }
 
+// timerSet makes a new timer's key one from which scans begin. Under mu, once it is written.
+func (l *Ledger) timerSet(key []byte) {
+	l.timed++
+	if bytes.Compare(key, l.noTimers) < 0 {
+		l.noTimers = key
+	}
+}
+
+// noTimersBelow notes that a scan found none below a key, unless one was set since the scan began.
+func (l *Ledger) noTimersBelow(key []byte, timed uint64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.timed == timed {
+		l.noTimers = key
+	}
+}
+
 func (l *Ledger) timers(end []byte, limit int) ([]Timer, error) {
 	var out []Timer
 	bad := false
-	err := l.engine.Scan([]byte{spaceTimer}, end, func(key, v []byte) bool {
+	l.mu.RLock()
+	from, timed := l.noTimers, l.timed
+	l.mu.RUnlock()
+	if from == nil {
+		from = []byte{spaceTimer}
+	}
+	if bytes.Compare(from, end) >= 0 {
+		return nil, nil
+	}
+	first := end
+	err := l.engine.Scan(from, end, func(key, v []byte) bool {
 		if len(out) >= limit {
 			return false
+		}
+		if len(out) == 0 {
+			first = slices.Clone(key)
 		}
 		id, ok := readTimerKey(key)
 		r := reader{b: v}
@@ -148,6 +179,9 @@ func (l *Ledger) timers(end []byte, limit int) ([]Timer, error) {
 	})
 	if err == nil && bad {
 		err = errDamaged
+	}
+	if err == nil && limit > 0 {
+		l.noTimersBelow(first, timed)
 	}
 	return out, err
 }

@@ -29,6 +29,8 @@ type Ledger struct {
 	topicAt   map[uint64]*topic
 	open      map[pageID]*openClaim
 	recovered Recovery
+	noTimers  []byte // no timer's key is below this one: what was deleted there is not walked over again
+	timed     uint64 // timers set so far
 
 	// Touched by the writer alone.
 	dropping []uint64 // marks whose settlement is written and not yet durable

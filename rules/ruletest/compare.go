@@ -119,10 +119,16 @@ func flatten(into map[string]string, path string, v any) {
 	}
 }
 
+// same compares two texts. Blanks that do not break, as they stand between an amount and its currency, are blanks.
+func same(a, b string) bool {
+	plain := strings.NewReplacer("\u00a0", " ", "\u202f", " ")
+	return a == b || plain.Replace(a) == plain.Replace(b)
+}
+
 // fits reports whether everything that is wanted is so.
 func fits(w *want, h *happened) bool {
 	for _, f := range w.fields {
-		if h.fields[f.path] != f.text {
+		if !same(h.fields[f.path], f.text) {
 			return false
 		}
 	}
@@ -194,7 +200,7 @@ func nearest(want *want, all []happened, taken []bool) int {
 		}
 		wrong, other := 0, false
 		for _, f := range want.fields {
-			if all[j].fields[f.path] != f.text {
+			if !same(all[j].fields[f.path], f.text) {
 				wrong++
 				other = other || f.path == "sub" || f.path == "rule" || f.path == "topic"
 			}
@@ -210,7 +216,7 @@ func nearest(want *want, all []happened, taken []bool) int {
 func (w *world) apart(what string, want *want, h *happened) {
 	for _, f := range want.fields {
 		got, there := h.fields[f.path]
-		if got == f.text {
+		if same(got, f.text) {
 			continue
 		}
 		if !there {

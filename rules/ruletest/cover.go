@@ -73,6 +73,9 @@ func (c *Cover) Count() (seen, all int) {
 	return seen, all
 }
 
+// Percent is Count as a percentage.
+func (c *Cover) Percent() float64 { return Percent([]*Cover{c}) }
+
 // watch lets c see what the rules decide, when they are those that c is about.
 func (c *Cover) watch(r otn.Rules) otn.Rules {
 	set, ok := r.(*rules.Set)

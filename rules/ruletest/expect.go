@@ -107,7 +107,7 @@ func askFields() []string { return []string{"sub", "channel", "topic", "subject"
 
 // wants reads a list of partial descriptions.
 func (p *parser) wants(n rules.Node, what string, fields []string) (list []want) {
-	if !n.List(what + "s") {
+	if _, plural, _ := strings.Cut(what, " "); !n.List(plural + "s") {
 		return nil
 	}
 	for _, item := range n.Items() {
@@ -165,7 +165,11 @@ func (p *parser) refers(path string, value rules.Node) {
 func (p *parser) skips(n rules.Node) []want {
 	list := p.wants(n, "a skip", []string{"rule", "sub", "because", "topic", "subject"})
 	for i, item := range n.Items() {
-		if i >= len(list) || !item.Mapping("a skip", []string{"sub"}, []string{"rule", "because", "topic", "subject"}) {
+		if !item.IsMapping() {
+			continue
+		}
+		if !item.Get("sub").There() {
+			item.Fault(codeField, "a skip says whose it is", "for example {rule: price-drop, sub: bob, because: when_false}")
 			continue
 		}
 		p.test.persons[list[i].get("sub")] = true

@@ -240,7 +240,7 @@ func (p *parser) subjects(n rules.Node, kind otn.Kind) (list []*subject) {
 		if k := pair.Value.Get("kind"); k.There() {
 			s.kind = otn.Kind(k.Choice("kind", string(otn.ItemKind), string(otn.CollectionKind)))
 		}
-		if pair.Value.Mapping("the facts of "+s.id, nil, nil) {
+		if pair.Value.Mapping("what is told of "+s.id, nil, nil) {
 			p.facts(s, pair.Value)
 		}
 		p.about[s.id] = s.kind

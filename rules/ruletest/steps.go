@@ -3,10 +3,10 @@
 package ruletest
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/onetimenotify/otn/core/otn"
 	"github.com/onetimenotify/otn/rules"
@@ -20,6 +20,10 @@ func stepNames() []string {
 // step reads one step, and reports whether it expects something.
 func (p *parser) step(n rules.Node) (expects bool) {
 	word, value := n.Text(), rules.Node{}
+	if n.IsList() {
+		n.Fault(codeStep, "a step is a word or a mapping, and here is a list", "for example "+examples()["after"])
+		return false
+	}
 	if n.IsMapping() {
 		if pairs := n.Pairs(); len(pairs) == 1 {
 			word, value = pairs[0].Key.Text(), pairs[0].Value
@@ -40,7 +44,7 @@ func (p *parser) step(n rules.Node) (expects bool) {
 		n.Fault(codeStep, fmt.Sprintf("there is no step %q", word), rules.DidYouMean(word, stepNames()))
 		return false
 	case !value.There() && word != "restart" && word != "approve":
-		n.Fault(codeStep, fmt.Sprintf("%s says nothing more", word), "write what behind it, as in "+examples()[word])
+		n.Fault(codeStep, fmt.Sprintf("%s says nothing more", word), "say what, as in "+examples()[word])
 		return word == "expect"
 	case value.There() && word == "restart":
 		value.Fault(codeStep, "restart stands alone", "write - restart")
@@ -104,7 +108,15 @@ func (p *parser) declared(n rules.Node, t otn.Trigger) {
 	for _, kind := range []error{otn.ErrInvalid, otn.ErrNotFound} {
 		words = strings.TrimSuffix(words, ": "+kind.Error())
 	}
-	n.Get("name").Fault(codeAnswer, words, "")
+	hint := ""
+	if errors.Is(err, otn.ErrNotFound) {
+		var names []string
+		for _, set := range p.sets {
+			names = append(names, set.Triggers()...)
+		}
+		hint = rules.DidYouMean(t.Name, names)
+	}
+	n.Get("name").Fault(codeAnswer, words, hint)
 }
 
 func (p *parser) grant(n rules.Node) func(*world) error {
@@ -151,13 +163,14 @@ func (p *parser) at(n rules.Node) func(*world) error {
 
 // timeline reads facts that change in turn: {SKU-1.stock: "0 3 0", every: 1m}.
 func (p *parser) timeline(n rules.Node) func(*world) error {
-	if !n.Mapping("timeline", []string{"every"}, nil) {
+	if !n.Mapping("timeline", nil, nil) {
 		return nil
 	}
-	every := time.Minute
-	if e := n.Get("every"); e.There() {
-		every, _ = e.Duration("every")
+	every := n.Get("every")
+	if !every.There() {
+		n.Fault(codeStep, `the timeline has no "every"`, "for example "+examples()["timeline"])
 	}
+	gap, _ := every.Duration("every")
 	var columns [][]*subject
 	for _, pair := range n.Pairs() {
 		if pair.Key.Text() != "every" {
@@ -167,7 +180,7 @@ func (p *parser) timeline(n rules.Node) func(*world) error {
 	if len(columns) == 0 {
 		n.Fault(codeStep, "the timeline changes nothing", "for example "+examples()["timeline"])
 	}
-	return func(w *world) error { return w.timeline(columns, every) }
+	return func(w *world) error { return w.timeline(columns, gap) }
 }
 
 // column reads the values of one fact: a list, or a text with blanks between them, or commas where one of them holds blanks.

@@ -160,6 +160,14 @@ func timers(t *testing.T, b *bench) {
 	if got := due(9, 9); got != "b new five " {
 		t.Fatalf("due %q", got)
 	}
+	b.commit(&ledger.Batch{Done: []ledger.TimerID{at(1, "b").TimerID, at(2, "new").TimerID}})
+	if got := due(2, 9); got != "" {
+		t.Fatalf("due %q", got)
+	}
+	b.commit(&ledger.Batch{Timers: []ledger.Timer{at(1, "late"), early}}) // before all that was found empty
+	if got := due(5, 9); got != "early late five " {
+		t.Fatalf("due %q", got)
+	}
 }
 
 func decisions(t *testing.T, b *bench) {
