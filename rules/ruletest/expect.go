@@ -81,7 +81,7 @@ func (p *parser) expect(n rules.Node) func(*world) error {
 		case "asks":
 			e.asks, e.anyAsks = p.wants(v, "an ask", askFields()), true
 		case "provider_calls":
-			calls := number(v, "provider_calls")
+			calls := number(v, "provider_calls", maxCount)
 			e.calls = &calls
 		}
 	}
@@ -185,13 +185,13 @@ func (p *parser) skips(n rules.Node) []want {
 // counts reads a number, or numbers by rule.
 func (p *parser) counts(n rules.Node) (*int, map[string]int) {
 	if !n.IsMapping() {
-		all := number(n, "sends_count")
+		all := number(n, "sends_count", maxCount)
 		return &all, nil
 	}
 	by := map[string]int{}
 	for _, pair := range n.Pairs() {
 		p.rule(pair.Key)
-		by[pair.Key.Text()] = number(pair.Value, "sends_count")
+		by[pair.Key.Text()] = number(pair.Value, "sends_count", maxCount)
 	}
 	return nil, by
 }

@@ -38,6 +38,7 @@ type parser struct {
 	given   given
 	script  script
 
+	people  int // of all generates
 	test    *test
 	persons map[string]bool     // who gives a consent in the test
 	keys    map[consentKey]bool // all consents of the test
@@ -136,22 +137,26 @@ func (p *parser) moment(n rules.Node, what string, zone *time.Location) time.Tim
 	return time.Time{}
 }
 
-// number reads a whole number that is not negative.
-func number(n rules.Node, what string) int {
+// number reads a whole number from 0 on, up to high.
+func number(n rules.Node, what string, high int64) int {
 	w, ok := n.Word(what)
 	if !ok {
 		return 0
 	}
 	v, err := otn.ParseValue(otn.Int, w)
-	if err != nil || v.Int() < 0 || v.Int() > maxCount {
-		n.Fault(codeValue, fmt.Sprintf("%s is no whole number from 0 to %d: %q", what, maxCount, w), "")
+	if err != nil || v.Int() < 0 || v.Int() > high {
+		n.Fault(codeValue, fmt.Sprintf("%s is no whole number from 0 to %d: %q", what, high, w), "")
 		return 0
 	}
 	return int(v.Int())
 }
 
-// maxCount bounds the numbers of a test file.
-const maxCount = 1_000_000
+// The largest numbers of a test file.
+const (
+	maxCount    = 1_000_000
+	maxGenerate = 100_000 // people of one line
+	maxPeople   = 200_000 // people of one test
+)
 
 // one reads one test.
 func (p *parser) one(n rules.Node) {
@@ -212,6 +217,9 @@ func (p *parser) knows(c *consent) {
 		if _, have := p.about[c.key.subject]; !have {
 			p.about[c.key.subject] = ""
 		}
+	}
+	if len(p.keys)+c.count > maxPeople {
+		return // it was said where it stands
 	}
 	c.each(func(k consentKey, _ otn.Consent) {
 		p.persons[k.sub], p.keys[k] = true, true

@@ -25,7 +25,11 @@ func (p *parser) consents(n rules.Node) (list []consent) {
 		}
 		if many := e.Get("generate"); many.There() {
 			e.Mapping("generate", []string{"generate"}, nil)
-			list = append(list, p.consent(many, true))
+			c := p.consent(many, true)
+			if p.people += c.count; p.people > maxPeople {
+				many.Get("count").Fault(codeValue, fmt.Sprintf("a test file has at most %d people", maxPeople), "")
+			}
+			list = append(list, c)
 			continue
 		}
 		list = append(list, p.consent(e, false))
@@ -50,7 +54,7 @@ func (p *parser) consent(n rules.Node, many bool) consent {
 		}
 	}
 	if many {
-		if c.count = number(n.Get("count"), "count"); c.count == 0 {
+		if c.count = number(n.Get("count"), "count", maxGenerate); c.count == 0 {
 			c.count = 1
 		}
 	}

@@ -91,7 +91,7 @@ func (p *parser) replyMore(n rules.Node, step *mock.Step) {
 		step.Match, _ = who.Word("for")
 	}
 	if times := n.Get("times"); times.There() {
-		step.Times = max(number(times, "times"), 1)
+		step.Times = max(number(times, "times", maxCount), 1)
 	}
 }
 
