@@ -1,0 +1,7 @@
+//go:build !race
+
+// Without the race detector time is a measure.
+
+package ruletest
+
+const raced = false
