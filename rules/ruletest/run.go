@@ -134,7 +134,7 @@ func (w *world) begin() error {
 // plain is an error without the rooms it went through.
 func plain(err error) string {
 	text := err.Error()
-	for _, room := range []string{"core: ", "intake: api: ", "intake: ", "rules: "} {
+	for _, room := range []string{"core: ", "dispatch: ", "intake: api: ", "intake: ", "rules: "} {
 		text = strings.TrimPrefix(text, room)
 	}
 	return text

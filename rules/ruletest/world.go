@@ -296,7 +296,11 @@ func (w *world) approve(rule string) error {
 		return fmt.Errorf("no run is paused")
 	}
 	for _, run := range paused {
-		if _, err := w.host.ResumeRun(w.ctx, run.ID); err != nil {
+		_, err := w.host.ApproveRun(w.ctx, run.ID)
+		if errors.Is(err, otn.ErrRefused) { // it is paused for another reason
+			_, err = w.host.ResumeRun(w.ctx, run.ID)
+		}
+		if err != nil {
 			return err
 		}
 	}
