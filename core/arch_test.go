@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -31,6 +32,7 @@ var rooms = map[string][]string{
 	"core":                        {"core/otn", "core/schedule", "core/ledger", "core/ledger/pebble", "core/catalog", "core/intake", "core/dispatch"},
 	"core/api":                    {"core", "core/otn"},
 	"rules":                       {"core/otn"},
+	"rules/ruletest":              {"core", "core/otn", "rules", "plugins/mock", "plugins/channel"},
 	"plugins/internal/wire":       {"core/otn"},
 	"plugins/internal/hook":       {"core/otn"},
 	"plugins/internal/sourcetest": {"core/otn", "core/ledger", "core/catalog", "plugins/channel", "plugins/internal/wire"},
@@ -211,6 +213,26 @@ func TestPlatformWordsStayInTheirPlugin(t *testing.T) {
 		})
 		if err != nil {
 			t.Fatal(err)
+		}
+	}
+}
+
+// Whoever rests does so by the Clock, so that a test's clock knows when a Host is idle: nobody else listens to a wake.
+func TestLoopsRestByTheClock(t *testing.T) {
+	listens := regexp.MustCompile(`<-\s*(\w+\.)*wake\b`)
+	for _, dir := range []string{".", "dispatch", "intake"} {
+		files, err := filepath.Glob(filepath.Join(dir, "*.go"))
+		if err != nil || len(files) == 0 {
+			t.Fatal(dir, err)
+		}
+		for _, name := range files {
+			b, err := os.ReadFile(name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if name != "clock.go" && !strings.HasSuffix(name, "_test.go") && listens.Match(b) {
+				t.Errorf("%s listens to a wake by itself", name)
+			}
 		}
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"sync"
+	"time"
 
 	"github.com/onetimenotify/otn/core/intake"
 	"github.com/onetimenotify/otn/core/ledger"
@@ -84,7 +85,7 @@ func (w *wants) signal() {
 }
 
 // next waits for a timer; not ok when ctx is done.
-func (w *wants) next(ctx context.Context) (t ledger.Timer, ok bool) {
+func (w *wants) next(ctx context.Context, clock Clock) (t ledger.Timer, ok bool) {
 	for ctx.Err() == nil {
 		w.mu.Lock()
 		if len(w.due) > 0 {
@@ -96,10 +97,7 @@ func (w *wants) next(ctx context.Context) (t ledger.Timer, ok bool) {
 			return t, true
 		}
 		w.mu.Unlock()
-		select {
-		case <-w.wake:
-		case <-ctx.Done():
-		}
+		clock.Wait(ctx, time.Time{}, w.wake)
 	}
 	return ledger.Timer{}, false
 }
@@ -107,7 +105,7 @@ func (w *wants) next(ctx context.Context) (t ledger.Timer, ok bool) {
 // carryAsks works on one queue until ctx is done; what was begun is ended.
 func (h *Host) carryAsks(ctx context.Context, w *wants) error {
 	for {
-		t, ok := w.next(ctx)
+		t, ok := w.next(ctx, h.config.Clock)
 		if !ok {
 			return nil
 		}

@@ -53,8 +53,9 @@ type Host struct {
 	ticks  atomic.Uint64     // how many were
 	wants  map[string]*wants // what is due for one person, by channel
 
-	lines sync.Map // cron lines by zone and text
-	rests rests    // of channels from being asked through
+	lines sync.Map     // cron lines by zone and text
+	loops atomic.Int64 // that wait by the Clock
+	rests rests        // of channels from being asked through
 
 	ledger   *ledger.Ledger
 	catalog  *catalog.Catalog
@@ -93,9 +94,9 @@ func New(c Config) (*Host, error) {
 	return h, nil
 }
 
-// Loops is how many goroutines of Run there are that wait by the Clock when they have nothing to do: the one that watches
-// it, the one that decides, and one for each channel.
-func (h *Host) Loops() int { return 2 + len(h.config.Channels) }
+// Loops is how many goroutines of Run wait by the Clock when they have nothing to do, once the Host is Ready. Those that
+// carry a message count as none of their own: the one that handed it to them waits for them.
+func (h *Host) Loops() int { return int(h.loops.Load()) }
 
 // Ready is closed when the store is open and what an earlier Host left is recovered.
 func (h *Host) Ready() <-chan struct{} { return h.ready }
@@ -117,7 +118,6 @@ func (h *Host) Run(ctx context.Context) (err error) {
 			return fmt.Errorf("core: %w", err)
 		}
 	}
-	close(h.ready)
 	return h.work(ctx)
 }
 
@@ -127,25 +127,30 @@ func (h *Host) work(ctx context.Context) error {
 	defer stopSending()
 	var carriers, lanes errgroup.Group
 	deciders, deciding := errgroup.WithContext(ctx)
-	deciders.Go(func() error { return h.watchClock(deciding) })
-	deciders.Go(func() error { return h.dispatch.Follow(deciding) })
+	loop := func(run func(context.Context) error) {
+		h.loops.Add(1)
+		deciders.Go(func() error { return run(deciding) })
+	}
+	loop(h.watchClock)
+	loop(h.dispatch.Follow)
 	for name, queue := range h.wants {
 		n := askers
 		if name == nowhere {
 			n = 1
 		}
 		for range n {
-			deciders.Go(func() error { return h.carryAsks(deciding, queue) })
+			loop(func(ctx context.Context) error { return h.carryAsks(ctx, queue) })
 		}
 	}
 	for _, p := range h.pollers {
-		deciders.Go(func() error { return p.run(deciding) })
+		loop(p.run)
 	}
 	failed := make(chan error, len(h.dispatch.Lanes()))
 	for _, lane := range h.dispatch.Lanes() {
 		for range dispatch.MaxCarriers {
 			carriers.Go(func() error { lane.Carry(sending); return nil })
 		}
+		h.loops.Add(1)
 		lanes.Go(func() error {
 			err := lane.Run(sending)
 			if err != nil {
@@ -162,6 +167,7 @@ func (h *Host) work(ctx context.Context) error {
 			return err
 		}
 	})
+	close(h.ready)
 	decided := deciders.Wait()
 	stopSending()
 	return errors.Join(decided, lanes.Wait(), carriers.Wait())

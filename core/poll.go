@@ -168,10 +168,9 @@ func (p *poller) taken() []ledger.Timer {
 // run polls when it is due, one poll at a time. An error is the store's.
 func (p *poller) run(ctx context.Context) error {
 	for {
-		select {
-		case <-ctx.Done():
+		p.host.config.Clock.Wait(ctx, time.Time{}, p.wake)
+		if ctx.Err() != nil {
 			return nil
-		case <-p.wake:
 		}
 		for due := p.taken(); len(due) > 0; due = p.taken() {
 			if err := p.turn(ctx, due); ctx.Err() != nil {

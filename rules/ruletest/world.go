@@ -137,6 +137,10 @@ var errEnded = errors.New("the Host has ended")
 
 // settle returns when the Host has nothing left to do at this moment.
 func (w *world) settle() error {
+	select {
+	case <-w.host.Ready():
+	case <-w.ended:
+	}
 	if w.clock.idle(w.host.Loops(), w.ended) {
 		return nil
 	}

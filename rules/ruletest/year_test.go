@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -24,7 +25,8 @@ import (
 	"github.com/onetimenotify/otn/rules"
 )
 
-// yearBegins is the first moment of the year, and yearLimit how long it may take.
+// yearBegins is the first moment of the year, and yearLimit how long it may take: of the processor, so that whoever else
+// uses the machine makes no difference.
 var yearBegins = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 
 const (
@@ -166,7 +168,7 @@ func (y *year) start() {
 	y.platform.mu.Lock()
 	y.platform.dead = false
 	y.platform.mu.Unlock()
-	y.left, y.writes = nil, 100+y.r.IntN(900)
+	y.left, y.writes = nil, 200+y.r.IntN(1500)
 	engine, err := pebble.Open("data", pebble.Options{FS: errorfs.Wrap(y.disk, errorfs.InjectorFunc(y.inject)), Marks: y.marks, Still: true})
 	if err != nil {
 		y.t.Fatal(err)
@@ -215,6 +217,10 @@ func (y *year) end() { y.stop(); <-y.ended }
 // settle waits until nothing is left to do at this moment; a daemon that died meanwhile is followed by another.
 func (y *year) settle() {
 	y.t.Helper()
+	select {
+	case <-y.host.Ready():
+	case <-y.ended:
+	}
 	if !y.clock.idle(y.host.Loops(), y.ended) {
 		y.t.Fatal("the Host has ended")
 	}
@@ -324,12 +330,12 @@ func TestSimulatedYear(t *testing.T) {
 		t.Fatalf("%d messages, %d expired: the year is too quiet", len(want), expired)
 	}
 
-	began := time.Now()
+	began, worked := time.Now(), processor(t)
 	storm := newYear(t, set, key, true)
 	got := storm.run(list, true)
 	storm.end()
-	took := time.Since(began)
-	t.Logf("%d messages %v, %d expired, %d deaths, %v", len(want), by, expired, storm.died, took)
+	took := processor(t) - worked
+	t.Logf("%d messages %v, %d expired, %d deaths, %v of the processor, %v on the wall", len(want), by, expired, storm.died, took, time.Since(began))
 	if storm.died < 5 {
 		t.Errorf("only %d deaths", storm.died)
 	}
@@ -367,4 +373,14 @@ func compareYears(t *testing.T, want, got []message) {
 	}
 	missing("missing after deaths", want, got)
 	missing("only after deaths", got, want)
+}
+
+// processor is how much of the processor this program has used.
+func processor(t *testing.T) time.Duration {
+	t.Helper()
+	var u syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+		t.Fatal(err)
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
