@@ -134,26 +134,26 @@ func (l *Ledger) NextDue() (time.Time, bool, error) {
 
 // timerSet makes a new timer's key one from which scans begin. Under mu, once it is written.
 func (l *Ledger) timerSet(key []byte) {
-	l.timed++
 	if bytes.Compare(key, l.noTimers) < 0 {
 		l.noTimers = key
 	}
 }
 
-// noTimersBelow notes that a scan found none below a key, unless one was set since the scan began.
-func (l *Ledger) noTimersBelow(key []byte, timed uint64) {
+// noTimersBelow notes that a scan found none below a key, while nobody wrote.
+func (l *Ledger) noTimersBelow(key []byte) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.timed == timed {
-		l.noTimers = key
-	}
+	l.noTimers = key
 }
 
+// timers lists those whose batch is known in memory too: who works on one finds the consents that it is about.
 func (l *Ledger) timers(end []byte, limit int) ([]Timer, error) {
 	var out []Timer
 	bad := false
+	l.writing.RLock()
+	defer l.writing.RUnlock()
 	l.mu.RLock()
-	from, timed := l.noTimers, l.timed
+	from := l.noTimers
 	l.mu.RUnlock()
 	if from == nil {
 		from = []byte{spaceTimer}
@@ -181,7 +181,7 @@ func (l *Ledger) timers(end []byte, limit int) ([]Timer, error) {
 		err = errDamaged
 	}
 	if err == nil && limit > 0 {
-		l.noTimersBelow(first, timed)
+		l.noTimersBelow(first)
 	}
 	return out, err
 }

@@ -58,6 +58,8 @@ func (l *Ledger) writeGroup(turns []*turn) error {
 	}
 	g.close()
 	durable = durable || len(g.claims) > 0 // whoever claims may send
+	l.writing.Lock()
+	defer l.writing.Unlock()
 	if len(g.changes) > 0 || durable && l.unsynced {
 		g.announce()
 		if err := l.engine.Write(g.write(durable)); err != nil {

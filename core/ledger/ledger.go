@@ -30,7 +30,8 @@ type Ledger struct {
 	open      map[pageID]*openClaim
 	recovered Recovery
 	noTimers  []byte // no timer's key is below this one: what was deleted there is not walked over again
-	timed     uint64 // timers set so far
+
+	writing sync.RWMutex // held by the one who writes until what is written is known in memory too
 
 	// Touched by the writer alone.
 	dropping []uint64 // marks whose settlement is written and not yet durable
