@@ -3,8 +3,6 @@
 package rules
 
 import (
-	"strings"
-
 	"github.com/expr-lang/expr/ast"
 
 	"github.com/onetimenotify/otn/core/otn"
@@ -56,8 +54,6 @@ func ruleNodes(root *node) (list []*node) {
 	}
 	return list
 }
-
-func oneLine(n ast.Node) string { return strings.Join(strings.Fields(n.String()), " ") }
 
 // leftmost is where a part of an expression begins, in runes of its text.
 func leftmost(n ast.Node) int {

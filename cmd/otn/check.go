@@ -30,11 +30,20 @@ func (k *call) check() *cobra.Command {
 			"editors. `otn help CODE` explains a code. Exit 3 on faults, 7 on warnings only.",
 		Example: "  otn check\n  otn check rules/shop.yaml -o json\n  otn check --strict -o sarif > check.sarif",
 		RunE: k.does(func(_ context.Context, args []string) error {
-			files, err := k.ruleFiles(args)
+			names, tests := apart(args)
+			more, err := checkTests(tests)
 			if err != nil {
 				return err
 			}
-			return k.verdict(checkFiles(files, k.capabilities(), strict))
+			var files []rules.File
+			if len(names) > 0 || len(tests) == 0 {
+				if files, err = k.ruleFiles(names); err != nil {
+					return err
+				}
+			}
+			found := checkFiles(files, k.capabilities(), strict)
+			found.Files, found.Faults = found.Files+len(tests), append(found.Faults, more...)
+			return k.verdict(found)
 		}),
 	}
 	cmd.Flags().BoolVar(&strict, "strict", false, "warnings are errors")

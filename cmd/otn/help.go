@@ -24,6 +24,12 @@ func (k *call) help() *cobra.Command {
 					return err
 				}
 			}
+			if len(args) == 1 {
+				if text, ok := testWord(args[0]); ok {
+					_, err := fmt.Fprintln(k.stdout, text)
+					return err
+				}
+			}
 			about, rest, err := cmd.Root().Find(args)
 			if err != nil || len(rest) > 0 {
 				return usage("no command, code or topic %q", strings.Join(args, " "))

@@ -16,6 +16,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/onetimenotify/otn/cmd/otn/config"
+	"github.com/onetimenotify/otn/core"
 	"github.com/onetimenotify/otn/rules"
 	"github.com/onetimenotify/otn/rules/ruletest"
 )
@@ -274,3 +275,36 @@ func (k *call) tellCover(list []*ruletest.Cover) {
 
 // print writes one line of data.
 func (c *call) print(format string, args ...any) { _, _ = fmt.Fprintf(c.stdout, format+"\n", args...) }
+
+// apart tells rule files and test files apart.
+func apart(names []string) (ruleFiles, testFiles []string) {
+	for _, name := range names {
+		if config.IsTest(name) {
+			testFiles = append(testFiles, name)
+		} else {
+			ruleFiles = append(ruleFiles, name)
+		}
+	}
+	return ruleFiles, testFiles
+}
+
+// checkTests finds every fault of test files, and of the rules that they name.
+func checkTests(names []string) (found []*rules.Error, err error) {
+	for _, name := range names {
+		_, faults, err := loadTests(name)
+		if err != nil {
+			return nil, err
+		}
+		found = append(found, faults...)
+	}
+	return found, nil
+}
+
+// testWord is what a code of a test file's faults means, or a reason why somebody was not told.
+func testWord(word string) (string, bool) {
+	if meaning, ok := ruletest.Codes()[strings.ToUpper(word)]; ok {
+		return strings.ToUpper(word) + ": " + meaning, true
+	}
+	meaning, ok := core.Reasons()[strings.ToLower(word)]
+	return "because " + strings.ToLower(word) + ": " + meaning, ok
+}
