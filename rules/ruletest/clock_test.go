@@ -4,6 +4,7 @@ package ruletest
 
 import (
 	"context"
+	"runtime"
 	"sync"
 	"testing"
 	"time"
@@ -41,6 +42,52 @@ func TestIdleIsExact(t *testing.T) {
 		if left[0] != 0 || left[1] != 0 || left[2] != 0 {
 			t.Fatalf("idle with %v left to do", left)
 		}
+		stop()
+		all.Wait()
+	}
+}
+
+// Who is asked first may be woken by who is asked next.
+func TestIdleAsksTwice(t *testing.T) {
+	for range 20 { // they are asked in any order
+		c, wake, work := newClock(time.Unix(0, 0)), make(chan struct{}, 1), make(chan struct{})
+		ctx, stop := context.WithCancel(t.Context())
+		var all sync.WaitGroup
+		all.Go(func() {
+			c.Wait(ctx, time.Time{}, wake)
+			<-work
+			c.Wait(ctx, time.Time{}, nil)
+		})
+		late := c.rest(time.Time{}, nil) // works until it is asked, and wakes the other with the last that it does
+		all.Go(func() {
+			for first := true; ; first = false {
+				select {
+				case answer := <-late.asked:
+					if first {
+						wake <- struct{}{}
+					}
+					answer <- true
+				case <-ctx.Done():
+					return
+				}
+			}
+		})
+		idle := make(chan struct{})
+		go func() { defer close(idle); c.idle(2, nil) }()
+		early := false
+		for range 100 {
+			runtime.Gosched()
+			select {
+			case <-idle:
+				early = true
+			default:
+			}
+		}
+		if early && len(wake) == 0 && len(c.those()) < 2 {
+			t.Error("idle, and somebody was woken who still works")
+		}
+		close(work)
+		<-idle
 		stop()
 		all.Wait()
 	}

@@ -75,6 +75,28 @@ func TestFilesPass(t *testing.T) {
 	}
 }
 
+// What a test is given lies over what its file is given: facts by name, consents by person, topic and subject.
+func TestGivenIsMerged(t *testing.T) {
+	file := given{
+		subjects: []*subject{{kind: "item", id: "A", names: []string{"price", "stock"}, facts: map[string]string{"price": "1", "stock": "2"}}},
+		consents: []consent{{sub: "ann", key: consentKey{topic: "drop", subject: "A"}}, {sub: "bob", key: consentKey{topic: "drop", subject: "A"}}},
+	}
+	own := given{
+		subjects: []*subject{{kind: "item", id: "A", names: []string{"stock", "url"}, facts: map[string]string{"stock": "0", "url": "u"}}, {kind: "item", id: "B"}},
+		consents: []consent{{line: 7, sub: "ann", key: consentKey{topic: "drop", subject: "A"}}},
+	}
+	g := file.merge(own)
+	if len(g.subjects) != 2 || fmt.Sprint(g.subjects[0].names, g.subjects[0].facts) != "[price stock url] map[price:1 stock:0 url:u]" {
+		t.Errorf("subjects %+v", g.subjects[0])
+	}
+	if len(g.consents) != 2 || g.consents[0].sub != "bob" || g.consents[1].line != 7 {
+		t.Errorf("consents %+v", g.consents)
+	}
+	if file.subjects[0].facts["stock"] != "2" {
+		t.Error("the file's own facts were changed")
+	}
+}
+
 func told(r Result) string {
 	var b strings.Builder
 	for _, f := range r.Failures {
