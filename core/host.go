@@ -52,10 +52,10 @@ type Host struct {
 	tick   chan struct{}     // a timer was set
 	ticks  atomic.Uint64     // how many were
 	wants  map[string]*wants // what is due for one person, by channel
-	lines  sync.Map          // cron lines by zone and text
-	loops  atomic.Int64      // that wait by the Clock
 
-	rests rests // of channels from being asked through
+	lines sync.Map     // cron lines by zone and text
+	loops atomic.Int64 // that wait by the Clock
+	rests rests        // of channels from being asked through
 
 	ledger   *ledger.Ledger
 	catalog  *catalog.Catalog

@@ -194,14 +194,10 @@ func (s *set) Wait(ctx context.Context, until time.Time, wake <-chan struct{}) {
 	s.mu.Lock()
 	change := s.change
 	s.mu.Unlock()
-	var due <-chan time.Time
-	if !until.IsZero() {
-		t := time.NewTimer(until.Sub(s.Now()))
-		defer t.Stop()
-		due = t.C
-	}
+	t := time.NewTimer(until.Sub(s.Now()))
+	defer t.Stop()
 	select {
-	case <-due:
+	case <-t.C:
 	case <-wake:
 	case <-change:
 	case <-ctx.Done():

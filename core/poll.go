@@ -167,8 +167,11 @@ func (p *poller) taken() []ledger.Timer {
 
 // run polls when it is due, one poll at a time. An error is the store's.
 func (p *poller) run(ctx context.Context) error {
-	for ctx.Err() == nil {
+	for {
 		p.host.config.Clock.Wait(ctx, time.Time{}, p.wake)
+		if ctx.Err() != nil {
+			return nil
+		}
 		for due := p.taken(); len(due) > 0; due = p.taken() {
 			if err := p.turn(ctx, due); ctx.Err() != nil {
 				return nil // what was due stays on disk, and comes at the next start
@@ -177,7 +180,6 @@ func (p *poller) run(ctx context.Context) error {
 			}
 		}
 	}
-	return nil
 }
 
 // turn works on timers that are due: however many, they are one poll.

@@ -361,9 +361,9 @@ func (m *mutator) end(n *node) int {
 		}
 		return -1
 	}
-	raw, value := []rune(m.from(n.at.line, n.at.col)), []rune(n.text)
+	raw := []rune(m.from(n.at.line, n.at.col))
 	i := 1
-	for _, r := range value {
+	for _, r := range n.text {
 		size := quotedRune(raw, i, r)
 		if size == 0 {
 			return -1

@@ -30,24 +30,19 @@ func (k *call) check() *cobra.Command {
 			"editors. `otn help CODE` explains a code. Exit 3 on faults, 7 on warnings only.",
 		Example: "  otn check\n  otn check rules/shop.yaml -o json\n  otn check --strict -o sarif > check.sarif",
 		RunE: k.does(func(_ context.Context, args []string) error {
-			if len(args) == 0 {
-				if err := k.load(config.Rules); err != nil {
-					return err
-				}
-				args = k.config.Rules
-			}
 			names, tests := apart(args)
-			files, err := readRules(names)
-			if err != nil {
-				return err
-			}
 			more, err := checkTests(tests)
 			if err != nil {
 				return err
 			}
+			var files []rules.File
+			if len(names) > 0 || len(tests) == 0 {
+				if files, err = k.ruleFiles(names); err != nil {
+					return err
+				}
+			}
 			found := checkFiles(files, k.capabilities(), strict)
-			found.Files += len(tests)
-			found.Faults = append(found.Faults, more...)
+			found.Files, found.Faults = found.Files+len(tests), append(found.Faults, more...)
 			return k.verdict(found)
 		}),
 	}

@@ -21,11 +21,14 @@ type happened struct {
 
 // expect compares, and forgets what it has seen.
 func (w *world) expect(e *expectation) error {
-	sends, calls, asks := w.take()
+	sends, replies, calls, asks := w.take()
 	if e.anySends {
 		w.compare("sends", e.lines["sends"], e.sends, sends)
 	}
 	w.compareCounts(e, sends)
+	if e.anyReplies {
+		w.compare("replies", e.lines["replies"], e.replies, replies)
+	}
 	if e.anyAsks {
 		w.compare("asks", e.lines["asks"], e.asks, asks)
 	}
@@ -44,13 +47,16 @@ func (w *world) expect(e *expectation) error {
 }
 
 // take is what the channels did since the last expect, in the order of time.
-func (w *world) take() (sends []happened, calls int, asks []happened) {
+func (w *world) take() (sends, replies []happened, calls int, asks []happened) {
 	var all []sent
 	for _, l := range w.channels {
 		l.mu.Lock()
 		all = append(all, l.sent...)
 		calls += l.calls
-		l.sent, l.calls = nil, 0
+		for _, r := range l.replies {
+			replies = append(replies, w.reply(&r))
+		}
+		l.sent, l.replies, l.calls = nil, nil, 0
 		asked := l.Asks()[l.asked:]
 		l.asked += len(asked)
 		l.mu.Unlock()
@@ -62,7 +68,14 @@ func (w *world) take() (sends []happened, calls int, asks []happened) {
 	for i := range all {
 		sends = append(sends, w.sent(&all[i]))
 	}
-	return sends, calls, asks
+	return sends, replies, calls, asks
+}
+
+// reply is what was said into an open window, field by field.
+func (w *world) reply(s *sent) happened {
+	out := happened{"to " + s.Subscriber.ID, map[string]string{"sub": s.Subscriber.ID, "channel": s.Channel, "at": w.show(s.at)}}
+	flatten(out.fields, "", tree(s.Message))
+	return out
 }
 
 // sent is a message field by field.

@@ -16,18 +16,20 @@ import (
 
 // expectation is one step expect. What is nil is not looked at.
 type expectation struct {
-	lines    map[string]int // of each key
-	sends    []want         // all of them
-	anySends bool
-	count    *int
-	counts   map[string]int // by rule
-	skips    []want
-	consents []state
-	runs     []want // all that were made or changed, or are open
-	anyRuns  bool
-	asks     []want // all of them
-	anyAsks  bool
-	calls    *int
+	lines      map[string]int // of each key
+	sends      []want         // all of them
+	anySends   bool
+	count      *int
+	counts     map[string]int // by rule
+	skips      []want
+	consents   []state
+	runs       []want // all that were made or changed, or are open
+	anyRuns    bool
+	asks       []want // all of them
+	anyAsks    bool
+	replies    []want // what was said into open windows: all of them
+	anyReplies bool
+	calls      *int
 }
 
 // want is something expected, as far as it is said.
@@ -57,7 +59,7 @@ type state struct {
 
 // expectKeys are what an expect can speak of.
 func expectKeys() []string {
-	return []string{"sends", "sends_count", "skips", "consents", "runs", "asks", "provider_calls"}
+	return []string{"sends", "sends_count", "skips", "consents", "runs", "asks", "replies", "provider_calls"}
 }
 
 func (p *parser) expect(n rules.Node) func(*world) error {
@@ -78,6 +80,8 @@ func (p *parser) expect(n rules.Node) func(*world) error {
 			e.consents = p.states(v)
 		case "runs":
 			e.runs, e.anyRuns = p.wants(v, "a run", runFields()), true
+		case "replies":
+			e.replies, e.anyReplies = p.wants(v, "a reply", replyFields()), true
 		case "asks":
 			e.asks, e.anyAsks = p.wants(v, "an ask", askFields()), true
 		case "provider_calls":
@@ -103,11 +107,13 @@ func runFields() []string {
 	return []string{"rule", "state", "topic", "subject", "cause", "at", "why", "seen", "selected", "sent", "refused", "deferred", "unknown", "undecided", "failed"}
 }
 
-func askFields() []string { return []string{"sub", "channel", "topic", "subject", "title", "at"} }
+func replyFields() []string { return []string{"sub", "channel", "at", "text"} }
+
+func askFields() []string { return []string{"sub", "channel", "topic", "subject", "title"} }
 
 // wants reads a list of partial descriptions.
 func (p *parser) wants(n rules.Node, what string, fields []string) (list []want) {
-	if _, plural, _ := strings.Cut(what, " "); !n.List(plural + "s") {
+	if _, one, _ := strings.Cut(what, " "); !n.List(strings.Replace(one+"s", "ys", "ies", 1)) {
 		return nil
 	}
 	for _, item := range n.Items() {

@@ -51,6 +51,7 @@ func TestExpectationsFail(t *testing.T) {
 		`{runs: [{rule: price-drop, sent: 2}]}`:                        `(?s)runs: price-drop: sent\n.*expected  2\n.*got       1`,
 		`{runs: [{rule: price-drop}, {rule: tickets}]}`:                `(?s)expected  tickets\n.*got       nothing of the kind`,
 		`{asks: [{sub: ann}]}`:                                         `(?s)asks\n.*expected  to ann\n.*got       nothing of the kind`,
+		`{replies: [{sub: ann}]}`:                                      `(?s)replies\n.*expected  to ann\n.*got       nothing of the kind`,
 		`{provider_calls: 0}`:                                          `(?s)provider_calls\n.*expected  0\n.*got       1`,
 		"{sends: [{sub: ann}]}\n      - expect: {sends: [{sub: ann}]}": `(?s)line 14, sends\n.*expected  to ann\n.*got       nothing of the kind`,
 		"{sends: [{sub: ann}]}\n      - approve":                       `(?s)line 14, approve\n.*got       no run is paused`,

@@ -102,10 +102,9 @@ func (t *test) run(ctx context.Context, r otn.Rules, watch func(otn.Rules) otn.R
 	}
 	for _, s := range t.steps {
 		line, what = s.line, s.what
-		if err := s.do(w); err == nil {
+		err := s.do(w)
+		if err == nil {
 			err = w.settle()
-		} else {
-			return broken(err)
 		}
 		if err != nil {
 			return broken(err)

@@ -8,13 +8,14 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/onetimenotify/otn/core"
 	"github.com/onetimenotify/otn/core/otn"
 	"github.com/onetimenotify/otn/rules"
 )
 
 // stepNames are the steps that exist.
 func stepNames() []string {
-	return []string{"observe", "trigger", "grant", "withdraw", "after", "at", "timeline", "restart", "reload", "approve", "expect"}
+	return []string{"observe", "trigger", "grant", "withdraw", "window", "referral", "tags", "after", "at", "timeline", "restart", "reload", "approve", "expect"}
 }
 
 // step reads one step, and reports whether it expects something.
@@ -36,6 +37,7 @@ func (p *parser) step(n rules.Node) (expects bool) {
 	do := map[string]func(rules.Node) func(*world) error{
 		"observe": p.observe, "trigger": p.trigger, "grant": p.grant, "withdraw": p.withdraw, "after": p.after, "at": p.at,
 		"timeline": p.timeline, "reload": p.reload, "expect": p.expect,
+		"window": p.window, "referral": p.referral, "tags": p.tags,
 		"restart": func(rules.Node) func(*world) error { return (*world).restart },
 		"approve": p.approve,
 	}[word]
@@ -49,7 +51,9 @@ func (p *parser) step(n rules.Node) (expects bool) {
 	case value.There() && word == "restart":
 		value.Fault(codeStep, "restart stands alone", "write - restart")
 	}
-	p.test.steps = append(p.test.steps, step{line: n.Line(), what: word, do: do(value)})
+	if f := do(value); f != nil {
+		p.test.steps = append(p.test.steps, step{line: n.Line(), what: word, do: f})
+	}
 	return word == "expect"
 }
 
@@ -57,7 +61,8 @@ func (p *parser) step(n rules.Node) (expects bool) {
 func examples() map[string]string {
 	return map[string]string{
 		"observe": "observe: {SKU-1: {price: 99.00 USD}}", "trigger": "trigger: {name: new_post, fields: {title: Winter}}",
-		"grant": "grant: {sub: ann, topic: price-drop, subject: SKU-1}", "withdraw": "withdraw: ann", "after": "after: 10m",
+		"grant": "grant: {sub: ann, topic: price-drop, subject: SKU-1}", "withdraw": "withdraw: ann",
+		"window": "window: ann", "referral": "referral: {sub: ann, topic: price-drop, subject: SKU-1}", "tags": "tags: {ann: [vip]}", "after": "after: 10m",
 		"at": "at: 2026-11-27T21:00:00-05:00", "timeline": `timeline: {SKU-1.stock: "0 3 0", every: 1m}`,
 		"reload": "reload: [other.rules.yaml]", "expect": "expect: {sends: []}",
 	}
@@ -265,4 +270,78 @@ func (p *parser) approve(n rules.Node) func(*world) error {
 		rule = n.Text()
 	}
 	return func(w *world) error { return w.approve(rule) }
+}
+
+// comes reads who does something through which channel: a name, or {sub: ann, channel: shop, …}. It makes them known.
+func (p *parser) comes(n rules.Node, what string, may ...string) (sub, channel string) {
+	channel = mainChannel
+	at := n
+	if n.IsMapping() {
+		n.Mapping(what, []string{"sub"}, append(may, "channel"))
+		at = n.Get("sub")
+		if ch := n.Get("channel"); ch.There() {
+			channel, _ = ch.Word("channel")
+		}
+	}
+	if at.There() {
+		sub, _ = at.Word("sub")
+		p.persons[sub] = true
+	}
+	p.test.channels[channel] = true
+	return sub, channel
+}
+
+// window reads whose window opens, and for how long: somebody wrote, or tapped.
+func (p *parser) window(n rules.Node) func(*world) error {
+	sub, channel := p.comes(n, "window", "for")
+	open := otn.WindowLength
+	if d := n.Get("for"); d.There() {
+		open, _ = d.Duration("for")
+	}
+	return func(w *world) error { return w.window(channel, sub, open, "") }
+}
+
+// referral reads who came through a link: to a topic and a subject, or with a ref as it is.
+func (p *parser) referral(n rules.Node) func(*world) error {
+	if !n.IsMapping() {
+		n.Mapping("referral", nil, nil)
+		return nil
+	}
+	sub, channel := p.comes(n, "referral", "topic", "subject", "ref")
+	ref := n.Get("ref").Text()
+	if topic := n.Get("topic"); topic.There() {
+		p.topic(topic)
+		ref = otn.FormatRef(otn.Ref{Topic: topic.Text(), Subject: n.Get("subject").Text()})
+	}
+	if ref == "" {
+		n.Fault(codeStep, "a referral says where the link led", "for example "+examples()["referral"])
+	}
+	return func(w *world) error { return w.window(channel, sub, otn.WindowLength, ref) }
+}
+
+// tags reads what the operator notes of people: {ann: [vip]}.
+func (p *parser) tags(n rules.Node) func(*world) error {
+	if !n.Mapping("tags", nil, nil) {
+		return nil
+	}
+	of := map[string][]string{}
+	for _, pair := range n.Pairs() {
+		sub := p.person(pair.Key)
+		of[sub] = []string{}
+		for _, tag := range oneOrMore(pair.Value) {
+			text, _ := tag.Word("a tag")
+			if err := core.CheckTags(text); err != nil {
+				tag.Fault(codeValue, strings.TrimSuffix(plain(err), ": "+otn.ErrInvalid.Error()), "")
+			}
+			of[sub] = append(of[sub], text)
+		}
+	}
+	return func(w *world) error {
+		for _, sub := range keysOf(of) {
+			if _, err := w.host.Tag(w.ctx, w.channelOf(sub), sub, core.TagChange{Set: of[sub]}); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
 }

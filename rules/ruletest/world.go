@@ -38,7 +38,6 @@ type world struct {
 	seen     map[string]int          // reasons that an expect has spoken of, by person and text
 	runsSeen map[string]core.RunView // as an expect saw them
 	failures []Failure
-	line     int // of the step
 }
 
 // line is one channel: a mock that also notes what was called when.
@@ -50,6 +49,7 @@ type line struct {
 	mu       sync.Mutex
 	accepted int
 	sent     []sent // since the last expect
+	replies  []sent // into open windows, since the last expect
 	calls    int
 	asked    int          // that an expect has spoken of
 	next     []otn.Record // what the next webhook brings
@@ -66,6 +66,13 @@ func (l *line) Send(ctx context.Context, d otn.Delivery) (otn.Receipt, error) {
 	receipt, err := l.Mock.Send(ctx, d)
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if d.Reply { // it spends no token
+		if err == nil {
+			l.accepted++
+			l.replies = append(l.replies, sent{d, l.clock.Now()})
+		}
+		return receipt, err
+	}
 	l.calls++
 	took := err == nil
 	if outcome, _ := otn.OutcomeOf(err); outcome == otn.Unknown && err != nil {
@@ -206,6 +213,18 @@ func (w *world) withdraw(keys []consentKey) error {
 		}
 	}
 	return nil
+}
+
+// window lets a person do something that opens their window.
+func (w *world) window(name, sub string, open time.Duration, ref string) error {
+	now := w.clock.Now()
+	who := otn.Subscriber{ID: sub}
+	records := []otn.Record{{At: now, Window: &otn.Window{Channel: name, Subscriber: who, Until: now.Add(open), Cause: "message"}}}
+	if ref != "" {
+		records[0].Window.Cause = "referral"
+		records = append(records, otn.Record{At: now, Referral: &otn.Referral{Channel: name, Subscriber: who, Ref: ref}})
+	}
+	return w.webhook(name, records...)
 }
 
 // channelOf is the channel that a person's consents came through.
