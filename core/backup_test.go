@@ -83,7 +83,7 @@ func (s *shopOnDisk) told(n int) {
 		for _, r := range runs {
 			done = done && r.State == "done"
 		}
-		if done && len(s.shop.accepted()) >= n {
+		if done && len(s.shop.accepted()) >= n && s.counts().Sent >= int64(n) { // rows are seen before the counts in memory
 			return
 		}
 	}

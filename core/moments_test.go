@@ -194,10 +194,14 @@ func (s *set) Wait(ctx context.Context, until time.Time, wake <-chan struct{}) {
 	s.mu.Lock()
 	change := s.change
 	s.mu.Unlock()
-	t := time.NewTimer(until.Sub(s.Now()))
-	defer t.Stop()
+	var due <-chan time.Time
+	if !until.IsZero() {
+		t := time.NewTimer(until.Sub(s.Now()))
+		defer t.Stop()
+		due = t.C
+	}
 	select {
-	case <-t.C:
+	case <-due:
 	case <-wake:
 	case <-change:
 	case <-ctx.Done():
