@@ -5,9 +5,14 @@
 package node_test
 
 import (
+	"bytes"
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
+	"io"
+	"net"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -26,11 +31,17 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // launch runs a plugin in a process of its own, as otn does.
 func launch(t testing.TB, program string, config map[string]any) *plugins.Process {
 	t.Helper()
+	return launchIn(t, "", program, config)
+}
+
+// launchIn has the socket in a folder that is known.
+func launchIn(t testing.TB, dir, program string, config map[string]any) *plugins.Process {
+	t.Helper()
 	text, err := json.Marshal(config)
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := plugins.New(plugins.Spec{Name: "box", Plugin: "letterbox", Command: []string{program}, Config: text})
+	p := plugins.New(plugins.Spec{Name: "box", Plugin: "letterbox", Command: []string{program}, Config: text, Dir: dir})
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() { ended <- p.Run(ctx) }()
@@ -135,5 +146,44 @@ func TestItIsShort(t *testing.T) {
 	}
 	if n := strings.Count(string(source), "\n"); n > 30 {
 		t.Errorf("letterbox.js has %d lines, the README promises 30", n)
+	}
+}
+
+// Who does not hold the host's certificate is not let in: not without TLS, not without a certificate, not with one of their own.
+func TestStrangersAreNotLetIn(t *testing.T) {
+	dir, err := os.MkdirTemp("", "otn")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	p := launchIn(t, dir, "./letterbox.js", map[string]any{"file": filepath.Join(dir, "box.txt")})
+	sockets, err := filepath.Glob(filepath.Join(dir, "box", "*", "node*"))
+	if err != nil || len(sockets) != 1 {
+		t.Fatalf("%q, %v", sockets, err)
+	}
+	own := httptest.NewUnstartedServer(nil)
+	own.StartTLS()
+	defer own.Close()
+	h2 := func(certificates ...tls.Certificate) *tls.Config {
+		return &tls.Config{InsecureSkipVerify: true, NextProtos: []string{"h2"}, Certificates: certificates} //nolint:gosec // a stranger trusts anybody
+	}
+	for name, config := range map[string]*tls.Config{"without TLS": nil, "without a certificate": h2(), "with one of their own": h2(own.TLS.Certificates...)} {
+		conn, err := net.Dial("unix", sockets[0])
+		if err != nil {
+			t.Fatal(err)
+		}
+		if config != nil {
+			conn = tls.Client(conn, config)
+		}
+		_ = conn.SetDeadline(time.Now().Add(10 * time.Second))
+		_, _ = io.WriteString(conn, "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\x00\x00\x00\x04\x00\x00\x00\x00\x00")
+		answer, err := io.ReadAll(conn)
+		if bytes.Contains(answer, []byte("\x04\x00\x00\x00\x00\x00")) || errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Errorf("%s: it answers %q, %v", name, answer, err)
+		}
+		_ = conn.Close()
+	}
+	if _, err := p.Send(t.Context(), otn.Delivery{Message: otn.Message{Text: "x"}}); err != nil {
+		t.Errorf("after the strangers: %v", err)
 	}
 }
