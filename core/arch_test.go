@@ -35,6 +35,7 @@ var rooms = map[string][]string{
 	"rules/ruletest":              {"core", "core/otn", "rules", "plugins/mock", "plugins/channel"},
 	"plugins/internal/wire":       {"core/otn"},
 	"plugins/internal/hook":       {"core/otn"},
+	"plugins/internal/reach":      {},
 	"plugins/internal/sourcetest": {"core/otn", "core/ledger", "core/catalog", "plugins/channel", "plugins/internal/wire"},
 	"plugins":                     {"core/otn", "plugins/internal/wire"},
 	"plugins/channel":             {"core/otn", "plugins/internal/wire"},
@@ -45,7 +46,8 @@ var rooms = map[string][]string{
 	"plugins/shopify":             {"core/otn", "plugins/channel", "plugins/internal/hook"},
 	"plugins/woocommerce":         {"core/otn", "plugins/channel", "plugins/internal/hook"},
 	"plugins/events":              {"core/otn", "plugins/channel", "plugins/internal/hook"},
-	"plugins/feed":                {"core/otn", "plugins/channel", "plugins/internal/hook"},
+	"plugins/feed":                {"core/otn", "plugins/channel", "plugins/internal/hook", "plugins/internal/reach"},
+	"plugins/webhook":             {"core/otn", "plugins/channel", "plugins/internal/reach"},
 }
 
 // doors says which packages may import a library: one library, one door.
@@ -58,7 +60,7 @@ var doors = map[string][]string{
 	"google.golang.org/grpc":         {"plugins", "plugins/channel", "plugins/internal/wire"},
 	"google.golang.org/protobuf":     {"plugins", "plugins/channel", "plugins/internal/wire"},
 	"github.com/danielgtaylor/huma":  {"core/api"},
-	"code.dny.dev/ssrf":              {"plugins/feed"},
+	"code.dny.dev/ssrf":              {"plugins/internal/reach"},
 	"github.com/spf13/cobra":         {"cmd"},
 	"github.com/knadh/koanf":         {"cmd"},
 }

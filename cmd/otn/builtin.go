@@ -18,6 +18,7 @@ import (
 	"github.com/onetimenotify/otn/plugins/messenger"
 	"github.com/onetimenotify/otn/plugins/mock"
 	"github.com/onetimenotify/otn/plugins/shopify"
+	"github.com/onetimenotify/otn/plugins/webhook"
 	"github.com/onetimenotify/otn/plugins/woocommerce"
 )
 
@@ -28,6 +29,7 @@ func builtins() map[string]channel.Program {
 		"messenger":   messenger.Plugin,
 		"mock":        mock.Plugin,
 		"shopify":     shopify.Plugin,
+		"webhook":     webhook.Plugin,
 		"woocommerce": woocommerce.Plugin,
 	}
 }

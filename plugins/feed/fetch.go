@@ -10,7 +10,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -18,9 +17,8 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"code.dny.dev/ssrf"
-
 	"github.com/onetimenotify/otn/core/otn"
+	"github.com/onetimenotify/otn/plugins/internal/reach"
 )
 
 const (
@@ -38,18 +36,7 @@ var (
 )
 
 func (f *Feed) newClient() *http.Client {
-	dialer := &net.Dialer{Timeout: 10 * time.Second, Control: ssrf.New(ssrf.WithAnyPort()).Safe}
-	if f.config.AllowPrivate {
-		dialer.Control = noMetadata
-	}
-	return &http.Client{
-		CheckRedirect: sameHost,
-		Transport: &http.Transport{
-			Proxy: nil, DialContext: dialer.DialContext, ForceAttemptHTTP2: true, DisableCompression: true,
-			TLSHandshakeTimeout: 10 * time.Second, ResponseHeaderTimeout: 30 * time.Second, MaxResponseHeaderBytes: 64 << 10,
-			MaxIdleConnsPerHost: 1, IdleConnTimeout: 10 * time.Second,
-		},
-	}
+	return &http.Client{CheckRedirect: sameHost, Transport: reach.Transport(f.config.AllowPrivate)}
 }
 
 // sameHost follows a redirect within the host that the operator named, and up to https.
@@ -262,7 +249,7 @@ func (f *Feed) why(ctx context.Context, err error) error {
 		err = fmt.Errorf("it took longer than %s", f.config.Timeout)
 	case ended != nil:
 		err = ended
-	case errors.Is(err, ssrf.ErrProhibitedIP):
+	case errors.Is(err, reach.ErrGuarded):
 		err = fmt.Errorf("%w: %w: allow_private lets it be fetched", otn.ErrRefused, err)
 	}
 	return fmt.Errorf("feed: %s: %w", f.url.Host, err)

@@ -11,18 +11,18 @@ import (
 )
 
 type product struct {
-	ID          hook.ID              `json:"id"`
-	Title       hook.Told[string]    `json:"title"`
-	Handle      string               `json:"handle"`
-	Status      hook.Told[string]    `json:"status"`
-	Vendor      hook.Told[string]    `json:"vendor"`
-	Type        hook.Told[string]    `json:"product_type"`
-	Tags        hook.Told[tags]      `json:"tags"`
-	PublishedAt hook.Told[time.Time] `json:"published_at"`
-	UpdatedAt   hook.Told[time.Time] `json:"updated_at"`
-	Image       hook.Told[image]     `json:"image"`
-	Images      []image              `json:"images"`
-	Variants    hook.Told[[]variant] `json:"variants"`
+	ID          hook.ID                      `json:"id"`
+	Title       hook.Told[string]            `json:"title"`
+	Handle      string                       `json:"handle"`
+	Status      hook.Told[string]            `json:"status"`
+	Vendor      hook.Told[string]            `json:"vendor"`
+	Type        hook.Told[string]            `json:"product_type"`
+	Tags        hook.Told[tags]              `json:"tags"`
+	PublishedAt hook.Told[time.Time]         `json:"published_at"`
+	UpdatedAt   hook.Told[time.Time]         `json:"updated_at"`
+	Image       hook.Told[image]             `json:"image"`
+	Images      []image                      `json:"images"`
+	Variants    hook.Told[[]json.RawMessage] `json:"variants"`
 }
 
 type variant struct {

@@ -13,7 +13,8 @@ import (
 // onlyVariant is the title that Shopify gives the variant of a product without variants.
 const onlyVariant = "Default Title"
 
-// product reads a product. A variant that is not in the body is not gone: a body carries the first hundred.
+// product reads a product. A variant that is not in the body is not gone: a body carries the first hundred. One that cannot be read does
+// not stop the others.
 func (s *Shopify) product(c call) (records []otn.Record, err error) {
 	var p product
 	if err := hook.Read(c.Body, &p); err != nil {
@@ -22,25 +23,36 @@ func (s *Shopify) product(c call) (records []otn.Record, err error) {
 	if p.ID == "" || !p.Variants.Known() {
 		return nil, malformed{errors.New("no product: want id and variants")}
 	}
-	for n := range p.Variants.Value {
-		v := &p.Variants.Value[n]
-		if v.ID == "" || v.ProductID != "" && v.ProductID != p.ID {
-			return nil, malformed{fmt.Errorf("variants[%d] is no variant of the product", n)}
-		}
-		v.ProductID = p.ID
-		o, ok, err := s.told(v)
+	for n, text := range p.Variants.Value {
+		record, err := s.variantOf(&p, text, c)
 		if err != nil {
-			return nil, malformed{fmt.Errorf("variants[%d]: %w", n, err)}
+			record = hook.Note("malformed", fmt.Sprintf("%.60q: variants[%d]: %v", c.topic, n, err))
 		}
-		if !ok {
-			records = append(records, hook.Note("no_sku", fmt.Sprintf("variant %s has no SKU, and items are named by it", v.ID)))
-			continue
-		}
-		s.tellProduct(&o, &p, v, c)
-		o.AsOf = c.asOf(p.UpdatedAt)
-		records = append(records, c.record(o, p.UpdatedAt.Known(), o.Item.ID))
+		records = append(records, record)
 	}
 	return records, nil
+}
+
+// variantOf reads one variant of a product.
+func (s *Shopify) variantOf(p *product, text []byte, c call) (otn.Record, error) {
+	var v variant
+	if err := hook.Read(text, &v); err != nil {
+		return otn.Record{}, err
+	}
+	if v.ID == "" || v.ProductID != "" && v.ProductID != p.ID {
+		return otn.Record{}, errors.New("no variant of the product")
+	}
+	v.ProductID = p.ID
+	o, ok, err := s.told(&v)
+	if err != nil {
+		return otn.Record{}, err
+	}
+	if !ok {
+		return hook.Note("no_sku", fmt.Sprintf("variant %s has no SKU, and items are named by it", v.ID)), nil
+	}
+	s.tellProduct(&o, p, &v, c)
+	o.AsOf = c.asOf(p.UpdatedAt)
+	return c.record(o, p.UpdatedAt.Known(), o.Item.ID), nil
 }
 
 // variant reads the body of an edge of stock. What it tells is in the body alone: the topic is not signed.

@@ -90,6 +90,85 @@ func TestP13HigherComparedPriceIsNoDrop(t *testing.T) {
 	}
 }
 
+// P2: a price is a decimal text in the shop's currency. A number, which could be hundredths, and any other unit are refused, never guessed.
+func TestP2_UnitsAreKnownOrRefused(t *testing.T) {
+	base := fixture(t, "products_update.1_base")
+	for price, want := range map[string]otn.Money{`"119.00"`: usd(11900), `"119"`: usd(11900), `"119.5"`: usd(11950), `11900`: {}, `119.00`: {}, `"$119.00"`: {}, `"119.00 EUR"`: {}, `"119,00"`: {}, `"1.19e2"`: {}} {
+		s := newShop(t, plain)
+		s.send("products/update", base)
+		s.send("products/update", bytes.Replace(bytes.ReplaceAll(base, []byte(`"price":"149.00"`), []byte(`"price":`+price)), []byte(`"updated_at":"2026-11`), []byte(`"updated_at":"2027-11`), -1))
+		got := s.Item(small).Price
+		if want == (otn.Money{}) {
+			want = usd(14900)
+		}
+		if got != want {
+			t.Errorf("%s became %s, want %s", price, got, want)
+		}
+	}
+}
+
+// P5, L15: saving again, and the same webhook again, change nothing.
+func TestP5_L15_RepeatedWebhooks(t *testing.T) {
+	s := newShop(t, plain)
+	s.send("products/update", fixture(t, "products_update.2_price_drop"))
+	again := bytes.ReplaceAll(fixture(t, "products_update.2_price_drop"), []byte("2026-11-21T08:00:00-05:00"), []byte("2026-11-21T09:00:00-05:00"))
+	for name, body := range map[string][]byte{"the same": fixture(t, "products_update.2_price_drop"), "saved again": again, "saved again, twice told": again} {
+		if events := s.send("products/update", body); len(events) != 0 {
+			t.Errorf("%s: %d events", name, len(events))
+		}
+	}
+	if events := s.send("variants/in_stock", fixture(t, "variants_in_stock")); len(events) != 1 {
+		t.Errorf("the restock: %d events", len(events))
+	}
+	if events := s.send("variants/in_stock", fixture(t, "variants_in_stock")); len(events) != 0 {
+		t.Errorf("the restock, told twice: %d events", len(events))
+	}
+}
+
+// P11: a variant that is not in the body, which carries a hundred at most, is not gone.
+func TestP11_AVariantNotInTheBodyIsNotGone(t *testing.T) {
+	s := newShop(t, plain)
+	s.send("products/update", fixture(t, "products_update.1_base"))
+	if events := s.send("products/update", []byte(`{"id":9007199254740993,"title":"Dock Jacket","status":"active","published_at":"2026-09-01T13:05:00Z","updated_at":"2026-11-22T12:00:00Z","variants":[],
+		"variant_gids":[{"admin_graphql_api_id":"gid://shopify/ProductVariant/`+medium+`"}]}`)); len(events) != 0 {
+		t.Errorf("%d events", len(events))
+	}
+	if i := s.Item(medium); i.Stock != 12 || !i.IsSellable() || i.Price != usd(14900) {
+		t.Errorf("got %+v", i)
+	}
+}
+
+// P19: an older version that arrives later changes nothing.
+func TestP19_AnOlderVersionChangesNothing(t *testing.T) {
+	s := newShop(t, plain)
+	s.send("products/update", fixture(t, "products_update.2_price_drop"))
+	before := s.Item(small)
+	for _, late := range []string{"products_update.1_base", "products_update.4_stale_out_of_order"} {
+		if events := s.send("products/update", fixture(t, late)); len(events) != 0 {
+			t.Errorf("%s: %d events", late, len(events))
+		}
+	}
+	if now := s.Item(small); now.Price != before.Price || now.Stock != before.Stock || now.ListPrice != before.ListPrice {
+		t.Errorf("got %+v, want %+v", now, before)
+	}
+}
+
+// L18: an order changes stock and says nothing of what; a level of stock names no variant. Each finds its item, and only it.
+func TestL18_MissingLinksAreFound(t *testing.T) {
+	s := newShop(t, plain[:len(plain)-1]+`,"locations":["24826418"]}`)
+	s.send("products/update", fixture(t, "products_update.2_price_drop"))
+	events := s.send("inventory_levels/update", fixture(t, "inventory_levels_update.loc24826418"))
+	if len(events) != 1 || events[0].Subject.ID != small || events[0].Now.Item.Stock != 2 {
+		t.Errorf("the level: %+v", events)
+	}
+	s = newShop(t, plain)
+	s.send("products/update", fixture(t, "products_update.1_base"))
+	sold := bytes.ReplaceAll(bytes.Replace(fixture(t, "products_update.1_base"), []byte(`"inventory_quantity":12`), []byte(`"inventory_quantity":11`), 1), []byte(`"updated_at":"2026-11`), []byte(`"updated_at":"2027-11`))
+	if events := s.send("products/update", sold); len(events) != 1 || events[0].Subject.ID != medium || events[0].Was.Item.Stock != 12 || events[0].Now.Item.Stock != 11 {
+		t.Errorf("the order: %+v", events)
+	}
+}
+
 func TestP10NotYetPublished(t *testing.T) {
 	s := newShop(t, plain)
 	later := bytes.ReplaceAll(fixture(t, "products_update.2_price_drop"), []byte(`"published_at":"2026-09-01T09:05:00-04:00"`), []byte(`"published_at":"2026-11-22T14:30:01Z"`))

@@ -28,8 +28,8 @@ type call struct {
 // malformed is a body that does not fit its topic.
 type malformed struct{ error }
 
-// Receive checks the signature over the raw body, then reads it by its topic. A topic that is of no use is answered with
-// 200 and a note: Shopify takes a subscription away after too many failures.
+// Receive checks the signature over the raw body, then reads it by its topic. What is well signed and of no use, its topic
+// or its body, is answered with 200 and a note: Shopify would send it again, and takes a subscription away after too many failures.
 func (s *Shopify) Receive(_ context.Context, r otn.Request) (otn.Response, []otn.Record, error) {
 	if r.Method != "" && r.Method != http.MethodPost {
 		return hook.Refuse(http.StatusMethodNotAllowed, "want POST"), nil, nil
@@ -50,7 +50,7 @@ func (s *Shopify) Receive(_ context.Context, r otn.Request) (otn.Response, []otn
 	records, err := s.route(c)
 	var bad malformed
 	if errors.As(err, &bad) {
-		return hook.Refuse(http.StatusBadRequest, fmt.Sprintf("%.60q: %v", c.topic, bad.error)), nil, nil
+		records, err = []otn.Record{hook.Note("malformed", fmt.Sprintf("%.60q: %v", c.topic, bad.error))}, nil
 	}
 	return otn.Response{Status: http.StatusOK}, records, err
 }
@@ -70,11 +70,23 @@ func (s *Shopify) route(c call) ([]otn.Record, error) {
 	case "collections/delete":
 		return s.collectionGone(c)
 	case "customers/data_request", "customers/redact", "shop/redact":
-		return []otn.Record{hook.Note("privacy_request", "Shopify asks for "+c.topic+": otn keeps nothing of the shop's customers by their Shopify id; erase a subscriber with otn subscribers erase")}, nil
+		return []otn.Record{hook.Note("privacy_request", privacy(c.topic))}, nil
 	case "":
 		return nil, malformed{fmt.Errorf("no topic")}
 	}
 	return []otn.Record{hook.Note("unknown_topic", fmt.Sprintf("no use for webhooks on %.60q", c.topic))}, nil
+}
+
+// privacy says what a request of Shopify's for a person's data asks of the operator. It names nobody: a note is kept.
+func privacy(topic string) string {
+	const first = "Shopify asks for %s, to be done within 30 days. otn keeps nothing of the shop's customers by their Shopify id; "
+	switch topic {
+	case "customers/data_request":
+		return fmt.Sprintf(first, topic) + "where a channel knows the person of the last bodies, otn subscribers show CHANNEL ID tells what is kept"
+	case "customers/redact":
+		return fmt.Sprintf(first, topic) + "where a channel knows the person of the last bodies, erase them with otn subscribers erase CHANNEL ID"
+	}
+	return fmt.Sprintf(first, topic) + "the app is gone from the shop: take the source out of otn.yaml"
 }
 
 // header finds a header with or without the leading X- that newer versions drop.
