@@ -224,7 +224,7 @@ func TestDeathDuringAHold(t *testing.T) {
 func holdDeath(t *testing.T, down time.Duration) {
 	t.Helper()
 	breakable(t).bubble(t, func(w *fragile) {
-		shop := w.fake("shop")
+		w.fake("shop")
 		w.rules = plans("back", otn.Plan{Hold: 5 * time.Minute})
 		w.start()
 		w.stock("coat", 0)
@@ -233,7 +233,7 @@ func holdDeath(t *testing.T, down time.Duration) {
 		w.after(2 * time.Minute)
 		w.die(false)
 		w.stop()
-		shop = w.fake("shop")
+		shop := w.fake("shop")
 		time.Sleep(down)
 		w.world.disk, w.marks = w.left, w.kept
 		w.start()

@@ -290,7 +290,7 @@ func TestNoConnectionIsNotSent(t *testing.T) {
 	}
 	defer silent.Close() //nolint:errcheck // the test is over
 	old := httptest.NewUnstartedServer(rc)
-	old.TLS = &tls.Config{MaxVersion: tls.VersionTLS11} //nolint:gosec // that is what is tested
+	old.TLS = &tls.Config{MaxVersion: tls.VersionTLS11}
 	old.StartTLS()
 	defer old.Close()
 	closed := newReceiver(t)

@@ -19,7 +19,7 @@ import (
 const (
 	keyPrefix        = "whsec_"
 	minKey, maxKey   = 24, 64
-	howToMakeASecret = "make one with: echo whsec_$(openssl rand -base64 32)" //nolint:gosec // how to make one, not one
+	howToMakeASecret = "make one with: echo whsec_$(openssl rand -base64 32)"
 )
 
 // readKeys gives every fault of the secrets. It quotes none.

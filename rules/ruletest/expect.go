@@ -3,6 +3,7 @@
 package ruletest
 
 import (
+	"context"
 	"fmt"
 	"maps"
 	"regexp"
@@ -62,7 +63,7 @@ func expectKeys() []string {
 	return []string{"sends", "sends_count", "skips", "consents", "runs", "asks", "replies", "provider_calls"}
 }
 
-func (p *parser) expect(n rules.Node) func(*world) error {
+func (p *parser) expect(n rules.Node) func(context.Context, *world) error {
 	e := &expectation{lines: map[string]int{}}
 	if !n.Mapping("expect", nil, expectKeys()) {
 		return nil
@@ -89,7 +90,7 @@ func (p *parser) expect(n rules.Node) func(*world) error {
 			e.calls = &calls
 		}
 	}
-	return func(w *world) error { return w.expect(e) }
+	return func(_ context.Context, w *world) error { return w.expect(e) }
 }
 
 // The fields that can be expected, by a path in which N stands for a place in a list, from 0.

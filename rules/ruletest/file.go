@@ -3,6 +3,7 @@
 package ruletest
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"time"
@@ -41,7 +42,7 @@ type given struct {
 type step struct {
 	line int
 	what string // as written: "observe", "after"
-	do   func(*world) error
+	do   func(context.Context, *world) error
 }
 
 // subject is an item or a collection with facts, each in otn's own JSON.

@@ -95,16 +95,16 @@ func (t *test) run(ctx context.Context, r otn.Rules, watch func(otn.Rules) otn.R
 		}
 	}()
 	if err == nil {
-		err = w.begin()
+		err = w.begin(ctx)
 	}
 	if err != nil {
 		return broken(err)
 	}
 	for _, s := range t.steps {
 		line, what = s.line, s.what
-		err := s.do(w)
+		err := s.do(ctx, w)
 		if err == nil {
-			err = w.settle()
+			err = w.settle(ctx)
 		}
 		if err != nil {
 			return broken(err)
@@ -117,17 +117,17 @@ func (t *test) run(ctx context.Context, r otn.Rules, watch func(otn.Rules) otn.R
 }
 
 // begin makes true what is given.
-func (w *world) begin() error {
-	if err := w.observe(w.test.given.subjects...); err != nil {
+func (w *world) begin(ctx context.Context) error {
+	if err := w.observe(ctx, w.test.given.subjects...); err != nil {
 		return err
 	}
-	if err := w.settle(); err != nil {
+	if err := w.settle(ctx); err != nil {
 		return err
 	}
-	if err := w.grant(w.test.given.consents...); err != nil {
+	if err := w.grant(ctx, w.test.given.consents...); err != nil {
 		return err
 	}
-	return w.settle()
+	return w.settle(ctx)
 }
 
 // plain is an error without the rooms it went through.

@@ -3,6 +3,7 @@
 package ruletest
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -34,11 +35,13 @@ func (p *parser) step(n rules.Node) (expects bool) {
 			return false
 		}
 	}
-	do := map[string]func(rules.Node) func(*world) error{
+	do := map[string]func(rules.Node) func(context.Context, *world) error{
 		"observe": p.observe, "trigger": p.trigger, "grant": p.grant, "withdraw": p.withdraw, "after": p.after, "at": p.at,
 		"timeline": p.timeline, "reload": p.reload, "expect": p.expect,
 		"window": p.window, "referral": p.referral, "tags": p.tags,
-		"restart": func(rules.Node) func(*world) error { return (*world).restart },
+		"restart": func(rules.Node) func(context.Context, *world) error {
+			return func(ctx context.Context, w *world) error { return w.restart(ctx) }
+		},
 		"approve": p.approve,
 	}[word]
 	switch {
@@ -68,12 +71,12 @@ func examples() map[string]string {
 	}
 }
 
-func (p *parser) observe(n rules.Node) func(*world) error {
+func (p *parser) observe(n rules.Node) func(context.Context, *world) error {
 	list := p.subjects(n, otn.ItemKind)
-	return func(w *world) error { return w.observe(list...) }
+	return func(ctx context.Context, w *world) error { return w.observe(ctx, list...) }
 }
 
-func (p *parser) trigger(n rules.Node) func(*world) error {
+func (p *parser) trigger(n rules.Node) func(context.Context, *world) error {
 	if !n.Mapping("trigger", []string{"name"}, []string{"fields", "subject", "sub", "channel", "key"}) {
 		return nil
 	}
@@ -92,8 +95,8 @@ func (p *parser) trigger(n rules.Node) func(*world) error {
 		}
 	}
 	p.declared(n, t)
-	return func(w *world) error {
-		_, err := w.host.Trigger(w.ctx, t)
+	return func(ctx context.Context, w *world) error {
+		_, err := w.host.Trigger(ctx, t)
 		return err
 	}
 }
@@ -124,16 +127,16 @@ func (p *parser) declared(n rules.Node, t otn.Trigger) {
 	n.Get("name").Fault(codeAnswer, words, hint)
 }
 
-func (p *parser) grant(n rules.Node) func(*world) error {
+func (p *parser) grant(n rules.Node) func(context.Context, *world) error {
 	list := p.consents(n)
 	for i := range list {
 		p.knows(&list[i])
 	}
-	return func(w *world) error { return w.grant(list...) }
+	return func(ctx context.Context, w *world) error { return w.grant(ctx, list...) }
 }
 
 // withdraw reads "ann", or "ann/price-drop": whose wish it is to hear no more, and of which topic.
-func (p *parser) withdraw(n rules.Node) func(*world) error {
+func (p *parser) withdraw(n rules.Node) func(context.Context, *world) error {
 	var keys []consentKey
 	for _, e := range oneOrMore(n) {
 		w, ok := e.Word("withdraw")
@@ -148,26 +151,26 @@ func (p *parser) withdraw(n rules.Node) func(*world) error {
 			}
 		})
 	}
-	return func(w *world) error { return w.withdraw(keys) }
+	return func(ctx context.Context, w *world) error { return w.withdraw(ctx, keys) }
 }
 
-func (p *parser) after(n rules.Node) func(*world) error {
+func (p *parser) after(n rules.Node) func(context.Context, *world) error {
 	d, _ := n.Duration("after")
-	return func(w *world) error { return w.advance(w.clock.Now().Add(d)) }
+	return func(ctx context.Context, w *world) error { return w.advance(ctx, w.clock.Now().Add(d)) }
 }
 
-func (p *parser) at(n rules.Node) func(*world) error {
+func (p *parser) at(n rules.Node) func(context.Context, *world) error {
 	at := p.moment(n, "at", p.test.clock.Location())
-	return func(w *world) error {
+	return func(ctx context.Context, w *world) error {
 		if at.Before(w.clock.Now()) {
 			return fmt.Errorf("%s has passed: it is %s", w.show(at), w.show(w.clock.Now()))
 		}
-		return w.advance(at)
+		return w.advance(ctx, at)
 	}
 }
 
 // timeline reads facts that change in turn: {SKU-1.stock: "0 3 0", every: 1m}.
-func (p *parser) timeline(n rules.Node) func(*world) error {
+func (p *parser) timeline(n rules.Node) func(context.Context, *world) error {
 	if !n.Mapping("timeline", nil, nil) {
 		return nil
 	}
@@ -185,7 +188,7 @@ func (p *parser) timeline(n rules.Node) func(*world) error {
 	if len(columns) == 0 {
 		n.Fault(codeStep, "the timeline changes nothing", "for example "+examples()["timeline"])
 	}
-	return func(w *world) error { return w.timeline(columns, gap) }
+	return func(ctx context.Context, w *world) error { return w.timeline(ctx, columns, gap) }
 }
 
 // column reads the values of one fact: a list, or a text with blanks between them, or commas where one of them holds blanks.
@@ -248,7 +251,7 @@ func cutFact(s string) (id, fact string, ok bool) {
 }
 
 // reload reads the files of other rules.
-func (p *parser) reload(n rules.Node) func(*world) error {
+func (p *parser) reload(n rules.Node) func(context.Context, *world) error {
 	files := p.files(n, "reload")
 	if len(files) == 0 {
 		return nil
@@ -259,17 +262,17 @@ func (p *parser) reload(n rules.Node) func(*world) error {
 		return nil
 	}
 	p.sets = append(p.sets, set)
-	return func(w *world) error { return w.reload(set) }
+	return func(ctx context.Context, w *world) error { return w.reload(ctx, set) }
 }
 
 // approve reads which rule's paused runs are let go on; all of them without one.
-func (p *parser) approve(n rules.Node) func(*world) error {
+func (p *parser) approve(n rules.Node) func(context.Context, *world) error {
 	rule := ""
 	if n.There() {
 		p.rule(n)
 		rule = n.Text()
 	}
-	return func(w *world) error { return w.approve(rule) }
+	return func(ctx context.Context, w *world) error { return w.approve(ctx, rule) }
 }
 
 // comes reads who does something through which channel: a name, or {sub: ann, channel: shop, …}. It makes them known.
@@ -292,17 +295,17 @@ func (p *parser) comes(n rules.Node, what string, may ...string) (sub, channel s
 }
 
 // window reads whose window opens, and for how long: somebody wrote, or tapped.
-func (p *parser) window(n rules.Node) func(*world) error {
+func (p *parser) window(n rules.Node) func(context.Context, *world) error {
 	sub, channel := p.comes(n, "window", "for")
 	open := otn.WindowLength
 	if d := n.Get("for"); d.There() {
 		open, _ = d.Duration("for")
 	}
-	return func(w *world) error { return w.window(channel, sub, open, "") }
+	return func(ctx context.Context, w *world) error { return w.window(ctx, channel, sub, open, "") }
 }
 
 // referral reads who came through a link: to a topic and a subject, or with a ref as it is.
-func (p *parser) referral(n rules.Node) func(*world) error {
+func (p *parser) referral(n rules.Node) func(context.Context, *world) error {
 	if !n.IsMapping() {
 		n.Mapping("referral", nil, nil)
 		return nil
@@ -316,11 +319,11 @@ func (p *parser) referral(n rules.Node) func(*world) error {
 	if ref == "" {
 		n.Fault(codeStep, "a referral says where the link led", "for example "+examples()["referral"])
 	}
-	return func(w *world) error { return w.window(channel, sub, otn.WindowLength, ref) }
+	return func(ctx context.Context, w *world) error { return w.window(ctx, channel, sub, otn.WindowLength, ref) }
 }
 
 // tags reads what the operator notes of people: {ann: [vip]}.
-func (p *parser) tags(n rules.Node) func(*world) error {
+func (p *parser) tags(n rules.Node) func(context.Context, *world) error {
 	if !n.Mapping("tags", nil, nil) {
 		return nil
 	}
@@ -336,9 +339,9 @@ func (p *parser) tags(n rules.Node) func(*world) error {
 			of[sub] = append(of[sub], text)
 		}
 	}
-	return func(w *world) error {
+	return func(ctx context.Context, w *world) error {
 		for _, sub := range keysOf(of) {
-			if _, err := w.host.Tag(w.ctx, w.channelOf(sub), sub, core.TagChange{Set: of[sub]}); err != nil {
+			if _, err := w.host.Tag(ctx, w.channelOf(sub), sub, core.TagChange{Set: of[sub]}); err != nil {
 				return err
 			}
 		}

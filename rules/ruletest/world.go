@@ -18,7 +18,6 @@ import (
 
 // world is one test being run.
 type world struct {
-	ctx      context.Context
 	test     *test
 	clock    *clock
 	memory   *core.Memory
@@ -97,7 +96,7 @@ func (l *line) Receive(context.Context, otn.Request) (otn.Response, []otn.Record
 // newWorld makes the world of a test, in which nothing has happened yet.
 func newWorld(ctx context.Context, t *test, r otn.Rules, watch func(otn.Rules) otn.Rules) (*world, error) {
 	w := &world{
-		ctx: ctx, test: t, clock: newClock(t.clock), memory: core.NewMemory(), rules: watch(r), watch: watch, channels: map[string]*line{},
+		test: t, clock: newClock(t.clock), memory: core.NewMemory(), rules: watch(r), watch: watch, channels: map[string]*line{},
 		ids: map[consentKey]string{}, keys: map[string]consentKey{}, seen: map[string]int{}, runsSeen: map[string]core.RunView{},
 	}
 	for name := range t.channels {
@@ -107,11 +106,11 @@ func newWorld(ctx context.Context, t *test, r otn.Rules, watch func(otn.Rules) o
 		}
 		w.channels[name] = &line{Mock: m, name: name, clock: w.clock}
 	}
-	return w, w.start()
+	return w, w.start(ctx)
 }
 
 // start lets a Host begin on what is there.
-func (w *world) start() error {
+func (w *world) start(ctx context.Context) error {
 	channels := map[string]otn.Channel{}
 	for name, l := range w.channels {
 		channels[name] = l
@@ -120,14 +119,14 @@ func (w *world) start() error {
 	if err != nil {
 		return err
 	}
-	ctx, stop := context.WithCancel(w.ctx)
+	ctx, stop := context.WithCancel(ctx)
 	ended := make(chan struct{})
 	w.host, w.stop, w.ended = host, stop, ended
 	go func() {
 		defer close(ended)
 		w.fault = host.Run(ctx)
 	}()
-	return w.settle()
+	return w.settle(ctx)
 }
 
 // end lets the Host stop, and says how it ended.
@@ -143,7 +142,7 @@ func (w *world) end() error {
 var errEnded = errors.New("the Host has ended")
 
 // settle returns when the Host has nothing left to do at this moment.
-func (w *world) settle() error {
+func (w *world) settle(ctx context.Context) error {
 	select {
 	case <-w.host.Ready():
 	case <-w.ended:
@@ -151,21 +150,21 @@ func (w *world) settle() error {
 	if w.clock.idle(w.host.Loops(), w.ended) {
 		return nil
 	}
-	return errors.Join(errEnded, w.fault, w.ctx.Err())
+	return errors.Join(errEnded, w.fault, ctx.Err())
 }
 
 // advance moves the time to a moment, from one thing that is due to the next.
-func (w *world) advance(to time.Time) error {
+func (w *world) advance(ctx context.Context, to time.Time) error {
 	for {
 		at, due := w.clock.next(to)
 		w.clock.set(at)
-		if err := w.settle(); err != nil || !due {
+		if err := w.settle(ctx); err != nil || !due {
 			return err
 		}
 	}
 }
 
-func (w *world) observe(list ...*subject) error {
+func (w *world) observe(ctx context.Context, list ...*subject) error {
 	all := make([]otn.Observation, len(list))
 	for i, s := range list {
 		o, err := s.observation()
@@ -177,11 +176,11 @@ func (w *world) observe(list ...*subject) error {
 	if len(all) == 0 {
 		return nil
 	}
-	_, err := w.host.Observe(w.ctx, all...)
+	_, err := w.host.Observe(ctx, all...)
 	return err
 }
 
-func (w *world) grant(list ...consent) error {
+func (w *world) grant(ctx context.Context, list ...consent) error {
 	var all []otn.Consent
 	var keys []consentKey
 	for i := range list {
@@ -194,7 +193,7 @@ func (w *world) grant(list ...consent) error {
 	if len(all) == 0 {
 		return nil
 	}
-	granted, err := w.host.Grant(w.ctx, all...)
+	granted, err := w.host.Grant(ctx, all...)
 	if err != nil {
 		return err
 	}
@@ -205,10 +204,10 @@ func (w *world) grant(list ...consent) error {
 }
 
 // withdraw brings the wishes to hear no more, through the door of the channel that each person is known by.
-func (w *world) withdraw(keys []consentKey) error {
+func (w *world) withdraw(ctx context.Context, keys []consentKey) error {
 	for _, k := range keys {
 		name := w.channelOf(k.sub)
-		if err := w.webhook(name, otn.Record{Stop: &otn.Stop{Channel: name, Subscriber: otn.Subscriber{ID: k.sub}, Topic: k.topic}}); err != nil {
+		if err := w.webhook(ctx, name, otn.Record{Stop: &otn.Stop{Channel: name, Subscriber: otn.Subscriber{ID: k.sub}, Topic: k.topic}}); err != nil {
 			return err
 		}
 	}
@@ -216,7 +215,7 @@ func (w *world) withdraw(keys []consentKey) error {
 }
 
 // window lets a person do something that opens their window.
-func (w *world) window(name, sub string, open time.Duration, ref string) error {
+func (w *world) window(ctx context.Context, name, sub string, open time.Duration, ref string) error {
 	now := w.clock.Now()
 	who := otn.Subscriber{ID: sub}
 	records := []otn.Record{{At: now, Window: &otn.Window{Channel: name, Subscriber: who, Until: now.Add(open), Cause: "message"}}}
@@ -224,7 +223,7 @@ func (w *world) window(name, sub string, open time.Duration, ref string) error {
 		records[0].Window.Cause = "referral"
 		records = append(records, otn.Record{At: now, Referral: &otn.Referral{Channel: name, Subscriber: who, Ref: ref}})
 	}
-	return w.webhook(name, records...)
+	return w.webhook(ctx, name, records...)
 }
 
 // channelOf is the channel that a person's consents came through.
@@ -241,12 +240,12 @@ func (w *world) channelOf(sub string) string {
 }
 
 // webhook brings records through the public door.
-func (w *world) webhook(name string, records ...otn.Record) error {
+func (w *world) webhook(ctx context.Context, name string, records ...otn.Record) error {
 	l := w.channels[name]
 	l.mu.Lock()
 	l.next = records
 	l.mu.Unlock()
-	r, err := http.NewRequestWithContext(w.ctx, http.MethodPost, "/hooks/"+name, http.NoBody)
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, "/hooks/"+name, http.NoBody)
 	if err != nil {
 		return err
 	}
@@ -269,14 +268,14 @@ func (a *answer) WriteHeader(status int)      { a.status = status }
 func (a *answer) Write(b []byte) (int, error) { return a.body.Write(b) }
 
 // timeline observes the columns row by row.
-func (w *world) timeline(columns [][]*subject, every time.Duration) error {
+func (w *world) timeline(ctx context.Context, columns [][]*subject, every time.Duration) error {
 	rows := 0
 	for _, c := range columns {
 		rows = max(rows, len(c))
 	}
 	for i := range rows {
 		if i > 0 {
-			if err := w.advance(w.clock.Now().Add(every)); err != nil {
+			if err := w.advance(ctx, w.clock.Now().Add(every)); err != nil {
 				return err
 			}
 		}
@@ -286,10 +285,10 @@ func (w *world) timeline(columns [][]*subject, every time.Duration) error {
 				list = append(list, c[i])
 			}
 		}
-		if err := w.observe(list...); err != nil {
+		if err := w.observe(ctx, list...); err != nil {
 			return err
 		}
-		if err := w.settle(); err != nil {
+		if err := w.settle(ctx); err != nil {
 			return err
 		}
 	}
@@ -297,20 +296,20 @@ func (w *world) timeline(columns [][]*subject, every time.Duration) error {
 }
 
 // restart ends the Host and begins another on what it left.
-func (w *world) restart() error {
+func (w *world) restart(ctx context.Context) error {
 	if err := w.end(); err != nil {
 		return err
 	}
-	return w.start()
+	return w.start(ctx)
 }
 
-func (w *world) reload(r otn.Rules) error {
+func (w *world) reload(ctx context.Context, r otn.Rules) error {
 	w.rules = w.watch(r)
-	return w.host.Reload(w.ctx, w.rules)
+	return w.host.Reload(ctx, w.rules)
 }
 
 // approve lets the paused runs of a rule go on; of all rules for "".
-func (w *world) approve(rule string) error {
+func (w *world) approve(ctx context.Context, rule string) error {
 	paused, _, err := w.host.Runs(core.RunQuery{Rule: rule, State: "paused", Limit: 1000})
 	if err != nil {
 		return err
@@ -319,9 +318,9 @@ func (w *world) approve(rule string) error {
 		return fmt.Errorf("no run is paused")
 	}
 	for _, run := range paused {
-		_, err := w.host.ApproveRun(w.ctx, run.ID)
+		_, err := w.host.ApproveRun(ctx, run.ID)
 		if errors.Is(err, otn.ErrRefused) { // it is paused for another reason
-			_, err = w.host.ResumeRun(w.ctx, run.ID)
+			_, err = w.host.ResumeRun(ctx, run.ID)
 		}
 		if err != nil {
 			return err
