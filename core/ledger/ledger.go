@@ -28,6 +28,7 @@ type Ledger struct {
 	topics    map[string]*topic
 	topicAt   map[uint64]*topic
 	open      map[pageID]*openClaim
+	indexes   map[string][]*index // by topic
 	recovered Recovery
 
 	// Touched by the writer alone.
@@ -93,6 +94,7 @@ func newLedger(e Engine) *Ledger {
 		topics:  make(map[string]*topic),
 		topicAt: make(map[uint64]*topic),
 		open:    make(map[pageID]*openClaim),
+		indexes: make(map[string][]*index),
 	}
 }
 

@@ -20,6 +20,7 @@ func (l *Ledger) load() error {
 		{spaceLine, l.loadLine},
 		{spaceCount, l.loadCount},
 		{spaceOpen, l.loadOpen},
+		{spaceIndex, l.loadIndex},
 	} {
 		if err := l.all([]byte{step.space}, step.read); err != nil {
 			return err
