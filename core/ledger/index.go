@@ -211,6 +211,8 @@ func (g *group) backfill() error {
 	next.complete = true
 	looked, added := 0, 0
 	bad := false
+	var c Candidate
+	var seen texts
 	err := g.l.engine.Scan(behind(consentKey(x.at)), []byte{spaceConsent + 1}, func(key, row []byte) bool {
 		if looked == backfillLook || added == backfillAtOnce {
 			next.complete = false
@@ -219,13 +221,13 @@ func (g *group) backfill() error {
 		r := reader{b: key[1:]}
 		at := place{r.ord(), r.ord()}
 		n := g.lineAt(at.line)
-		if bad = !r.done() || n == nil || len(row) < rowSealed; bad {
+		if bad = !r.done() || n == nil || !readRow(row, &c, &seen); bad {
 			return false
 		}
 		looked++
 		next.at = at
 		if n.Topic == x.Topic && at.seq < x.below && !g.left(at) {
-			v, given := answerNamed(unpackAnswers(packedAnswers(row)), x.Answer)
+			v, given := answerNamed(c.Answers, x.Answer)
 			g.set(appendAnswerKey(make([]byte, 0, 32), x.id, at, v, given), nil)
 			added++
 		}
