@@ -109,6 +109,7 @@ func (h *Host) work(ctx context.Context) error {
 	deciders, deciding := errgroup.WithContext(ctx)
 	deciders.Go(func() error { return h.watchClock(deciding) })
 	deciders.Go(func() error { return h.dispatch.Follow(deciding) })
+	deciders.Go(func() error { return h.dispatch.Backfill(deciding) })
 	for range askers {
 		deciders.Go(func() error { return h.carryAsks(deciding) })
 	}

@@ -329,7 +329,7 @@ func spansOf(t otn.Type, op string, v value) (list []otn.Span, currency string, 
 	if exact && op == "<" {
 		high, ok = step(high, -1)
 	}
-	s := otn.Span{Low: told(low), High: told(high)}
+	s := otn.Span{Low: answerValue(low), High: answerValue(high)}
 	switch op {
 	case "<", "<=":
 		s.Low = otn.Value{}
@@ -372,8 +372,8 @@ func step(v value, by int64) (value, bool) {
 	return v, true
 }
 
-// told is a value as a consent holds it.
-func told(v value) otn.Value {
+// answerValue is a value as a consent holds it.
+func answerValue(v value) otn.Value {
 	switch v.k {
 	case boolean:
 		return otn.BoolValue(v.isTrue())

@@ -25,6 +25,7 @@ type Ledger struct {
 	writes    uint64    // how many groups were written
 	lines     map[Line]*line
 	lineAt    map[uint64]*line
+	subjects  map[string]*line // one of a subject's lines: the others are its peers
 	topics    map[string]*topic
 	topicAt   map[uint64]*topic
 	open      map[pageID]*openClaim
@@ -42,6 +43,7 @@ type line struct {
 	Line
 	id               uint64
 	topic            *topic
+	peer             *line // another line of the same subject
 	waiting, claimed int64
 	open             []*openClaim
 }
@@ -88,13 +90,14 @@ func Open(ctx context.Context, e Engine, key otn.Secret, now time.Time) (*Ledger
 
 func newLedger(e Engine) *Ledger {
 	return &Ledger{
-		engine:  e,
-		lines:   make(map[Line]*line),
-		lineAt:  make(map[uint64]*line),
-		topics:  make(map[string]*topic),
-		topicAt: make(map[uint64]*topic),
-		open:    make(map[pageID]*openClaim),
-		indexes: make(map[string][]*index),
+		engine:   e,
+		lines:    make(map[Line]*line),
+		lineAt:   make(map[uint64]*line),
+		subjects: make(map[string]*line),
+		topics:   make(map[string]*topic),
+		topicAt:  make(map[uint64]*topic),
+		open:     make(map[pageID]*openClaim),
+		indexes:  make(map[string][]*index),
 	}
 }
 
