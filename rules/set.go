@@ -72,7 +72,7 @@ func only(found []*Error, sev Severity) (out []*Error) {
 
 // build reads, declares and compiles. The Set is whole only when no fault was found.
 func build(files []File) (*Set, []*Error) {
-	in := &declared{places: map[string]string{}, suspect: map[string]bool{}}
+	in := &declared{places: map[string]string{}, byTopic: map[string]*topicDecl{}, suspect: map[string]bool{}}
 	sources := make([]*source, len(files))
 	for i, f := range files {
 		sources[i] = newSource(f)

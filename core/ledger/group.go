@@ -18,8 +18,8 @@ type group struct {
 	newest  time.Time
 	err     error // of the engine: the whole group fails
 
-	indexed  map[string][]*index // nil: as before
-	lines    map[Line]*line      // made in this group
+	indexed  *indexes       // nil: as before
+	lines    map[Line]*line // made in this group
 	topics   map[string]*topic
 	numbers  uint64
 	tally    map[*line]*change // what changes in the counts

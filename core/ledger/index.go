@@ -7,7 +7,7 @@ import (
 	"context"
 	"encoding/binary"
 	"fmt"
-	"slices"
+	"maps"
 
 	"github.com/onetimenotify/otn/core/otn"
 )
@@ -15,22 +15,28 @@ import (
 // Indexed names an index: one answer of the consents of one topic.
 type Indexed struct{ Topic, Answer string }
 
-// index is one of them. It changes only by being replaced.
+// index is one of them. It does not change.
 type index struct {
 	Indexed
-	id       uint64
-	below    uint64 // who was granted from here on was indexed at the grant
-	at       place  // of those before, how far they are indexed
-	complete bool
+	id    uint64
+	below uint64 // who was granted from here on was indexed at the grant
+	walk  uint64 // makes it good for those before; when it has ended, the index is complete
+}
+
+// indexes are all there are, with the walks that make some of them good. They are replaced, never changed.
+type indexes struct {
+	by    map[string][]*index // by topic
+	walks map[uint64]place    // how far each has come
+}
+
+func (s *indexes) complete(x *index) bool {
+	_, walking := s.walks[x.walk]
+	return !walking
 }
 
 func packIndex(x *index) []byte {
 	b := appendText(appendText([]byte{rowVersion}, x.Topic), x.Answer)
-	b = append(b, byte(truth(x.complete)))
-	for _, n := range [...]uint64{x.below, x.at.line, x.at.seq} {
-		b = binary.AppendUvarint(b, n)
-	}
-	return b
+	return binary.AppendUvarint(binary.AppendUvarint(b, x.below), x.walk)
 }
 
 func (l *Ledger) loadIndex(key, value []byte) error {
@@ -38,10 +44,15 @@ func (l *Ledger) loadIndex(key, value []byte) error {
 	r := reader{b: value}
 	r.byte()
 	x.Topic, x.Answer = r.text(), r.text()
-	x.complete = r.byte() != 0
-	x.below, x.at = r.uvarint(), place{r.uvarint(), r.uvarint()}
-	l.indexes[x.Topic] = append(l.indexes[x.Topic], x)
+	x.below, x.walk = r.uvarint(), r.uvarint()
+	l.indexes.by[x.Topic] = append(l.indexes.by[x.Topic], x)
 	l.numbers = max(l.numbers, x.id)
+	return r.fault()
+}
+
+func (l *Ledger) loadWalk(key, value []byte) error {
+	r := reader{b: value}
+	l.indexes.walks[numberOf(key)] = r.place()
 	return r.fault()
 }
 
@@ -57,11 +68,17 @@ func (l *Ledger) Index(ctx context.Context, wanted []Indexed) error {
 
 // want makes the indexes those that are wanted, and changes nothing where they are.
 func (g *group) want(wanted []Indexed) {
-	kept, changed := make(map[string][]*index), false
-	for _, list := range g.indexes() {
+	missing := make(map[Indexed]bool, len(wanted))
+	for _, w := range wanted {
+		missing[w] = true
+	}
+	now := &indexes{make(map[string][]*index), g.indexes().walks}
+	changed := false
+	for _, list := range g.indexes().by {
 		for _, x := range list {
-			if slices.Contains(wanted, x.Indexed) {
-				kept[x.Topic] = append(kept[x.Topic], x)
+			if missing[x.Indexed] {
+				delete(missing, x.Indexed)
+				now.by[x.Topic] = append(now.by[x.Topic], x)
 				continue
 			}
 			g.drop(numberKey(spaceIndex, x.id))
@@ -69,23 +86,59 @@ func (g *group) want(wanted []Indexed) {
 			changed = true
 		}
 	}
+	walk := uint64(0)
 	for _, w := range wanted {
-		if slices.ContainsFunc(kept[w.Topic], func(x *index) bool { return x.Answer == w.Answer }) {
+		if !missing[w] {
 			continue
 		}
+		delete(missing, w)
 		g.numbers++
 		x := &index{Indexed: w, id: g.numbers, below: g.next}
-		kept[w.Topic] = append(kept[w.Topic], x)
+		if !g.empty(w.Topic) {
+			if walk == 0 {
+				g.numbers++
+				walk = g.numbers
+			}
+			x.walk = walk
+		}
+		now.by[w.Topic] = append(now.by[w.Topic], x)
 		g.set(numberKey(spaceIndex, x.id), packIndex(x))
 		changed = true
 	}
+	if walk != 0 {
+		now.walks = g.walked(walk, place{}, false)
+	}
 	if changed {
-		g.indexed = kept
+		g.indexed = now
 	}
 }
 
+// empty reports that nobody waits for a topic, and nobody is claimed, for certain.
+func (g *group) empty(topic string) bool {
+	for n := range g.tally {
+		if n.Topic == topic {
+			return false
+		}
+	}
+	t, ok := g.l.topics[topic]
+	return !ok || t.counts.Waiting+t.counts.Claimed == 0
+}
+
+// walked notes how far a walk has come.
+func (g *group) walked(walk uint64, at place, ended bool) map[uint64]place {
+	walks := maps.Clone(g.indexes().walks)
+	if ended {
+		delete(walks, walk)
+		g.drop(numberKey(spaceWalk, walk))
+		return walks
+	}
+	walks[walk] = at
+	g.set(numberKey(spaceWalk, walk), packPlace(nil, at))
+	return walks
+}
+
 // indexes are those of all topics, as this group leaves them.
-func (g *group) indexes() map[string][]*index {
+func (g *group) indexes() *indexes {
 	if g.indexed != nil {
 		return g.indexed
 	}
@@ -94,14 +147,14 @@ func (g *group) indexes() map[string][]*index {
 
 // index adds a consent that waits from now on to the indexes of its topic; unindex takes one out that waits no more.
 func (g *group) index(n *line, seq uint64, answers []otn.Named) {
-	for _, x := range g.indexes()[n.Topic] {
+	for _, x := range g.indexes().by[n.Topic] {
 		v, given := answerNamed(answers, x.Answer)
 		g.set(appendAnswerKey(make([]byte, 0, 32), x.id, place{n.id, seq}, v, given), nil)
 	}
 }
 
 func (g *group) unindex(n *line, seq uint64, answers []otn.Named) {
-	for _, x := range g.indexes()[n.Topic] {
+	for _, x := range g.indexes().by[n.Topic] {
 		v, given := answerNamed(answers, x.Answer)
 		g.drop(appendAnswerKey(make([]byte, 0, 32), x.id, place{n.id, seq}, v, given))
 	}
@@ -109,7 +162,7 @@ func (g *group) unindex(n *line, seq uint64, answers []otn.Named) {
 
 // unindexPacked is unindex with the answers as a row holds them.
 func (g *group) unindexPacked(n *line, seq uint64, packed []byte) {
-	if len(g.indexes()[n.Topic]) == 0 {
+	if len(g.indexes().by[n.Topic]) == 0 {
 		return
 	}
 	g.unindex(n, seq, unpackAnswers(packed))
@@ -169,64 +222,61 @@ const (
 	backfillLook   = 10_000
 )
 
-// Backfill makes an index good for some of those who waited before it was wanted, and reports whether there is more to do.
+// Backfill makes indexes good for some of those who waited before they were wanted, and reports whether there is more to do.
 // What a crash interrupts goes on where it was.
 func (l *Ledger) Backfill(ctx context.Context) (more bool, err error) {
-	if !l.Backfills() {
+	if !l.backfills() {
 		return false, nil
 	}
 	if err := l.do(ctx, &turn{size: 40 * backfillAtOnce, build: (*group).backfill}); err != nil {
 		return false, fmt.Errorf("ledger: backfill: %w", err)
 	}
-	return l.Backfills(), nil
+	return l.backfills(), nil
 }
 
-// Backfills reports whether an index is not made good yet.
-func (l *Ledger) Backfills() bool {
+func (l *Ledger) backfills() bool {
 	l.mu.RLock()
 	defer l.mu.RUnlock()
-	return unfinished(l.indexes) != nil
+	return len(l.indexes.walks) > 0
 }
 
-// unfinished is the oldest index that is not complete.
-func unfinished(all map[string][]*index) (first *index) {
-	for _, list := range all {
-		for _, x := range list {
-			if !x.complete && (first == nil || x.id < first.id) {
-				first = x
-			}
+// backfill does the next part of the oldest walk, for all indexes that were wanted with it. Earlier turns of this group are
+// on no disk yet: whom they grant they have indexed, and whom they end is passed over.
+func (g *group) backfill() error {
+	all := g.indexes()
+	walk, found := uint64(0), false
+	for id := range g.l.indexes.walks { // not one of this group: whom it granted before that is on no disk yet
+		if _, goesOn := all.walks[id]; goesOn && (!found || id < walk) {
+			walk, found = id, true
 		}
 	}
-	return first
-}
-
-// backfill does the next part of the oldest index that is not complete. Earlier turns of this group are on no disk yet:
-// whom they grant they have indexed, and whom they end is passed over.
-func (g *group) backfill() error {
-	x := unfinished(g.indexes())
-	if x == nil {
+	if !found {
 		return nil
 	}
-	next := *x
-	next.complete = true
+	at, ended := all.walks[walk], true
 	looked, added := 0, 0
-	bad := false
 	var c Candidate
 	var seen texts
-	err := g.l.engine.Scan(behind(consentKey(x.at)), []byte{spaceConsent + 1}, func(key, row []byte) bool {
-		if looked == backfillLook || added == backfillAtOnce {
-			next.complete = false
+	bad := false
+	err := g.l.engine.Scan(behind(consentKey(at)), []byte{spaceConsent + 1}, func(key, row []byte) bool {
+		if looked == backfillLook || added >= backfillAtOnce {
+			ended = false
 			return false
 		}
 		r := reader{b: key[1:]}
-		at := place{r.ord(), r.ord()}
+		at = place{r.ord(), r.ord()}
 		n := g.lineAt(at.line)
-		if bad = !r.done() || n == nil || !readRow(row, &c, &seen); bad {
+		if bad = !r.done() || n == nil; bad {
 			return false
 		}
 		looked++
-		next.at = at
-		if n.Topic == x.Topic && at.seq < x.below && !g.left(at) {
+		for _, x := range all.by[n.Topic] {
+			if x.walk != walk || at.seq >= x.below || g.left(at) {
+				continue
+			}
+			if bad = !readRow(row, &c, &seen); bad {
+				return false
+			}
 			v, given := answerNamed(c.Answers, x.Answer)
 			g.set(appendAnswerKey(make([]byte, 0, 32), x.id, at, v, given), nil)
 			added++
@@ -240,22 +290,8 @@ func (g *group) backfill() error {
 		g.err = err // some changes may be in the group
 		return err
 	}
-	g.set(numberKey(spaceIndex, x.id), packIndex(&next))
-	g.replace(x, &next)
+	g.indexed = &indexes{all.by, g.walked(walk, at, ended)}
 	return nil
-}
-
-// replace puts a new state of an index in the place of the old one.
-func (g *group) replace(old, new *index) {
-	all := make(map[string][]*index, len(g.indexes()))
-	for topic, list := range g.indexes() {
-		all[topic] = list
-		if i := slices.Index(list, old); i >= 0 {
-			all[topic] = slices.Clone(list)
-			all[topic][i] = new
-		}
-	}
-	g.indexed = all
 }
 
 // HasIndex reports whether an index by answer is complete, so that Range can use it.
@@ -267,9 +303,9 @@ func (l *Ledger) HasIndex(of Indexed) bool {
 func (l *Ledger) indexOf(of Indexed) (*index, bool) {
 	l.mu.RLock()
 	defer l.mu.RUnlock()
-	for _, x := range l.indexes[of.Topic] {
+	for _, x := range l.indexes.by[of.Topic] {
 		if x.Answer == of.Answer {
-			return x, x.complete
+			return x, l.indexes.complete(x)
 		}
 	}
 	return nil, false

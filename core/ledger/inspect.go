@@ -162,8 +162,8 @@ func (i *inspector) compare(some []lived) error {
 			{"its person", personKey(c.person), func(v []byte) bool { return holds(v, c.at) }},
 			{"its expiry", appendExpiryKey(nil, n.topic.id, c.day, c.at), func([]byte) bool { return true }},
 		}
-		for _, x := range i.l.indexes[n.Topic] {
-			if x.complete {
+		for _, x := range i.l.indexes.by[n.Topic] {
+			if i.l.indexes.complete(x) {
 				v, given := answerNamed(c.answers, x.Answer)
 				wants = append(wants, wantedRow{"its answer " + x.Answer, appendAnswerKey(nil, x.id, c.at, v, given), func([]byte) bool { return true }})
 			}
@@ -184,7 +184,7 @@ func (i *inspector) compare(some []lived) error {
 // answers looks for rows of indexes that belong to nobody: every consent that waits has been found in its own.
 func (i *inspector) answers() error {
 	byID, rows := make(map[uint64]*index), make(map[*index]int64)
-	for _, list := range i.l.indexes {
+	for _, list := range i.l.indexes.by {
 		for _, x := range list {
 			byID[x.id] = x
 		}

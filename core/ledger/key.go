@@ -32,8 +32,9 @@ const (
 	spaceRedo     = 'r' // run, page → members that a recovery found whole
 	spaceTimer    = 's' // due, id → timer
 	spaceDecision = 't' // day (newest first), person or line, moment (newest first), number → decision
-	spaceIndex    = 'u' // index's number → topic, answer, how far it is made
+	spaceIndex    = 'u' // index's number → topic, answer, which walk makes it good
 	spaceAnswer   = 'v' // index's number, line's number, ordered answer, sequence → nothing
+	spaceWalk     = 'w' // walk's number → how far it has come
 )
 
 const (

@@ -29,7 +29,7 @@ type Ledger struct {
 	topics    map[string]*topic
 	topicAt   map[uint64]*topic
 	open      map[pageID]*openClaim
-	indexes   map[string][]*index // by topic
+	indexes   *indexes
 	recovered Recovery
 
 	// Touched by the writer alone.
@@ -97,7 +97,7 @@ func newLedger(e Engine) *Ledger {
 		topics:   make(map[string]*topic),
 		topicAt:  make(map[uint64]*topic),
 		open:     make(map[pageID]*openClaim),
-		indexes:  make(map[string][]*index),
+		indexes:  &indexes{make(map[string][]*index), make(map[uint64]place)},
 	}
 }
 

@@ -21,6 +21,7 @@ func (l *Ledger) load() error {
 		{spaceCount, l.loadCount},
 		{spaceOpen, l.loadOpen},
 		{spaceIndex, l.loadIndex},
+		{spaceWalk, l.loadWalk},
 	} {
 		if err := l.all([]byte{step.space}, step.read); err != nil {
 			return err
