@@ -331,3 +331,5 @@ func (p *shopPage) Size() (int64, error) { return 0, otn.ErrInvalid }
 func (p *shopPage) Ends() (time.Time, error) { return time.Time{}, otn.ErrInvalid }
 
 func (p *shopPage) Rank(*otn.Consent) int { return 0 }
+
+func (p *shopPage) Ranges() []otn.AnswerRange { return nil }

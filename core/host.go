@@ -133,6 +133,7 @@ func (h *Host) work(ctx context.Context) error {
 	}
 	loop(h.watchClock)
 	loop(h.dispatch.Follow)
+	loop(h.dispatch.Backfill)
 	for name, queue := range h.wants {
 		n := askers
 		if name == nowhere {

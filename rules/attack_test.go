@@ -223,7 +223,7 @@ func TestYAMLAttacksAreRefused(t *testing.T) {
 			if size := len(Errors(found).Error()); size > 1<<20 {
 				t.Errorf("the faults have %d bytes", size)
 			}
-			if took := time.Since(start); took > 10*time.Second {
+			if took := time.Since(start); took > time.Minute { // a few seconds; one that grows with the square takes hours
 				t.Errorf("took %v", took)
 			}
 		})
@@ -241,7 +241,7 @@ func TestLargeFilesAreReadInTime(t *testing.T) {
 	}
 	start := time.Now()
 	set := mustCompile(t, b.String())
-	if took := time.Since(start); took > 10*time.Second {
+	if took := time.Since(start); took > time.Minute { // a few seconds; one that grows with the square takes hours
 		t.Errorf("%d rules in %v", len(set.List()), took)
 	} else {
 		t.Logf("%d rules in %v", len(set.List()), took)

@@ -16,6 +16,7 @@ type declared struct {
 	attrs    []otn.Field
 	triggers []trigger
 	topics   []*topicDecl
+	byTopic  map[string]*topicDecl
 	asks     []*askDecl
 	rules    []*ruleDecl
 	partial  bool              // a file could not be read: what is missing may be declared there
@@ -74,14 +75,7 @@ func (in *declared) trigger(name string) (trigger, bool) {
 	return trigger{}, false
 }
 
-func (in *declared) topic(id string) *topicDecl {
-	for _, t := range in.topics {
-		if t.ID == id {
-			return t
-		}
-	}
-	return nil
-}
+func (in *declared) topic(id string) *topicDecl { return in.byTopic[id] }
 
 // once notes a declaration; a second one of the same name is a fault.
 func (d *decoder) once(what, name string, at place) bool {
@@ -222,6 +216,7 @@ func (d *decoder) topics(n *node, zone *time.Location, defaults *pacing) {
 		}
 		t := &topicDecl{Topic: otn.Topic{ID: p.key.text}, src: d.source, zone: zone, defaults: defaults}
 		d.into.topics = append(d.into.topics, t)
+		d.into.byTopic[t.ID] = t
 		if p.value.kind == nullNode {
 			p.value.kind = mapNode
 		}

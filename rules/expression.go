@@ -69,6 +69,7 @@ func (s *source) report(n *node, off int, src string, mistakes []mistake) {
 type scopes struct {
 	item, collection *fields
 	params           field
+	before           map[otn.Kind]field // the subject before the event: the same for all topics
 	suspect          map[string]bool
 	partial          bool
 	made             map[string]*scope // while files are linked: rules of one topic share their names
@@ -142,13 +143,15 @@ func (s *scopes) fired(sc *scope, fired *trigger, why string) {
 
 func (in *declared) scopes() *scopes {
 	item := &fields{"item", itemFields(in.attrs)}
-	return &scopes{
+	s := &scopes{
 		item:       item,
 		suspect:    in.suspect,
 		partial:    in.partial,
 		collection: &fields{"collection", collectionFields(item)},
 		params:     field{shape: shape{object, &fields{"params", paramFields(in.params)}}},
 	}
+	s.before = map[otn.Kind]field{otn.ItemKind: s.was(otn.ItemKind), otn.CollectionKind: s.was(otn.CollectionKind)}
+	return s
 }
 
 // ask is what the title of a request may name: the subject and the params.
@@ -193,7 +196,7 @@ func (s *scopes) rule(t *topicDecl, zone *time.Location, fired *trigger, before 
 	case t.Subject == otn.NoSubject:
 		sc.elsewhere["was"] = "the topic has no subject"
 	case before:
-		sc.add("was", s.was(t.Subject))
+		sc.add("was", s.before[t.Subject])
 	default:
 		sc.elsewhere["was"] = why
 	}

@@ -8,6 +8,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/expr-lang/expr/ast"
+	"github.com/expr-lang/expr/builtin"
 	"github.com/expr-lang/expr/conf"
 	"github.com/expr-lang/expr/file"
 	"github.com/expr-lang/expr/parser"
@@ -109,17 +110,21 @@ func parseExpr(src string) (root ast.Node, m *mistake) {
 	if m = guard(src); m != nil {
 		return nil, m
 	}
-	config := conf.CreateNew()
-	config.MaxNodes = maxNodes
-	for name := range config.Builtins {
-		config.Disabled[name] = true
-	}
-	tree, err := parser.ParseWithConfig(src, config)
+	tree, err := parser.ParseWithConfig(src, &conf.Config{MaxNodes: maxNodes, Disabled: exprBuiltins})
 	if err != nil {
 		return nil, syntaxMistake(src, err)
 	}
 	return tree.Node, nil
 }
+
+// exprBuiltins are the functions that expr brings along: rules have their own.
+var exprBuiltins = func() map[string]bool {
+	names := map[string]bool{}
+	for _, f := range builtin.Builtins {
+		names[f.Name] = true
+	}
+	return names
+}()
 
 func syntaxMistake(src string, err error) *mistake {
 	var fe *file.Error

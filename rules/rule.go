@@ -15,14 +15,15 @@ import (
 // rule decides for one topic.
 type rule struct {
 	otn.Rule
-	when     *compiled
-	once     half // decided once for an event
-	personal half // decided for each consent
-	letter   *letter
-	course   course
-	zone     *time.Location
-	fired    bool // it is on a trigger
-	sent     bool // an operator's send: it matches nothing but its own event
+	when      *compiled
+	once      half        // decided once for an event
+	personal  half        // decided for each consent
+	narrowers []*narrower // who needs not be looked at
+	letter    *letter
+	course    course
+	zone      *time.Location
+	fired     bool // it is on a trigger
+	sent      bool // an operator's send: it matches nothing but its own event
 }
 
 // half is a part of a condition; nil is true.
@@ -155,6 +156,7 @@ func (in *declared) condition(d *ruleDecl, r *rule, names *scope) bool {
 		d.src.warn(d.src.within(d.when, 0, 1), codeConstant, fmt.Sprintf("this is always %s", e), "")
 	}
 	r.once, r.personal = halves(r.when)
+	r.narrow(in.topic(d.topic))
 	return true
 }
 

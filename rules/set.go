@@ -81,7 +81,7 @@ func build(files []File) (*Set, []*Error) {
 
 // assemble is build, with the files as they were read.
 func assemble(files []File) (*Set, []*source, []*Error) {
-	in := &declared{places: map[string]string{}, suspect: map[string]bool{}}
+	in := &declared{places: map[string]string{}, byTopic: map[string]*topicDecl{}, suspect: map[string]bool{}}
 	sources := make([]*source, len(files))
 	for i, f := range files {
 		sources[i] = newSource(f)

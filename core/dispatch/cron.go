@@ -130,7 +130,7 @@ func (d *Dispatch) cronDue(ctx context.Context, t ledger.Timer) error {
 	if err != nil {
 		return err
 	}
-	rule, ok := ruleOf(d.Current(), body.Rule)
+	rule, ok := d.rules.Load().rule(body.Rule)
 	if have.cronBody != body || !have.Due.Equal(t.Due) || !ok || rule.Cron != body.Cron || rule.TZ != body.TZ {
 		return d.commit(ctx, &done)
 	}
@@ -160,7 +160,7 @@ func (d *Dispatch) onceDue(ctx context.Context, t ledger.Timer) error {
 	if err != nil {
 		return err
 	}
-	rule, ok := ruleOf(d.Current(), m.Rule)
+	rule, ok := d.rules.Load().rule(m.Rule)
 	if have.Done || !have.At.Equal(t.Due) || !ok || !rule.Once.Equal(t.Due) {
 		return d.commit(ctx, &done)
 	}

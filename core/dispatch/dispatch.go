@@ -45,10 +45,11 @@ type Config struct {
 // Dispatch is the event path. Its loops (Follow, and each Lane's Run and Carry) belong to the Host, which starts and stops them.
 type Dispatch struct {
 	Config
-	rules atomic.Pointer[otn.Rules]
-	began time.Time // when the daemon did
-	lanes map[string]*Lane
-	wake  chan struct{} // something is in the journal or in due
+	rules     atomic.Pointer[roster]
+	began     time.Time // when the daemon did
+	lanes     map[string]*Lane
+	wake      chan struct{} // something is in the journal or in due
+	unindexed chan struct{} // indexes were wanted
 
 	// Taken in this order: acting, closing, mu, a lane's own.
 	acting  sync.Mutex // who decides, and who acts on a run, take turns
@@ -57,7 +58,7 @@ type Dispatch struct {
 
 	mu        sync.Mutex
 	due       []dueTimer // handed over by the clock, not yet worked on
-	versions  map[string]otn.Rules
+	versions  map[string]*roster
 	held      map[otn.PersonID]time.Time // subscribers to leave alone until then
 	courses   map[otn.RunID]*course      // of the open runs that have one
 	bySubject map[otn.Subject][]*course  // of those whose rule holds or gathers
@@ -71,11 +72,11 @@ type Dispatch struct {
 // New makes a Dispatch and its lanes. It starts nothing and reads nothing.
 func New(c Config) *Dispatch {
 	d := &Dispatch{
-		Config: c, lanes: map[string]*Lane{}, wake: make(chan struct{}, 1),
-		versions: map[string]otn.Rules{}, held: map[otn.PersonID]time.Time{},
+		Config: c, lanes: map[string]*Lane{}, wake: make(chan struct{}, 1), unindexed: make(chan struct{}, 1),
+		versions: map[string]*roster{}, held: map[otn.PersonID]time.Time{},
 		courses: map[otn.RunID]*course{}, bySubject: map[otn.Subject][]*course{}, parked: map[otn.RunID][]parked{}, stopped: map[otn.TokenID]bool{}, again: map[otn.DeliveryID]bool{},
 	}
-	d.rules.Store(&c.Rules)
+	d.rules.Store(newRoster(c.Rules))
 	for name, ch := range c.Channels {
 		d.lanes[name] = newLane(d, name, ch, c.Rates[name])
 	}
@@ -98,7 +99,7 @@ func (d *Dispatch) Lane(channel string) (*Lane, bool) {
 }
 
 // Current is the version of the rules that decides about new events.
-func (d *Dispatch) Current() otn.Rules { return *d.rules.Load() }
+func (d *Dispatch) Current() otn.Rules { return d.rules.Load().Rules }
 
 // Wake says that the journal has grown.
 func (d *Dispatch) Wake() { signal(d.wake) }
@@ -145,7 +146,7 @@ func (d *Dispatch) version(v string) (otn.Rules, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if r, ok := d.versions[v]; ok {
-		return r, nil
+		return r.Rules, nil
 	}
 	doc, ok, err := d.Ledger.Doc(versionKey(v))
 	if err != nil {
@@ -161,7 +162,8 @@ func (d *Dispatch) version(v string) (otn.Rules, error) {
 	if len(d.versions) >= keptVersions {
 		clear(d.versions)
 	}
-	d.versions[v] = r
+	d.versions[v] = newRoster(r)
+	d.versions[v].kept.Store(true)
 	return r, nil
 }
 
@@ -172,7 +174,7 @@ const keptVersions = 64
 // more, cron lines. Call it once, before the loops.
 func (d *Dispatch) Recover(ctx context.Context) error {
 	d.began = d.Clock.Now()
-	for _, step := range []func(context.Context) error{d.restop, d.restored, d.reopen, d.rehold, d.redo, d.remindDoubts, d.recall, d.adopt} {
+	for _, step := range []func(context.Context) error{d.restop, d.restored, d.reopen, d.rehold, d.redo, d.remindDoubts, d.recall, d.adopt, d.wantIndexes} {
 		if err := step(ctx); err != nil {
 			return err
 		}

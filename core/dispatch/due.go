@@ -109,12 +109,3 @@ func (d *Dispatch) passDue(ctx context.Context, t ledger.Timer) error {
 	}
 	return d.commit(ctx, &ledger.Batch{Done: []ledger.TimerID{t.TimerID}, Lazy: true})
 }
-
-func ruleOf(r otn.Rules, id string) (otn.Rule, bool) {
-	for _, rule := range r.List() {
-		if rule.ID == id {
-			return rule, true
-		}
-	}
-	return otn.Rule{}, false
-}

@@ -89,14 +89,14 @@ func (d *Dispatch) Lag() (uint64, error) {
 
 // decider gathers decisions into one batch. It sees its own decisions: last holds rule state not yet on disk.
 type decider struct {
-	d       *Dispatch
-	rules   otn.Rules
-	batch   ledger.Batch
-	docs    map[string]*ledger.Doc
-	granted []otn.Rule // see onGrant
-	hands   []handed
-	ends    []otn.RunID // runs that are over before their lanes had them
-	due     time.Time   // the moment that names the runs: a cron line's, however late it is decided; zero: the event's
+	d     *Dispatch
+	rules otn.Rules
+	batch ledger.Batch
+	docs  map[string]*ledger.Doc
+	kept  []*roster // whose source is written with the batch
+	hands []handed
+	ends  []otn.RunID // runs that are over before their lanes had them
+	due   time.Time   // the moment that names the runs: a cron line's, however late it is decided; zero: the event's
 }
 
 // handed is a run that its lanes get once the batch is on disk.
@@ -126,6 +126,9 @@ func (x *decider) commit(ctx context.Context) error {
 	})
 	if err := x.d.commit(ctx, &x.batch); err != nil {
 		return err
+	}
+	for _, r := range x.kept {
+		r.kept.Store(true)
 	}
 	for _, id := range x.ends {
 		x.d.forget(id)
@@ -175,7 +178,7 @@ func (x *decider) trigger(e ledger.Entry) error {
 // subject has changed since, that change is in the journal behind this grant and says itself what was before.
 // Rules that tell also while they hold are asked about the one who agreed.
 func (x *decider) grant(e ledger.Entry) error {
-	rules := x.onGrant()
+	rules := x.d.roster(x.rules).granted
 	if len(rules) == 0 {
 		return nil
 	}
@@ -183,10 +186,7 @@ func (x *decider) grant(e ledger.Entry) error {
 	if err := decode(e.Body, &g); err != nil {
 		return err
 	}
-	for _, r := range rules {
-		if r.Topic != g.Topic {
-			continue
-		}
+	for _, r := range rules[g.Topic] {
 		s := subjectOf(r, g.Subject)
 		now, _, err := x.d.Shop.Snapshot(s)
 		if err != nil {
@@ -207,19 +207,6 @@ func (x *decider) grant(e ledger.Entry) error {
 // clocked reports whether a rule decides at moments of its own and compares them with the last one.
 func clocked(r otn.Rule) bool { return r.State && (r.Cron != "" || !r.Once.IsZero()) }
 
-// onGrant are the rules that look at a grant.
-func (x *decider) onGrant() []otn.Rule {
-	if x.granted == nil {
-		x.granted = []otn.Rule{}
-		for _, r := range x.rules.List() {
-			if clocked(r) || r.Plan.WhileTrue {
-				x.granted = append(x.granted, r)
-			}
-		}
-	}
-	return x.granted
-}
-
 // whileTrue makes a run for one consent that is given while the rule holds.
 func (x *decider) whileTrue(r otn.Rule, s otn.Subject, now otn.Snapshot, e ledger.Entry) error {
 	cause := "g" + strconv.FormatUint(e.Seq, 10)
@@ -232,7 +219,7 @@ func (x *decider) whileTrue(r otn.Rule, s otn.Subject, now otn.Snapshot, e ledge
 		return err
 	}
 	holds := false
-	err = x.d.each(run, e.At, func(c *ledger.Candidate) (bool, error) {
+	err = x.d.each(run, nil, e.At, func(c *ledger.Candidate) (bool, error) {
 		v, err := mine.Choose(c)
 		holds = v == otn.Yes
 		return false, err
@@ -248,36 +235,27 @@ func (x *decider) event(e otn.Event, person *otn.PersonID) error {
 	if err := x.look(e); err != nil {
 		return err
 	}
-	if !x.concerns(e) {
-		return nil
-	}
-	var failed error
-	matches := x.rules.Match(e, func(rule string) (otn.Last, bool) {
-		last, ok, err := x.last(rule, e.Subject)
-		if err != nil {
-			failed = err
+	for _, id := range x.concerned(e) {
+		var failed error
+		one := e
+		one.Rule = id
+		matches := x.rules.Match(one, func(rule string) (otn.Last, bool) {
+			last, ok, err := x.last(rule, e.Subject)
+			if err != nil {
+				failed = err
+			}
+			return last, ok
+		})
+		if failed != nil {
+			return failed
 		}
-		return last, ok
-	})
-	if failed != nil {
-		return failed
-	}
-	for _, m := range matches {
-		if err := x.match(e, m, person); err != nil {
-			return err
+		for _, m := range matches {
+			if err := x.match(e, m, person); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
-}
-
-// concerns reports whether anybody waits on a line of a rule that could be on the event.
-func (x *decider) concerns(e otn.Event) bool {
-	for _, r := range x.rules.List() {
-		if (e.Rule == "" || e.Rule == r.ID) && x.d.Ledger.Pending(lineOf(r, e.Subject)) > 0 {
-			return true
-		}
-	}
-	return false
 }
 
 func (x *decider) last(rule string, s otn.Subject) (last otn.Last, ok bool, err error) {
@@ -324,7 +302,7 @@ func (x *decider) decide(run *Run, why ledger.Decision, facts otn.Facts) error {
 			why.Run, why.Because = otn.RunID{}, heldAlready
 		}
 	}
-	x.put(once(versionKey(x.rules.Version()), x.rules.Source()))
+	x.keepVersion()
 	why.Facts = encode(Decided{Version: x.rules.Version(), Facts: facts})
 	x.batch.Decisions = append(x.batch.Decisions, why)
 	return nil

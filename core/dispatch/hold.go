@@ -67,7 +67,7 @@ func (x *decider) uncovered(run *Run, now otn.Snapshot) (found bool, err error) 
 		}
 		others = append(others, s)
 	}
-	err = x.d.each(run, run.At, func(c *ledger.Candidate) (bool, error) {
+	err = x.d.each(run, mine, run.At, func(c *ledger.Candidate) (bool, error) {
 		v, err := mine.Choose(c)
 		if err != nil || v != otn.Yes {
 			return err == nil, err
@@ -133,21 +133,22 @@ func (x *decider) stays(c *course, e otn.Event) (still, fell bool, err error) {
 	if err != nil {
 		return false, false, err
 	}
-	err = x.d.each(c.run, e.At, func(k *ledger.Candidate) (bool, error) {
+	err = x.d.each(c.run, now, e.At, func(k *ledger.Candidate) (bool, error) {
 		is, err := now.Choose(k)
-		if err != nil {
-			return false, err
-		}
-		if is == otn.Yes {
-			still = true
-			return !fell, nil
-		}
-		if fell {
-			return true, nil
-		}
+		still = is == otn.Yes
+		return !still, err
+	})
+	if err != nil || !still {
+		return false, false, err
+	}
+	err = x.d.each(c.run, before, e.At, func(k *ledger.Candidate) (bool, error) {
 		was, err := before.Choose(k)
-		fell = was == otn.Yes
-		return !still || !fell, err
+		if err != nil || was != otn.Yes {
+			return true, err
+		}
+		is, err := now.Choose(k)
+		fell = is != otn.Yes
+		return !fell, err
 	})
 	return still, fell, err
 }

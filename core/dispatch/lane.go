@@ -46,6 +46,7 @@ type task struct {
 	run    *Run
 	rewind bool     // from the head of the line again
 	again  bool     // somebody asked for that while it was being worked on
+	wide   bool     // the rule narrows the line by too little: see look
 	seqs   []uint64 // nil: from the cursor on
 	doubt  *otn.DeliveryID
 	timer  *ledger.TimerID // deleted in the batch that does the work

@@ -112,7 +112,7 @@ func (f *filler) refill(p *pass, run *Run) (done bool, err error) {
 		p.turn, p.best.rivals = f.l.d.rivals(run, f.l.name)
 	}
 	b := p.best
-	last, end, err := f.l.d.Ledger.Scan(run.Line(), b.cursor, run.Below, scanAtOnce, f.now, func(c *ledger.Candidate) bool {
+	last, end, err := f.l.d.look(run, f.page.rules, &f.page.task.wide, b.cursor, f.now, func(c *ledger.Candidate) bool {
 		f.err = f.consider(p, c)
 		return f.err == nil && !b.stopped
 	})

@@ -117,7 +117,7 @@ type filler struct {
 
 func (f *filler) scan() error {
 	run, state := f.page.task.run, f.page.state
-	last, done, err := f.l.d.Ledger.Scan(run.Line(), state.Cursor, run.Below, scanAtOnce, f.now, func(c *ledger.Candidate) bool {
+	last, done, err := f.l.d.look(run, f.page.rules, &f.page.task.wide, state.Cursor, f.now, func(c *ledger.Candidate) bool {
 		f.offer(c)
 		return f.err == nil && len(f.page.picks) < f.size
 	})
@@ -132,7 +132,7 @@ func (f *filler) scan() error {
 func (f *filler) few() error {
 	f.page.end = true
 	run := f.page.task.run
-	err := f.l.d.each(run, f.now, func(c *ledger.Candidate) (bool, error) {
+	err := f.l.d.each(run, nil, f.now, func(c *ledger.Candidate) (bool, error) {
 		f.offer(c)
 		return true, f.err
 	})

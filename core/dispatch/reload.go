@@ -16,8 +16,12 @@ import (
 func (d *Dispatch) Reload(ctx context.Context, r otn.Rules) error {
 	d.acting.Lock()
 	defer d.acting.Unlock()
-	d.rules.Store(&r)
-	return d.adopt(context.WithoutCancel(ctx))
+	d.rules.Store(newRoster(r))
+	ctx = context.WithoutCancel(ctx)
+	if err := d.adopt(ctx); err != nil {
+		return err
+	}
+	return d.wantIndexes(ctx)
 }
 
 // book is the document of the rules that decided last.
@@ -30,17 +34,21 @@ func (d *Dispatch) adopt(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	roster, known := d.rules.Load(), map[string]bool{}
+	for _, id := range before {
+		known[id] = true
+	}
 	now := []string{}
-	for _, r := range d.Current().List() {
+	for _, r := range roster.list {
 		now = append(now, r.ID)
-		if !slices.Contains(before, r.ID) {
+		if !known[r.ID] {
 			if err := d.startFromNow(ctx, r); err != nil {
 				return err
 			}
 		}
 	}
 	for _, id := range before {
-		if !slices.Contains(now, id) {
+		if _, still := roster.rule(id); !still {
 			if err := d.forgetRule(ctx, id); err != nil {
 				return err
 			}
@@ -93,7 +101,7 @@ func (d *Dispatch) forgetRule(ctx context.Context, id string) error {
 func (d *Dispatch) Rearm(ctx context.Context, rule, subject string) (n int, err error) {
 	d.acting.Lock()
 	defer d.acting.Unlock()
-	r, ok := ruleOf(d.Current(), rule)
+	r, ok := d.rules.Load().rule(rule)
 	switch {
 	case !ok:
 		return 0, fmt.Errorf("dispatch: rule %q: %w", rule, otn.ErrNotFound)

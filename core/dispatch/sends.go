@@ -103,7 +103,7 @@ func (d *Dispatch) sendDue(ctx context.Context, t ledger.Timer) error {
 	}
 	rule, ok := otn.Rule{}, false
 	if err == nil {
-		rule, ok = ruleOf(rules, body.Rule)
+		rule, ok = d.roster(rules).rule(body.Rule)
 	}
 	if !ok { // its timer stays: the next start tries again
 		d.Log.Error("a send cannot be made", "send", body.Rule, "why", errOr(err, otn.ErrNotFound))

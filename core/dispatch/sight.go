@@ -81,8 +81,8 @@ func (r *Run) means(c *ledger.Candidate) bool {
 	return c.Seq < r.Below && (r.Only == 0 || r.Only == c.Seq) && (r.Person == nil || *r.Person == c.Person())
 }
 
-// each yields the consents that wait and that a run is for, until yield returns false.
-func (d *Dispatch) each(run *Run, now time.Time, yield func(*ledger.Candidate) (bool, error)) error {
+// each yields the consents that wait and that a run is for, until yield returns false; with rules, those whom they can mean.
+func (d *Dispatch) each(run *Run, rules otn.Page, now time.Time, yield func(*ledger.Candidate) (bool, error)) error {
 	switch {
 	case run.Only > 0:
 		c, ok, err := d.Ledger.Candidate(run.Line(), run.Only, now)
@@ -104,11 +104,11 @@ func (d *Dispatch) each(run *Run, now time.Time, yield func(*ledger.Candidate) (
 		return err
 	}
 	var failed error
-	after, done := uint64(0), false
+	after, done, wide := uint64(0), false, false
 	for !done && failed == nil {
 		stopped := false
 		var err error
-		after, done, err = d.Ledger.Scan(run.Line(), after, run.Below, scanAtOnce, now, func(c *ledger.Candidate) bool {
+		after, done, err = d.look(run, rules, &wide, after, now, func(c *ledger.Candidate) bool {
 			var more bool
 			more, failed = yield(c)
 			stopped = !more || failed != nil

@@ -33,7 +33,7 @@ func (x *decider) tooMany(c *course, now time.Time) (paused bool, err error) {
 		return true, x.trouble(c, err)
 	}
 	reaches := int64(0)
-	err = x.d.each(c.run, now, func(k *ledger.Candidate) (bool, error) {
+	err = x.d.each(c.run, s, now, func(k *ledger.Candidate) (bool, error) {
 		v, err := s.Choose(k)
 		if v == otn.Yes {
 			reaches++

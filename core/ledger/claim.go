@@ -34,6 +34,7 @@ type openMember struct {
 	attempt int
 	granted int64 // Unix milliseconds
 	day     uint32
+	answers []byte // packed, for the indexes that it is in
 }
 
 func (o *openClaim) has(seq uint64) bool {
@@ -150,6 +151,9 @@ func (g *group) claim(o *openClaim, c *Claim) []Member {
 		var expires int64
 		if om.granted, expires = readTimes(v); expires != 0 {
 			om.day = dayOf(time.UnixMilli(expires))
+		}
+		if a := packedAnswers(v); a != nil {
+			om.answers = slices.Clone(a)
 		}
 		if v[rowFlags]&flagSiblings != 0 {
 			paired = append(paired, len(won))

@@ -207,7 +207,8 @@ func FuzzReaders(f *testing.F) {
 	e := entry{seq: 1, attempts: 2, code: "c"}
 	d := Decision{Line: Line{"t", "s"}, At: time.Unix(1, 0), Facts: []byte("f")}
 	for _, seed := range [][]byte{nil, row, packBlock("m", []entry{e}), packTried(&triedRow{entry: e}), packDoubt(&doubtRow{row: row}), packDecision(&d),
-		packResend(&resend{facts: []byte("f")}), endedKey(place{1, 2}, pageID{}), timerKey(TimerID{Due: time.Unix(1, 0), ID: "x"}), appendExpiryKey(nil, 1, 2, place{3, 4})} {
+		packResend(&resend{facts: []byte("f")}), endedKey(place{1, 2}, pageID{}), timerKey(TimerID{Due: time.Unix(1, 0), ID: "x"}), packIndex(&index{Indexed: Indexed{"t", "a"}}),
+		appendAnswerKey(nil, 1, place{2, 3}, otn.MoneyValue(otn.Money{Minor: 5, Currency: "USD"}), true), appendExpiryKey(nil, 1, 2, place{3, 4})} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
@@ -216,6 +217,9 @@ func FuzzReaders(f *testing.F) {
 		if readRow(b, &k, &seen) {
 			_ = l.unseal(&k)
 			readTimes(b)
+			if got := unpackAnswers(packedAnswers(b)); !reflect.DeepEqual(got, k.Answers) && len(got)+len(k.Answers) > 0 {
+				t.Fatalf("answers %v, read alone %v", k.Answers, got)
+			}
 		}
 		readBlock(b, 3, func(_ string, e *entry) bool { _ = e.fate.state(); return true })
 		if tr, ok := readTried(b); ok {
@@ -230,6 +234,8 @@ func FuzzReaders(f *testing.F) {
 		readPageKey(b)
 		readEndedKey(b)
 		readExpiryKey(b)
+		readAnswerKey(b)
+		_ = newLedger(nil).loadIndex(numberKey(spaceIndex, 1), b)
 		readTimerKey(b)
 		readSeq(b, 2)
 		r := reader{b: b}

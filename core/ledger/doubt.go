@@ -155,6 +155,7 @@ func (g *group) resolve(id otn.DeliveryID, d *doubtRow, r *Result, probably bool
 	g.put(deliveryKey(spaceTried, id), packTried(&d.triedRow))
 	d.row[rowFlags] |= flagSiblings // somebody may have come meanwhile
 	g.put(consentKey(place{d.line, d.seq}), d.row)
+	g.index(n, d.seq, unpackAnswers(packedAnswers(d.row)))
 	g.set(appendExpiryKey(nil, n.topic.id, d.day, place{d.line, d.seq}), nil)
 	k.waiting++
 	k.days[d.day]++

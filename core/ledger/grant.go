@@ -17,6 +17,7 @@ func (p *prepared) addGrants(g *group, rev uint64) {
 		seq := g.next
 		g.next++
 		g.grant(r, seq, rev)
+		g.index(g.line(r.line), seq, grant.Consent.Answers)
 		g.seen(grant.Consent.GrantedAt)
 		g.after = append(g.after, func() { grant.Added, grant.Seq, grant.Consent.Seq = true, seq, seq })
 	}

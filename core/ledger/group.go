@@ -18,6 +18,7 @@ type group struct {
 	newest  time.Time
 	err     error // of the engine: the whole group fails
 
+	indexed  *indexes       // nil: as before
 	lines    map[Line]*line // made in this group
 	topics   map[string]*topic
 	numbers  uint64
@@ -286,6 +287,9 @@ func (g *group) apply(durable bool) {
 	for _, o := range g.claims {
 		o.line.open = append(o.line.open, o)
 		l.open[o.pageID] = o
+	}
+	if g.indexed != nil {
+		l.indexes = g.indexed
 	}
 	for _, f := range g.after {
 		f()

@@ -37,9 +37,9 @@ func Inspect(ctx context.Context, e Engine, key otn.Secret) (Report, error) {
 	if err := l.load(); err != nil {
 		return Report{}, fmt.Errorf("ledger: inspect: %w", err)
 	}
-	i := &inspector{ctx: ctx, l: l, lines: make(map[uint64]int64), days: make(map[topicDay]int64), doubts: make(map[uint64]int64)}
+	i := &inspector{ctx: ctx, l: l, lines: make(map[uint64]int64), topics: make(map[string]int64), days: make(map[topicDay]int64), doubts: make(map[uint64]int64)}
 	i.Writes, i.Newest, i.Topics, i.OpenClaims = l.writes, l.newest, l.Topics(), len(l.open)
-	for _, step := range []func() error{i.consents, i.claims, i.unknown, i.counts} {
+	for _, step := range []func() error{i.consents, i.answers, i.claims, i.unknown, i.counts} {
 		if err := step(); err != nil {
 			return Report{}, fmt.Errorf("ledger: inspect: %w", err)
 		}
@@ -74,6 +74,7 @@ type inspector struct {
 	ctx    context.Context
 	l      *Ledger
 	lines  map[uint64]int64 // consents by line
+	topics map[string]int64 // and by topic
 	days   map[topicDay]int64
 	doubts map[uint64]int64 // by topic
 }
@@ -91,10 +92,11 @@ const inspectAtOnce = 1000
 
 // lived is a consent whose other rows are looked for.
 type lived struct {
-	at     place
-	token  otn.TokenID
-	person otn.PersonID
-	day    uint32
+	at      place
+	token   otn.TokenID
+	person  otn.PersonID
+	day     uint32
+	answers []otn.Named
 }
 
 func (i *inspector) consents() error {
@@ -138,24 +140,35 @@ func (i *inspector) consent(key, v []byte) (lived, bool) {
 	}
 	i.Consents++
 	i.lines[at.line]++
+	i.topics[n.Topic]++
 	d := dayOf(c.ExpiresAt)
 	i.days[topicDay{n.topic.id, d}]++
-	return lived{at, c.ID, c.person, d}, true
+	return lived{at, c.ID, c.person, d, c.Answers}, true
+}
+
+// wantedRow is a row that has to be there for a consent.
+type wantedRow struct {
+	what string
+	key  []byte
+	good func(v []byte) bool
 }
 
 // compare looks for the rows that have to be there for each consent.
 func (i *inspector) compare(some []lived) error {
 	for _, c := range some {
 		n := i.l.lineAt[c.at.line]
-		for _, want := range []struct {
-			what string
-			key  []byte
-			good func(v []byte) bool
-		}{
+		wants := []wantedRow{
 			{"its token", tokenKey(c.token), func(v []byte) bool { r := reader{b: v}; return r.place() == c.at && r.done() }},
 			{"its person", personKey(c.person), func(v []byte) bool { return holds(v, c.at) }},
 			{"its expiry", appendExpiryKey(nil, n.topic.id, c.day, c.at), func([]byte) bool { return true }},
-		} {
+		}
+		for _, x := range i.l.indexes.by[n.Topic] {
+			if i.l.indexes.complete(x) {
+				v, given := answerNamed(c.answers, x.Answer)
+				wants = append(wants, wantedRow{"its answer " + x.Answer, appendAnswerKey(nil, x.id, c.at, v, given), func([]byte) bool { return true }})
+			}
+		}
+		for _, want := range wants {
 			v, there, err := i.l.get(want.key)
 			if err != nil {
 				return err
@@ -166,6 +179,32 @@ func (i *inspector) compare(some []lived) error {
 		}
 	}
 	return nil
+}
+
+// answers looks for rows of indexes that belong to nobody: every consent that waits has been found in its own.
+func (i *inspector) answers() error {
+	byID, rows := make(map[uint64]*index), make(map[*index]int64)
+	for _, list := range i.l.indexes.by {
+		for _, x := range list {
+			byID[x.id] = x
+		}
+	}
+	err := i.l.all([]byte{spaceAnswer}, func(key, _ []byte) error {
+		id, at, ok := readAnswerKey(key)
+		x, n := byID[id], i.l.lineAt[at.line]
+		if !ok || x == nil || n == nil || n.Topic != x.Topic {
+			i.fault("a row of an index by answer cannot be read, or is of no index")
+			return i.ctx.Err()
+		}
+		rows[x]++
+		return i.ctx.Err()
+	})
+	for x, n := range rows {
+		if waiting := i.topics[x.Topic]; n > waiting {
+			i.fault("the index of %s by %s has %d rows, and %d wait or are claimed", x.Topic, x.Answer, n, waiting)
+		}
+	}
+	return err
 }
 
 func holds(places []byte, at place) bool {

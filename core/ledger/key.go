@@ -32,6 +32,9 @@ const (
 	spaceRedo     = 'r' // run, page → members that a recovery found whole
 	spaceTimer    = 's' // due, id → timer
 	spaceDecision = 't' // day (newest first), person or line, moment (newest first), number → decision
+	spaceIndex    = 'u' // index's number → topic, answer, which walk makes it good
+	spaceAnswer   = 'v' // index's number, line's number, ordered answer, sequence → nothing
+	spaceWalk     = 'w' // walk's number → how far it has come
 )
 
 const (
@@ -95,6 +98,25 @@ func readExpiryKey(key []byte) (topic uint64, day uint32, p place, ok bool) {
 	}
 	p = place{r.ord(), r.ord()}
 	return topic, day, p, r.done()
+}
+
+// appendAnswerLine is the beginning of one line in an index by answer.
+func appendAnswerLine(b []byte, index, line uint64) []byte {
+	return appendOrd(appendOrd(append(b, spaceAnswer), index), line)
+}
+
+func appendAnswerKey(b []byte, index uint64, p place, v otn.Value, given bool) []byte {
+	return appendOrd(appendOrdered(appendAnswerLine(b, index, p.line), v, given), p.seq)
+}
+
+// readAnswerKey reads whose row of which index it is.
+func readAnswerKey(key []byte) (index uint64, p place, ok bool) {
+	r := reader{b: key}
+	r.bad = r.byte() != spaceAnswer
+	index, p.line = r.ord(), r.ord()
+	r.ordered()
+	p.seq = r.ord()
+	return index, p, r.done()
 }
 
 // blockBits is how many bits of a sequence are inside a block: 1,024 numbers lie together.

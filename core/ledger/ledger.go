@@ -25,9 +25,11 @@ type Ledger struct {
 	writes    uint64    // how many groups were written
 	lines     map[Line]*line
 	lineAt    map[uint64]*line
+	subjects  map[string]*line // one of a subject's lines: the others are its peers
 	topics    map[string]*topic
 	topicAt   map[uint64]*topic
 	open      map[pageID]*openClaim
+	indexes   *indexes
 	recovered Recovery
 	noTimers  []byte // no timer's key is below this one: what was deleted there is not walked over again
 
@@ -44,6 +46,7 @@ type line struct {
 	Line
 	id               uint64
 	topic            *topic
+	peer             *line // another line of the same subject
 	waiting, claimed int64
 	open             []*openClaim
 }
@@ -90,12 +93,14 @@ func Open(ctx context.Context, e Engine, key otn.Secret, now time.Time) (*Ledger
 
 func newLedger(e Engine) *Ledger {
 	return &Ledger{
-		engine:  e,
-		lines:   make(map[Line]*line),
-		lineAt:  make(map[uint64]*line),
-		topics:  make(map[string]*topic),
-		topicAt: make(map[uint64]*topic),
-		open:    make(map[pageID]*openClaim),
+		engine:   e,
+		lines:    make(map[Line]*line),
+		lineAt:   make(map[uint64]*line),
+		subjects: make(map[string]*line),
+		topics:   make(map[string]*topic),
+		topicAt:  make(map[uint64]*topic),
+		open:     make(map[pageID]*openClaim),
+		indexes:  &indexes{make(map[string][]*index), make(map[uint64]place)},
 	}
 }
 

@@ -93,6 +93,7 @@ func (l *Ledger) readMembers(o *openClaim) (there []bool, err error) {
 		m.token, m.person = otn.TokenID(v[rowToken:rowPerson]), otn.PersonID(v[rowPerson:rowSealed])
 		granted, expires := readTimes(v)
 		m.granted, m.day = granted, dayOf(time.UnixMilli(expires))
+		m.answers = slices.Clone(packedAnswers(v))
 		there[i] = true
 	})
 	return there, err

@@ -81,6 +81,7 @@ func (g *group) settle(o *openClaim, results []Result) {
 			continue
 		}
 		e := g.entry(o, m, r)
+		g.unindexPacked(o.line, m.seq, m.answers)
 		k.days[m.day]--
 		switch r.Outcome {
 		case otn.Sent:

@@ -20,6 +20,8 @@ func (l *Ledger) load() error {
 		{spaceLine, l.loadLine},
 		{spaceCount, l.loadCount},
 		{spaceOpen, l.loadOpen},
+		{spaceIndex, l.loadIndex},
+		{spaceWalk, l.loadWalk},
 	} {
 		if err := l.all([]byte{step.space}, step.read); err != nil {
 			return err
@@ -117,6 +119,9 @@ func packLine(n *line) []byte {
 
 func (l *Ledger) addLine(n *line) {
 	l.lines[n.Line], l.lineAt[n.id] = n, n
+	if n.Subject != "" {
+		n.peer, l.subjects[n.Subject] = l.subjects[n.Subject], n
+	}
 	n.topic.lines = append(n.topic.lines, n)
 	l.numbers = max(l.numbers, n.id)
 }
@@ -160,6 +165,18 @@ func (l *Ledger) Lines(of string) []Line {
 		}
 	}
 	return out
+}
+
+// TopicsOf are the topics of the lines of a subject on which somebody waits or is claimed, in no order. It reads no disk.
+func (l *Ledger) TopicsOf(subject string) (topics []string) {
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	for n := l.subjects[subject]; n != nil; n = n.peer {
+		if n.waiting+n.claimed > 0 {
+			topics = append(topics, n.Topic)
+		}
+	}
+	return topics
 }
 
 // Topics counts the consents of each topic by where they stand. NextExpiry is exact to the day, UTC.

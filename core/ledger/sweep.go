@@ -192,6 +192,7 @@ func (g *group) end(n *line, seq uint64, row []byte, f fate, at time.Time) {
 	var c Candidate
 	readRow(row, &c, &seen)
 	g.remove(consentKey(p))
+	g.unindex(n, seq, c.Answers)
 	g.put(endedKey(p, pageID{page: seq}), packBlock(c.Channel, []entry{e}))
 	if g.gone == nil {
 		g.gone = make(map[place]bool)

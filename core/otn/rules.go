@@ -58,6 +58,8 @@ type Rule struct {
 	AtMatters  bool // its when looks at the moment: the same facts can decide otherwise later
 	FirstFires bool // first: fire
 
+	Compares []string // answers that its when compares with something shared: Page.Ranges may name them
+
 	NeedsPerson bool      // it looks at what a Person has beside the consent: tags, how many consents wait
 	Once        time.Time // decided a single time at this moment; zero: never by itself
 	SkipMissed  bool      // missed: skip: a cron line or a once that passed while nobody looked is left out
@@ -139,6 +141,10 @@ type Page interface {
 	Render(c *Consent, can *Capabilities) (Message, error)
 	// Explain gives the value of each sub-expression for one consent, in words, a line each.
 	Explain(c *Consent) []string
+
+	// Ranges narrow whom Select can say Yes to, or anything but No: each by itself, with the facts of this Page, the most
+	// promising first. Everybody whom Select does not answer with No is inside of all of them. None: everybody has to be looked at.
+	Ranges() []AnswerRange
 
 	// Size is how many the next wave may tell. Errors: ErrInvalid where it cannot be decided.
 	Size() (int64, error)

@@ -155,6 +155,9 @@ type watchedPage struct {
 	facts otn.Facts
 }
 
+// Ranges implements otn.Page: everybody is looked at, so that who is certainly not meant is seen too.
+func (*watchedPage) Ranges() []otn.AnswerRange { return nil }
+
 // Select implements otn.Page.
 func (p *watchedPage) Select(c *otn.Consent) otn.Verdict {
 	p.of.trace(p.facts, c)

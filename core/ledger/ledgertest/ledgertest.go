@@ -52,6 +52,8 @@ func Run(t *testing.T, make func(t *testing.T) Store) {
 		{"an echo that came first", echo},
 		{"another key is refused", wrongKey},
 		{"lazy settlements ride with the next", lazy},
+		{"a range of a line is the line, narrowed", rangesOfLines},
+		{"an index that is wanted late", lateIndexes},
 		{"random work, random deaths", randomDeaths},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -74,11 +76,12 @@ var (
 // bench is a ledger on a store, with the shortcuts that tests need.
 type bench struct {
 	*ledger.Ledger
-	t     *testing.T
-	store Store
-	key   otn.Secret
-	now   time.Time
-	made  int
+	t      *testing.T
+	store  Store
+	engine ledger.Engine
+	key    otn.Secret
+	now    time.Time
+	made   int
 }
 
 func (b *bench) open() {
@@ -87,6 +90,7 @@ func (b *bench) open() {
 	if err != nil {
 		b.t.Fatal(err)
 	}
+	b.engine = e
 	if b.Ledger, err = ledger.Open(b.t.Context(), e, b.key, b.now); err != nil {
 		b.t.Fatal(err)
 	}

@@ -80,6 +80,9 @@ func (w *life) grants(rng *rand.Rand, step, round int) error {
 	for i := range 1 + rng.IntN(20) {
 		c := w.b.consent((round*1000+step)*1000+i, drop)
 		c.Subscriber.ID = fmt.Sprint("p", rng.IntN(5000))
+		if v, ok := answerOf(rng); ok {
+			c.Answers = []otn.Named{{Name: "target", Value: v}}
+		}
 		batch.Grants = append(batch.Grants, &ledger.Grant{Consent: c})
 	}
 	if err := w.b.Commit(context.Background(), batch); err != nil {
@@ -93,6 +96,17 @@ func (w *life) grants(rng *rand.Rand, step, round int) error {
 		}
 	})
 	return nil
+}
+
+// index wants an index by answer, or another, and makes some of it good.
+func (w *life) index(rng *rand.Rand) error {
+	if rng.IntN(8) == 0 {
+		if err := w.b.Index(context.Background(), []ledger.Indexed{{Topic: "drop", Answer: []string{"target", "other"}[rng.IntN(2)]}}); err != nil {
+			return err
+		}
+	}
+	_, err := w.b.Backfill(context.Background())
+	return err
 }
 
 // page claims some of what waits, sends it and settles.
@@ -152,6 +166,10 @@ func randomDeaths(t *testing.T, b *bench) {
 		b.open()
 		Balance(t, b.Ledger, platform, granted)
 		b.agree()
+		b.whole()
+		if b.HasIndex(byTarget) {
+			b.ranges(rng, drop, "target")
+		}
 	}
 	for page := uint64(0); b.Waiting(drop) > 0; page++ {
 		c := b.candidates(fmt.Sprint("last", page), 0, drop)
@@ -163,6 +181,7 @@ func randomDeaths(t *testing.T, b *bench) {
 	}
 	Balance(t, b.Ledger, platform, granted)
 	b.agree()
+	b.whole()
 }
 
 // live works with four hands until after some steps death comes, and returns when all hands rest.
@@ -180,7 +199,10 @@ func (w *life) live(t *testing.T, seed uint64, round int, death func(), steps in
 					return
 				}
 				act := func() error { return w.page(rng, fmt.Sprint("r", round, worker), uint64(n)) }
-				if worker == 0 {
+				switch {
+				case worker == 1 && n%3 == 0:
+					act = func() error { return w.index(rng) }
+				case worker == 0:
 					act = func() error { return w.grants(rng, n, round) }
 				}
 				if err := act(); err != nil && !errors.Is(err, otn.ErrStore) {

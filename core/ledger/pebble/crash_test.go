@@ -65,7 +65,22 @@ func (w *world) String() string { return "crash" }
 
 func consent(i int) otn.Consent {
 	return otn.Consent{Token: otn.NewToken("page", fmt.Sprintf("55%06d", i)), Channel: "m", Subscriber: otn.Subscriber{ID: fmt.Sprintf("person-%06d", i)},
-		Topic: line.Topic, Subject: line.Subject, GrantedAt: noon}
+		Topic: line.Topic, Subject: line.Subject, GrantedAt: noon, Answers: []otn.Named{{Name: "target", Value: otn.IntValue(int64(i))}}}
+}
+
+// indexes changes its mind about what is wanted, in the middle of the rounds.
+func indexes(l *ledger.Ledger, round int) error {
+	wanted := map[int][]ledger.Indexed{1: {{Topic: line.Topic, Answer: "target"}}, 4: {{Topic: line.Topic, Answer: "size"}, {Topic: line.Topic, Answer: "target"}}, 5: {{Topic: line.Topic, Answer: "size"}}}
+	if w, changed := wanted[round]; changed {
+		if err := l.Index(context.Background(), w); err != nil {
+			return err
+		}
+	}
+	if round == 1 || round == 3 {
+		return nil // what is granted now is indexed by its grant
+	}
+	_, err := l.Backfill(context.Background())
+	return err
 }
 
 // scenario grants, writes documents and events, claims, sends, settles and resolves, one thing after the other.
@@ -90,6 +105,9 @@ func scenario(l *ledger.Ledger, w *world) error {
 			}
 		})
 		if err := page(l, w, otn.NewRunID("r", otn.Subject{}, "e", noon), uint64(round), 5); err != nil {
+			return err
+		}
+		if err := indexes(l, round); err != nil {
 			return err
 		}
 	}
@@ -228,14 +246,30 @@ func (f *left) check(t *testing.T, key otn.Secret) {
 		}
 	}
 	f.weigh(t, l)
+	inspect(t, e, key)
+	for more := true; more; {
+		if more, err = l.Backfill(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
 	for n := uint64(0); l.Waiting(line) > 0; n++ {
 		if err := page(l, w, otn.NewRunID("after", otn.Subject{}, "e", noon), n*5+n%2, 7); err != nil {
 			t.Fatal(err)
 		}
 	}
 	f.weigh(t, l)
+	inspect(t, e, key)
 	if err := l.Close(); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// inspect compares every row with the others: each index is what a rebuild would make it.
+func inspect(t *testing.T, e ledger.Engine, key otn.Secret) {
+	t.Helper()
+	r, err := ledger.Inspect(t.Context(), e, key)
+	if err != nil || len(r.Faults) > 0 {
+		t.Fatal(r.Faults, err)
 	}
 }
 

@@ -1,0 +1,26 @@
+// What the tests of this package look at from inside.
+
+package core
+
+import (
+	"github.com/onetimenotify/otn/core/ledger"
+	"github.com/onetimenotify/otn/core/otn"
+)
+
+// Behind reports whether something in the journal is not decided yet.
+func (h *Host) Behind() bool {
+	n, err := h.dispatch.Lag()
+	if err != nil {
+		panic(err)
+	}
+	entries, err := h.ledger.Journal(h.ledger.Head()-n, 1)
+	if err != nil {
+		panic(err)
+	}
+	return len(entries) > 0
+}
+
+// Indexed reports whether the first answer that a rule compares has an index that can be used.
+func (h *Host) Indexed(r otn.Rule) bool {
+	return h.ledger.HasIndex(ledger.Indexed{Topic: r.Topic, Answer: r.Compares[0]})
+}
