@@ -17,15 +17,11 @@ import (
 	"testing"
 	"time"
 
-	"go.uber.org/goleak"
-
 	"github.com/onetimenotify/otn/core/otn"
 	"github.com/onetimenotify/otn/plugins/channel"
 	"github.com/onetimenotify/otn/plugins/channeltest"
 	"github.com/onetimenotify/otn/plugins/webhook"
 )
-
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func TestSuite(t *testing.T) {
 	channeltest.Run(t, func(t testing.TB) channeltest.Channel { return open(t, newReceiver(t).config(nil)) })
