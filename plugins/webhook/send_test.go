@@ -270,7 +270,7 @@ func TestAnswerIsBounded(t *testing.T) {
 		written <- n
 	})
 	if o, se := outcome(t, open(t, rc.config(nil))); o != otn.Sent {
-		t.Errorf("%s, %v", o, se.Err)
+		t.Fatalf("%s, %v", o, se.Err)
 	}
 	if n := <-written; n > 16<<20 {
 		t.Errorf("it took %d bytes", n)
