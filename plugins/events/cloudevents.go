@@ -45,8 +45,7 @@ func isEnvelope(body json.RawMessage) bool {
 func cloudEvents(r otn.Request) ([]event, error) {
 	kind := mediaType(r)
 	if kind != structuredType && kind != batchType {
-		e, err := binaryEvent(r)
-		return []event{e}, err
+		return []event{orWrong(binaryEvent(r))}, nil
 	}
 	list, err := elements(r.Body)
 	if err != nil {
@@ -54,9 +53,7 @@ func cloudEvents(r otn.Request) ([]event, error) {
 	}
 	events := make([]event, len(list))
 	for n, body := range list {
-		if events[n], err = cloudEvent(body); err != nil {
-			return nil, fmt.Errorf("CloudEvent %d: %w", n, err)
-		}
+		events[n] = orWrong(cloudEvent(body))
 	}
 	return events, nil
 }

@@ -4,6 +4,7 @@ package events
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -29,9 +30,11 @@ type event struct {
 	about map[string]string // attributes of a CloudEvent
 	at    time.Time         // zero: not told
 	key   string            // what it is deduplicated by; empty: its sender gave it no id
+	err   error             // it cannot be read
 }
 
-// Receive checks who calls, then reads the body. One event that cannot be read refuses the whole call, so that the sender sees it.
+// Receive checks who calls, then reads the body. An event that cannot be read does not stop the others of its call: it leaves a note.
+// A call of which nothing can be read is refused, so that the sender sees it.
 func (e *Events) Receive(_ context.Context, r otn.Request) (otn.Response, []otn.Record, error) {
 	who := e.admit(r)
 	switch {
@@ -50,35 +53,46 @@ func (e *Events) Receive(_ context.Context, r otn.Request) (otn.Response, []otn.
 	return otn.Response{Status: http.StatusOK}, records, nil
 }
 
-func (e *Events) records(r otn.Request, who caller) ([]otn.Record, error) {
+func (e *Events) records(r otn.Request, who caller) (records []otn.Record, err error) {
 	list, err := eventsOf(r, who)
 	if err != nil {
 		return nil, err
 	}
-	var records []otn.Record
-	seen := map[string]bool{}
+	seen, bad := map[string]bool{}, 0
 	for n, ev := range list {
 		if ev.key != "" && seen[ev.key] {
 			continue
 		}
 		seen[ev.key] = true
-		if !e.takes(ev) {
-			records = append(records, otn.Record{Note: &otn.Note{Code: "type_not_taken", Text: fmt.Sprintf("no use for a CloudEvent of type %.80q", ev.about["type"])}})
-			continue
-		}
-		record, err := e.record(ev)
-		if err != nil {
+		record, wrong := e.recordOf(r, n, ev)
+		if wrong != nil {
 			if len(list) > 1 {
-				err = fmt.Errorf("event %d: %w", n, err)
+				wrong = fmt.Errorf("event %d: %w", n, wrong)
 			}
-			return nil, err
-		}
-		if record.Trigger != nil && record.Key == "" {
-			record.Key = hashKey("body", string(r.Body), strconv.FormatInt(r.At.Unix()/int64(repeatWithin/time.Second), 10), strconv.Itoa(n))
+			bad, err = bad+1, cmp.Or(err, wrong)
+			record = otn.Record{Note: &otn.Note{Code: "body_not_valid", Text: wrong.Error()}}
 		}
 		records = append(records, record)
 	}
-	return records, nil
+	if bad < len(records) {
+		err = nil
+	}
+	return records, err
+}
+
+// recordOf makes the record of the n-th event of a call.
+func (e *Events) recordOf(r otn.Request, n int, ev event) (otn.Record, error) {
+	if ev.err != nil {
+		return otn.Record{}, ev.err
+	}
+	if !e.takes(ev) {
+		return otn.Record{Note: &otn.Note{Code: "type_not_taken", Text: fmt.Sprintf("no use for a CloudEvent of type %.80q", ev.about["type"])}}, nil
+	}
+	record, err := e.record(ev)
+	if record.Trigger != nil && record.Key == "" {
+		record.Key = hashKey("body", string(r.Body), strconv.FormatInt(r.At.Unix()/int64(repeatWithin/time.Second), 10), strconv.Itoa(n))
+	}
+	return record, err
 }
 
 func (e *Events) takes(ev event) bool {
@@ -126,9 +140,7 @@ func eventsOf(r otn.Request, who caller) ([]event, error) {
 	events := make([]event, len(list))
 	for n, body := range list {
 		if isEnvelope(body) {
-			if events[n], err = cloudEvent(body); err != nil {
-				return nil, err
-			}
+			events[n] = orWrong(cloudEvent(body))
 			continue
 		}
 		events[n] = event{body: body, at: who.at}
@@ -140,6 +152,12 @@ func eventsOf(r otn.Request, who caller) ([]event, error) {
 		}
 	}
 	return events, nil
+}
+
+// orWrong keeps what is wrong with an event beside it.
+func orWrong(ev event, err error) event {
+	ev.err = err
+	return ev
 }
 
 // elements gives the bodies of a call: the object itself, or each of a list.

@@ -185,7 +185,7 @@ func TestKeys(t *testing.T) {
 
 func TestMalformedBodies(t *testing.T) {
 	source := open(t, sesame)
-	for _, body := range []string{"", " ", "x", "3", `"x"`, "null", `{"id":"A"`, `{"id":"A"}{"id":"B"}`, `[1]`, `[{"id":"A"},{"id":""}]`, `{"id":"A","price":99}`, `{"trigger":""}`, `{"trigger":3}`,
+	for _, body := range []string{"", " ", "x", "3", `"x"`, "null", `{"id":"A"`, `{"id":"A"}{"id":"B"}`, `[1]`, `[{"id":""},{"id":""}]`, `{"id":"A","price":99}`, `{"trigger":""}`, `{"trigger":3}`,
 		`{"trigger":"t","field":{}}`, `{"trigger":"t","fields":{"a":[1]}}`, `{"specversion":"0.3","source":"s","id":"1","type":"t"}`, `{"specversion":"1.0","source":"s","id":"1"}`,
 		`{"specversion":"1.0","source":"s","id":"1","type":"t"}`, `{"specversion":"1.0","source":"s","id":"1","type":"t","time":"now","data":{}}`, `{"specversion":"1.0","source":"s","id":"1","type":"t","data_base64":"!"}`} {
 		resp, records, err := source.Receive(t.Context(), post(body))

@@ -17,15 +17,11 @@ import (
 	"testing"
 	"time"
 
-	"go.uber.org/goleak"
-
 	"github.com/onetimenotify/otn/core/otn"
 	"github.com/onetimenotify/otn/plugins/channel"
 	"github.com/onetimenotify/otn/plugins/channeltest"
 	"github.com/onetimenotify/otn/plugins/webhook"
 )
-
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func TestSuite(t *testing.T) {
 	channeltest.Run(t, func(t testing.TB) channeltest.Channel { return open(t, newReceiver(t).config(nil)) })
@@ -274,7 +270,7 @@ func TestAnswerIsBounded(t *testing.T) {
 		written <- n
 	})
 	if o, se := outcome(t, open(t, rc.config(nil))); o != otn.Sent {
-		t.Errorf("%s, %v", o, se.Err)
+		t.Fatalf("%s, %v", o, se.Err)
 	}
 	if n := <-written; n > 16<<20 {
 		t.Errorf("it took %d bytes", n)
