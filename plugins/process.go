@@ -54,6 +54,9 @@ func (p *Process) Send(ctx context.Context, d otn.Delivery) (otn.Receipt, error)
 	m := wire.FromDelivery(&d)
 	m.Instance = p.spec.Name
 	r, err := p.inPlace(func(l *life) (otn.Receipt, error) {
+		if d.Reply && !l.about.Capabilities.Replies { // a plugin of an older minor would take it for a message like any other
+			return otn.Receipt{}, &otn.SendError{Outcome: otn.Invalid, Code: "cannot_reply", Err: fmt.Errorf("plugin %s says no replies", l.about.Name)}
+		}
 		return l.stream.send(ctx, m, l.about.Capabilities.MaxMessage)
 	})
 	outcome, _ := otn.OutcomeOf(err)
