@@ -79,6 +79,12 @@ func (l *Lock) Sum(program string) string {
 	return l.sums[path]
 }
 
+// Holds reports whether a program has the hash that the lock says. Errors: those of the file system.
+func (l *Lock) Holds(program string) (bool, error) {
+	sum, err := sumOf(program)
+	return err == nil && sum == l.Sum(program), err
+}
+
 // Change is what a new lock says of a program, beside what the old one said.
 type Change struct {
 	Program  string // its path from the lock's folder

@@ -30,7 +30,7 @@ func (k *call) initShop() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return k.writeShop(args[0], files)
+			return k.writeFiles(args[0], files, fmt.Sprintf("cd %s && otn serve", args[0]))
 		}),
 	}
 }
@@ -60,12 +60,12 @@ func shopFiles() (map[string][]byte, error) {
 	return files, nil
 }
 
-// writeShop writes all files, or none when one is there already.
-func (k *call) writeShop(dir string, files map[string][]byte) error {
+// writeFiles writes all files, or none when one is there already, and says what comes next.
+func (k *call) writeFiles(dir string, files map[string][]byte, next string) error {
 	names := sortedKeys(files)
 	for _, name := range names {
 		if _, err := os.Lstat(filepath.Join(dir, name)); !errors.Is(err, fs.ErrNotExist) {
-			return &coded{exitRefused, fmt.Errorf("%s exists already, nothing was written", filepath.Join(dir, name)), "name a folder that has no shop in it"}
+			return &coded{exitRefused, fmt.Errorf("%s exists already, nothing was written", filepath.Join(dir, name)), "name a folder that has none of them in it"}
 		}
 	}
 	t := &table{head: []string{"WRITTEN"}}
@@ -87,6 +87,6 @@ func (k *call) writeShop(dir string, files map[string][]byte) error {
 	if err := k.show(map[string]any{"written": names}, t); err != nil {
 		return err
 	}
-	k.say("otn: now: cd %s && otn serve", dir)
+	k.say("otn: now: %s", next)
 	return nil
 }
