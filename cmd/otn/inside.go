@@ -208,7 +208,10 @@ func (a alive) Release(ctx context.Context, name string) error {
 		p.Release()
 		return nil
 	}
-	return p.Replace(ctx)
+	if err := p.Replace(ctx); err != nil && ctx.Err() == nil {
+		return fmt.Errorf("%w: the running process stays: %w", otn.ErrRefused, err)
+	}
+	return ctx.Err()
 }
 
 // Validate has an instance ask its platform whether the configuration is good. asked is false where it cannot.

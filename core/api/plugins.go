@@ -38,6 +38,7 @@ type TestAnswer struct {
 }
 
 type byName struct {
+	Idempotent
 	Name string `path:"name" maxLength:"64"`
 }
 

@@ -226,6 +226,7 @@ func (l *loader) free(n ast.Node, key string, depth int) any {
 		m := map[string]any{}
 		for _, p := range pairs {
 			name := p.Key.GetToken().Value
+			l.origins[join(key, name)] = l.at(p.Key) // of a list or a mapping; a scalar's is its own
 			m[name] = l.free(p.Value, join(key, name), depth+1)
 		}
 		return m
