@@ -19,8 +19,8 @@ import (
 	"github.com/onetimenotify/otn/plugins/channeltest"
 )
 
-// tested is what the suite found.
-type tested struct {
+// examined is what the suite found.
+type examined struct {
 	Plugin string               `json:"plugin"`
 	Passed bool                 `json:"passed"`
 	Checks []channeltest.Result `json:"checks"`
@@ -66,7 +66,7 @@ func (k *call) pluginTest() *cobra.Command {
 	return cmd
 }
 
-// program fills in what is tested: a built-in plugin or the program at a path, with its arguments.
+// program fills in what is examined: a built-in plugin or the program at a path, with its arguments.
 func (k *call) program(p *channeltest.Program, args []string, settings string) error {
 	if _, builtin := builtins()[args[0]]; builtin {
 		own, err := ownCommand()
@@ -97,7 +97,7 @@ func (k *call) program(p *channeltest.Program, args []string, settings string) e
 }
 
 func (k *call) conform(ctx context.Context, name string, p channeltest.Program) error {
-	found := tested{Plugin: name, Checks: []channeltest.Result{}}
+	found := examined{Plugin: name, Checks: []channeltest.Result{}}
 	t := &table{head: []string{"CHECK", "RESULT", "TOOK"}}
 	found.Passed = channeltest.Conform(ctx, p, func(r channeltest.Result) {
 		found.Checks = append(found.Checks, r)
