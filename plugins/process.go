@@ -156,6 +156,11 @@ func (p *Process) Receive(ctx context.Context, r otn.Request) (otn.Response, []o
 	if err != nil {
 		return fail(err)
 	}
+	for _, r := range records {
+		if c := r.Consent; c != nil && c.Mint && c.Token.Account() == "" { // what is minted is spent through the account that asked
+			c.Token = otn.NewToken(l.about.Account, "")
+		}
+	}
 	return resp, records, nil
 }
 

@@ -16,8 +16,8 @@ import (
 )
 
 // consent prepares a grant: its topic is one that the rules declare or none, its answers are typed, and what the item cost is noted.
-func (w *writer) consent(c otn.Consent, at time.Time) error {
-	if c.Token.IsZero() {
+func (w *writer) consent(c otn.Consent, at time.Time, key string) error {
+	if c.Token.IsZero() && !c.Mint {
 		return otn.ErrNoToken
 	}
 	if c.Subscriber.ID == "" || len(c.Subscriber.ID) > maxSubscriber {
@@ -32,6 +32,11 @@ func (w *writer) consent(c otn.Consent, at time.Time) error {
 	}
 	if err := w.spelled(&c); err != nil {
 		return err
+	}
+	if c.Mint {
+		if known, err := w.mint(&c, key); known || err != nil {
+			return err
+		}
 	}
 	topic, ok := w.in.Rules().Topic(c.Topic)
 	if !ok || (topic.Subject == otn.NoSubject) != (c.Subject == "") {

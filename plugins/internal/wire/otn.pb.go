@@ -2308,6 +2308,7 @@ type Consent struct {
 	Tz            string                 `protobuf:"bytes,12,opt,name=tz,proto3" json:"tz,omitempty"`
 	Locale        string                 `protobuf:"bytes,13,opt,name=locale,proto3" json:"locale,omitempty"`
 	Seq           uint64                 `protobuf:"varint,14,opt,name=seq,proto3" json:"seq,omitempty"`
+	Mint          bool                   `protobuf:"varint,15,opt,name=mint,proto3" json:"mint,omitempty"` // the platform knows no tokens: the host makes one
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2438,6 +2439,13 @@ func (x *Consent) GetSeq() uint64 {
 		return x.Seq
 	}
 	return 0
+}
+
+func (x *Consent) GetMint() bool {
+	if x != nil {
+		return x.Mint
+	}
+	return false
 }
 
 type Named struct {
@@ -4076,7 +4084,7 @@ const file_otn_proto_rawDesc = "" +
 	"\x04note\x18\v \x01(\v2\x13.otn.plugin.v1.NoteH\x00R\x04note\x12-\n" +
 	"\x03ask\x18\x10 \x01(\v2\x19.otn.plugin.v1.AskRequestH\x00R\x03ask\x12,\n" +
 	"\x05whole\x18\f \x01(\v2\x14.otn.plugin.v1.WholeH\x00R\x05wholeB\x06\n" +
-	"\x04what\"\xf3\x03\n" +
+	"\x04what\"\x87\x04\n" +
 	"\aConsent\x12*\n" +
 	"\x05token\x18\x01 \x01(\v2\x14.otn.plugin.v1.TokenR\x05token\x12\x18\n" +
 	"\achannel\x18\x02 \x01(\tR\achannel\x129\n" +
@@ -4097,7 +4105,8 @@ const file_otn_proto_rawDesc = "" +
 	"price_then\x18\v \x01(\v2\x14.otn.plugin.v1.MoneyR\tpriceThen\x12\x0e\n" +
 	"\x02tz\x18\f \x01(\tR\x02tz\x12\x16\n" +
 	"\x06locale\x18\r \x01(\tR\x06locale\x12\x10\n" +
-	"\x03seq\x18\x0e \x01(\x04R\x03seq\"G\n" +
+	"\x03seq\x18\x0e \x01(\x04R\x03seq\x12\x12\n" +
+	"\x04mint\x18\x0f \x01(\bR\x04mint\"G\n" +
 	"\x05Named\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12*\n" +
 	"\x05value\x18\x02 \x01(\v2\x14.otn.plugin.v1.ValueR\x05value\"\xc9\x01\n" +
