@@ -97,3 +97,30 @@ func TestWhatIsNotMinted(t *testing.T) {
 		want(t, "consents", w.stands(), "waiting /")
 	})
 }
+
+// A message that its platform took and could not deliver: the token is spent, and why says what became of it.
+func TestFailedAfterAcceptance(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world) {
+		b := botWorld(w)
+		w.stock("coat", 0)
+		w.grant("ann", "back", "coat")
+		w.stock("coat", 5)
+		w.after(time.Minute)
+		want(t, "sent", len(b.accepted()), 1)
+		failed := otn.Record{Key: "status-1", Echo: &otn.Echo{Kind: otn.FailedLater, Delivery: b.accepted()[0].ID, ProviderID: "SM1"}}
+		b.says(t, w, failed)
+		b.says(t, w, failed)
+		why, err := w.host.Why("shop", "ann", "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		var told []string
+		for _, r := range why.Reasons {
+			if r.Verdict == "not delivered" {
+				told = append(told, r.Because)
+			}
+		}
+		want(t, "why", strings.Join(told, "; "), "the platform accepted it and could not deliver it: SM1")
+		want(t, "consents", w.stands(), "sent back/coat")
+	})
+}
