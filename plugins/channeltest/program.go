@@ -70,7 +70,7 @@ func Checks() []string {
 }
 
 // groundwork is how many checks the others build on.
-const groundwork = 3
+const groundwork = 4
 
 // checks are those that are wanted.
 func (x *trial) checks() []check[*trial] {
@@ -106,6 +106,14 @@ func programChecks() []check[*trial] {
 	for _, c := range channelChecks() {
 		all = append(all, check[*trial]{c.name, func(x *trial, t T) { x.asChannel(t, c) }})
 	}
+	for _, c := range pollerChecks() {
+		all = append(all, check[*trial]{c.name, func(x *trial, t T) {
+			if !x.about.GetCapabilities().GetPolls() {
+				t.Skip("it is not polled")
+			}
+			c.run(&pollerSuite{open: func(t T) Poller { return x.run(t) }}, t)
+		}})
+	}
 	return append(all,
 		check[*trial]{"drains", (*trial).drains},
 		check[*trial]{"heeds no signal but its host's end", (*trial).heedsNoSignal},
@@ -124,13 +132,18 @@ type trial struct {
 }
 
 func newTrial(p Program) *trial {
-	if p.Deliver == nil {
-		p.Deliver = sample
-	}
 	if p.Patience <= 0 {
 		p.Patience = soon
 	}
-	return &trial{Program: p}
+	x := &trial{Program: p}
+	if p.Deliver == nil {
+		x.Deliver = func(n int) otn.Delivery {
+			d := sample(n)
+			d.Token = otn.NewToken(x.about.GetAccount(), d.Token.Reveal())
+			return d
+		}
+	}
+	return x
 }
 
 func (x *trial) spec() plugins.Spec {

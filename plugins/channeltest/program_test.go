@@ -48,6 +48,9 @@ func broken(t *testing.T) string {
 }
 
 func TestBrokenPluginsFailWhereTheyAreBroken(t *testing.T) {
+	if testing.Short() {
+		t.Skip("builds a program, and waits for what hangs")
+	}
 	program := broken(t)
 	const (
 		launches, describes, schema   = "launches and shakes hands", "says what it is without a configuration", "has a schema"
