@@ -59,6 +59,8 @@ func badPlugin(name string) {
 		serve(mute{})
 	case "hanger":
 		channel.Serve(hanger)
+	case "judge":
+		channel.Serve(judge)
 	case "another protocol":
 		fmt.Printf("1|2|unix|%s/none|grpc|\n", os.Getenv("PLUGIN_UNIX_SOCKET_DIR"))
 		select {}
