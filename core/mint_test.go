@@ -80,6 +80,15 @@ func TestAMintedConsentThatSaysWhatItIsAbout(t *testing.T) {
 		linked.Consent.Ref = "notify.back.hat?quantity=2"
 		b.says(t, w, named, linked)
 		want(t, "consents", w.stands(), "waiting back/coat, waiting back/hat")
+		// Told, and weeks later the platform repeats the same event: it is the same consent, which is spent.
+		w.stock("coat", 0)
+		w.stock("coat", 5)
+		w.after(20 * 24 * time.Hour)
+		b.says(t, w, named)
+		w.stock("coat", 0)
+		w.stock("coat", 5)
+		w.after(time.Minute)
+		want(t, "sent", len(b.accepted()), 1)
 	})
 }
 

@@ -245,7 +245,7 @@ func (s *server) results(d *wire.Delivery) []*wire.Result {
 	case s.is("answers others") && nth == 9:
 		r.Seq += 1000
 	case s.is("odd outcomes") && nth == 9:
-		r.Outcome = 99
+		r.Scope = 99
 	case s.is("talks") && nth == 9:
 		r.Detail = strings.Repeat("x", 10_000)
 	case s.is("dies of emptiness") && d.GetMessage().GetText() == "":
