@@ -32,6 +32,7 @@ func TestBuiltinsConform(t *testing.T) {
 		"messenger":   {"page_id": "111", "page_token": "t", "app_secret": "s", "verify_token": "v", "graph_url": graph.URL},
 		"mock":        {},
 		"shopify":     {"secrets": []string{"s"}, "currency": "USD"},
+		"webhook":     {"url": graph.URL, "secret": "whsec_c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0", "allow_private": true, "allow_http": true},
 		"woocommerce": {"secrets": []string{"s"}, "currency": "USD"},
 	}
 	for _, name := range sortedKeys(builtins()) {

@@ -12,6 +12,8 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+
+	"github.com/onetimenotify/otn/examples/plugin-node"
 )
 
 //go:embed newplugin
@@ -26,28 +28,40 @@ func (k *call) pluginNew() *cobra.Command {
 		Use: "new NAME", Short: "Write a channel of your own, to begin with", Args: cobra.ExactArgs(1),
 		Long: "Write a channel of your own into the folder NAME: it builds, and passes `otn plugins test`. It puts each message into a file;\n" +
 			"change its Send to reach people instead. It never overwrites a file.",
-		Example: "  otn plugins new sms\n  otn plugins new sms --otn ../otn",
+		Example: "  otn plugins new sms\n  otn plugins new sms --lang node",
 		RunE: k.does(func(_ context.Context, args []string) error {
 			name := filepath.Base(args[0])
 			if !regexp.MustCompile(`^[a-z][a-z0-9-]*$`).MatchString(name) {
 				return usage("%q cannot name a plugin: use the letters a-z, digits and -", name)
 			}
+			if lang == "node" && source != "" {
+				return usage("--otn is for plugins in Go: one in Node.js needs nothing of otn's source")
+			}
 			files, err := pluginFiles(lang, name, source)
 			if err != nil {
 				return err
 			}
-			return k.writeFiles(args[0], files, fmt.Sprintf(newSteps, args[0], name))
+			return k.writeFiles(args[0], files, fmt.Sprintf(newSteps()[lang], args[0], name))
 		}),
 	}
-	cmd.Flags().Var(&choice{value: &lang, known: []string{"go"}}, "lang", "the language: go")
+	cmd.Flags().Var(&choice{value: &lang, known: []string{"go", "node"}}, "lang", "the language: go or node")
 	cmd.Flags().StringVar(&source, "otn", "", "use otn's source in this `folder` in place of a published version")
 	return cmd
 }
 
-const newSteps = "cd %[1]s && go mod tidy && go test . && go build && otn plugins test ./%[2]s"
+// newSteps say what comes next, by language.
+func newSteps() map[string]string {
+	return map[string]string{
+		"go":   "cd %[1]s && go mod tidy && go test . && go build && otn plugins test ./%[2]s",
+		"node": "cd %[1]s && npm ci && otn plugins test ./%[2]s.js",
+	}
+}
 
 // pluginFiles are the files of a new plugin by their paths.
 func pluginFiles(lang, name, source string) (map[string][]byte, error) {
+	if lang == "node" {
+		return nodeFiles(name)
+	}
 	files := map[string][]byte{}
 	dir := path.Join("newplugin", lang)
 	list, err := newPlugin.ReadDir(dir)
@@ -65,6 +79,24 @@ func pluginFiles(lang, name, source string) (map[string][]byte, error) {
 			return nil, err
 		}
 		files[strings.TrimSuffix(entry.Name(), ".txt")] = []byte(fill.Replace(string(text)))
+	}
+	return files, nil
+}
+
+// nodeFiles are the kit for Node.js and its example under the plugin's name.
+func nodeFiles(name string) (map[string][]byte, error) {
+	files := map[string][]byte{}
+	list, err := node.Files.ReadDir(".")
+	if err != nil {
+		return nil, err
+	}
+	fill := strings.NewReplacer("letterbox.js", name+".js", "otn-plugin-letterbox", name, "letterbox-node", name)
+	for _, entry := range list {
+		text, err := node.Files.ReadFile(entry.Name())
+		if err != nil {
+			return nil, err
+		}
+		files[fill.Replace(entry.Name())] = []byte(fill.Replace(string(text)))
 	}
 	return files, nil
 }

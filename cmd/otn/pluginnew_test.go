@@ -39,6 +39,23 @@ func TestNewPluginBuildsAndPasses(t *testing.T) {
 	if out, err := test.CombinedOutput(); err != nil {
 		t.Errorf("%s %v", out, err)
 	}
+	// The one in Node.js, without its libraries: its program is there, can be executed and has its name.
+	dir = filepath.Join(t.TempDir(), "push")
+	if code := run(console{args: []string{"plugins", "new", dir, "--lang", "node"}, stdout: &out, stderr: &out}); code != exitDone {
+		t.Fatalf("exit %d: %s", code, out.String())
+	}
+	program, err := os.ReadFile(filepath.Join(dir, "push.js"))
+	if err != nil || !strings.Contains(string(program), "name: 'push'") {
+		t.Errorf("the program: %s %v", program, err)
+	}
+	if st, err := os.Stat(filepath.Join(dir, "push.js")); err != nil || st.Mode()&0o111 == 0 {
+		t.Errorf("the program cannot be executed: %v", err)
+	}
+	for _, name := range []string{"otn.js", "otn.proto", "package.json", "package-lock.json"} {
+		if text, err := os.ReadFile(filepath.Join(dir, name)); err != nil || strings.Contains(string(text), "letterbox") {
+			t.Errorf("%s: %v, or it still speaks of the example", name, err)
+		}
+	}
 	for _, name := range []string{"Sms", "../x y", "1"} {
 		if code := run(console{args: []string{"plugins", "new", filepath.Join(t.TempDir(), name)}, stdout: &out, stderr: &out}); code != exitUsage {
 			t.Errorf("%q: exit %d", name, code)

@@ -40,6 +40,9 @@ func TestARightPluginPasses(t *testing.T) {
 // broken builds the program that is every broken plugin.
 func broken(t *testing.T) string {
 	t.Helper()
+	if _, err := os.ReadFile("testdata/broken/main.go"); err != nil { // a test that is cached is made again when it changes
+		t.Fatal(err)
+	}
 	path := filepath.Join(t.TempDir(), "broken")
 	if out, err := exec.Command("go", "build", "-o", path, "./testdata/broken").CombinedOutput(); err != nil {
 		t.Fatalf("%s %v", out, err)
