@@ -39,7 +39,7 @@ var rooms = map[string][]string{
 	"plugins/internal/sourcetest": {"core/otn", "core/ledger", "core/catalog", "plugins/channel", "plugins/internal/wire"},
 	"plugins":                     {"core/otn", "plugins/internal/wire"},
 	"plugins/channel":             {"core/otn", "plugins/internal/wire"},
-	"plugins/channeltest":         {"core/otn", "plugins/channel"},
+	"plugins/channeltest":         {"core/otn", "plugins", "plugins/channel", "plugins/internal/wire"},
 	"plugins/messenger":           {"core/otn", "plugins/channel"},
 	"plugins/messenger/graphtest": {},
 	"plugins/mock":                {"core/otn", "plugins/channel"},
@@ -52,17 +52,18 @@ var rooms = map[string][]string{
 
 // doors says which packages may import a library: one library, one door.
 var doors = map[string][]string{
-	"github.com/cockroachdb/pebble":  {"core/ledger/pebble"},
-	"github.com/robfig/cron":         {"core/schedule"},
-	"github.com/expr-lang/expr":      {"rules"},
-	"github.com/goccy/go-yaml":       {"rules", "cmd"},
-	"github.com/hashicorp/go-plugin": {"plugins", "plugins/channel", "plugins/internal/wire"},
-	"google.golang.org/grpc":         {"plugins", "plugins/channel", "plugins/internal/wire"},
-	"google.golang.org/protobuf":     {"plugins", "plugins/channel", "plugins/internal/wire"},
-	"github.com/danielgtaylor/huma":  {"core/api"},
-	"code.dny.dev/ssrf":              {"plugins/internal/reach"},
-	"github.com/spf13/cobra":         {"cmd"},
-	"github.com/knadh/koanf":         {"cmd"},
+	"github.com/cockroachdb/pebble":         {"core/ledger/pebble"},
+	"github.com/robfig/cron":                {"core/schedule"},
+	"github.com/expr-lang/expr":             {"rules"},
+	"github.com/goccy/go-yaml":              {"rules", "cmd"},
+	"github.com/hashicorp/go-plugin":        {"plugins", "plugins/channel", "plugins/internal/wire"},
+	"google.golang.org/grpc":                {"plugins", "plugins/channel", "plugins/channeltest", "plugins/internal/wire"},
+	"google.golang.org/protobuf":            {"plugins", "plugins/channel", "plugins/internal/wire"},
+	"github.com/santhosh-tekuri/jsonschema": {"plugins"},
+	"github.com/danielgtaylor/huma":         {"core/api"},
+	"code.dny.dev/ssrf":                     {"plugins/internal/reach"},
+	"github.com/spf13/cobra":                {"cmd"},
+	"github.com/knadh/koanf":                {"cmd"},
 }
 
 // imports maps each package of the module to what its files import, tests left out.

@@ -135,6 +135,8 @@ func reasonOf(d ledger.Decision) Reason {
 	switch {
 	case s.Kind == tagStory:
 		r.Verdict = "tagged"
+	case s.Kind == intake.LateStory:
+		r.Verdict = "not delivered"
 	case d.Verdict == otn.Yes:
 		r.Verdict = did
 	case s.Outcome != nil && *s.Outcome == otn.Unknown:

@@ -57,8 +57,22 @@ func badPlugin(name string) {
 		channel.Serve(fetcher)
 	case "mute":
 		serve(mute{})
+	case "hanger":
+		channel.Serve(hanger)
+	case "judge":
+		channel.Serve(judge)
+	case "another protocol":
+		fmt.Printf("1|2|unix|%s/none|grpc|\n", os.Getenv("PLUGIN_UNIX_SOCKET_DIR"))
+		select {}
+	case "gushes":
+		out := os.Stdout
+		time.AfterFunc(200*time.Millisecond, func() { gush(out) })
 	case "sleeper":
 		select {}
+	default:
+		if strings.Contains(name, " ") {
+			serve(odd{in: name})
+		}
 	}
 }
 

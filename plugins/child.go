@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -22,11 +23,13 @@ const reading = 200 * time.Millisecond
 
 // child is one process. It is started once.
 type child struct {
-	path string
-	args []string
-	env  []string
-	dir  string // of its socket; made by go-plugin
-	sink *sink
+	program *program
+	args    []string
+	env     []string
+	work    string // its working directory
+	dir     string // of its socket; made by go-plugin
+	sink    *sink
+	printed atomic.Int64 // lines on stdout after the handshake
 
 	cmd      *exec.Cmd
 	lifeline *os.File // held open as long as the host lives
@@ -44,8 +47,8 @@ type child struct {
 
 var _ runner.Runner = (*child)(nil)
 
-func newChild(path string, args, env []string, s *sink) *child {
-	c := &child{path: path, args: args, env: env, sink: s, exited: make(chan struct{})}
+func newChild(p *program, args, env []string, work string, s *sink) *child {
+	c := &child{program: p, args: args, env: env, work: work, sink: s, exited: make(chan struct{})}
 	c.first, c.firstW = io.Pipe()
 	c.silence, c.silenceW = io.Pipe()
 	return c
@@ -78,10 +81,10 @@ func (c *child) Start(ctx context.Context) error {
 		closeAll(stdin, lifeline, stdout, outW)
 		return err
 	}
-	c.cmd = exec.CommandContext(context.WithoutCancel(ctx), c.path, c.args...) //nolint:gosec // the operator names the program, and find has looked at its file
-	c.cmd.Env, c.cmd.Stdin, c.cmd.Stdout, c.cmd.Stderr = c.env, stdin, outW, errW
-	c.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	c.cmd = c.command(context.WithoutCancel(ctx))
+	c.cmd.Stdin, c.cmd.Stdout, c.cmd.Stderr = stdin, outW, errW
 	err = c.cmd.Start()
+	c.program.close()
 	closeAll(stdin, outW, errW)
 	if err != nil {
 		closeAll(lifeline, stdout, stderr)
@@ -92,6 +95,22 @@ func (c *child) Start(ctx context.Context) error {
 	c.readers.Go(func() { c.sink.read(stderr) })
 	go c.reap(stdout, stderr)
 	return nil
+}
+
+// command is the program as it is started: of one that was hashed the very file, whatever is at its path by now.
+func (c *child) command(ctx context.Context) *exec.Cmd {
+	run := c.program.path
+	if c.program.pinned != nil {
+		run = "/proc/self/fd/3" // the child's, where the first of ExtraFiles is
+	}
+	cmd := exec.CommandContext(ctx, run, c.args...) //nolint:gosec // the operator names the program, and find has looked at its file
+	cmd.Args[0] = c.program.path
+	if c.program.pinned != nil {
+		cmd.ExtraFiles = []*os.File{c.program.pinned}
+	}
+	cmd.Env, cmd.Dir = c.env, c.work
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	return cmd
 }
 
 func closeAll(files ...*os.File) {
@@ -108,7 +127,15 @@ func (c *child) readOut(stdout *os.File) {
 		_, _ = c.firstW.Write(append(line, '\n'))
 	}
 	_ = c.firstW.Close()
-	c.sink.lines(lines)
+	for {
+		line, err := lines.next()
+		if err != nil {
+			c.sink.reportDropped()
+			return
+		}
+		c.printed.Add(1)
+		c.sink.line(line, time.Now())
+	}
 }
 
 // reap waits for the process to end, takes its group down with it, and reads what is left without waiting for who may hold the pipes.
@@ -198,7 +225,7 @@ func (c *child) Stdout() io.ReadCloser { return c.first }
 func (c *child) Stderr() io.ReadCloser { return c.silence }
 
 // Name is the program's path.
-func (c *child) Name() string { return c.path }
+func (c *child) Name() string { return c.program.path }
 
 // ID is the process id, "" before the start.
 func (c *child) ID() string {

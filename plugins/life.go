@@ -8,9 +8,11 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"os/exec"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
@@ -31,57 +33,93 @@ const maxMisses = 3
 type life struct {
 	spec   *Spec
 	child  *child
+	addr   net.Addr
 	conn   *grpc.ClientConn
 	calls  wire.PluginClient
 	stream *stream
 	polls  polls
 	about  otn.Description
+	inside sync.WaitGroup // calls that go to it; raised under the Process's lock while it is the one in place
 }
 
 var (
 	errStopping = errors.New("the plugin is being stopped")
+	errReplaced = errors.New("another process takes its place")
 	errHealth   = errors.New("the plugin did not answer whether it lives")
 	errHung     = errors.New("the plugin held a call long after its time")
 )
 
-// live is one life: until ctx is done (nil), or the plugin ends or has to be ended (why).
+// live is one life, and those that take its place beside it: until ctx is done (nil), or the plugin ends or has to be ended (why).
 func (p *Process) live(ctx context.Context) error {
 	dir, remove, err := socketDir(p.spec.Dir, p.spec.Name)
 	if err != nil {
 		return fault{err}
 	}
 	defer remove()
-	l, err := launch(ctx, &p.spec, dir)
+	l, err := p.launch(ctx, dir)
 	if err != nil {
 		return err
 	}
+	var leaving sync.WaitGroup // processes that were replaced, and finish what they have
+	defer leaving.Wait()
+	p.install(l)
+	for {
+		replace, err := l.watch(ctx, p.replace)
+		if replace == nil {
+			p.mu.Lock()
+			p.life = nil
+			p.mu.Unlock()
+			if err == nil {
+				l.drain(ctx, errStopping)
+			}
+			l.end(err == nil)
+			return err
+		}
+		next, err := p.launch(ctx, dir)
+		replace <- err
+		if err != nil {
+			p.spec.Log.Warn("another process could not take the running one's place, which stays", "error", err)
+			continue
+		}
+		old := l
+		l = next
+		p.meter.replaced.Add(1)
+		p.install(l)
+		leaving.Go(func() {
+			old.drain(ctx, errReplaced)
+			old.end(true)
+		})
+	}
+}
+
+// install makes a life the one that calls go to.
+func (p *Process) install(l *life) {
 	p.set(func(s *State) {
 		s.Phase, s.PID = Ready, l.child.pid()
 		p.life, p.about = l, &l.about
 	})
 	p.spec.Log.Info("plugin ready", "pid", l.child.pid(), "version", l.about.Version)
-	err = l.watch(ctx)
-	p.mu.Lock()
-	p.life = nil
-	p.mu.Unlock()
-	if err == nil {
-		l.drain(ctx)
-	}
-	l.end(err == nil)
-	return err
 }
 
 // launch starts a process and configures it. When it fails, nothing is left.
-func launch(ctx context.Context, spec *Spec, dir string) (*life, error) {
-	file, err := find(spec.Command)
+func (p *Process) launch(ctx context.Context, dir string) (*life, error) {
+	p.meter.starts.Add(1)
+	return start(ctx, &p.spec, &p.meter, dir, (*life).connect)
+}
+
+// start launches a process, shakes hands with it and does what then says. When anything fails, nothing is left.
+func start(ctx context.Context, spec *Spec, m *meter, dir string, then func(*life, context.Context) error) (*life, error) {
+	file, err := find(spec.Command, spec.Lock)
 	if err != nil {
 		return nil, fault{err}
 	}
-	l := &life{spec: spec, child: newChild(file, spec.Command[1:], hostEnv(spec.Env), newSink(spec.Log))}
+	l := &life{spec: spec, child: newChild(file, spec.Command[1:], hostEnv(spec.Env), spec.WorkDir, newSink(spec.Log, m))}
 	starting, cancel := context.WithTimeout(ctx, spec.StartTimeout)
 	defer cancel()
 	keep := context.AfterFunc(starting, l.child.kill)
-	err = l.connect(starting, dir)
+	if err = l.shake(dir); err == nil {
+		err = then(l, starting)
+	}
 	if !keep() && err == nil {
 		err = context.Cause(starting)
 	}
@@ -113,16 +151,15 @@ func (l *life) shake(dir string) error {
 		said := strings.ToValidUTF8(err.Error(), "") // with whatever the plugin printed
 		return fmt.Errorf("shake hands: %s", head(strings.Join(strings.Fields(said), " ")))
 	}
-	l.conn, err = wire.Dial(addr, config.TLSConfig)
+	l.addr = addr
+	if l.conn, err = wire.Dial(addr, config.TLSConfig); err == nil {
+		l.calls = wire.NewPluginClient(l.conn)
+	}
 	return err
 }
 
 // connect brings a new process to the point where it takes calls.
-func (l *life) connect(ctx context.Context, dir string) error {
-	if err := l.shake(dir); err != nil {
-		return err
-	}
-	l.calls = wire.NewPluginClient(l.conn)
+func (l *life) connect(ctx context.Context) error {
 	if err := l.configure(ctx); err != nil {
 		return err
 	}
@@ -167,28 +204,30 @@ func (l *life) explain(ctx context.Context, err error) error {
 	return err
 }
 
-// watch returns nil when ctx is done, or why the process ended or has to be ended.
-func (l *life) watch(ctx context.Context) error {
+// watch returns nil when ctx is done, why the process ended or has to be ended, or a wish that it be replaced.
+func (l *life) watch(ctx context.Context, replace <-chan chan<- error) (chan<- error, error) {
 	tick := time.NewTicker(l.spec.Health)
 	defer tick.Stop()
 	for misses := 0; ; {
 		select {
 		case <-ctx.Done():
-			return nil
+			return nil, nil
+		case r := <-replace:
+			return r, nil
 		case <-l.child.exited:
-			return l.child.reason()
+			return nil, l.child.reason()
 		case <-l.stream.done:
-			return l.broken()
+			return nil, l.broken()
 		case now := <-tick.C:
 			answer, healthy := l.healthy(ctx)
 			if then := now.Add(-l.spec.Hang); l.stream.hung(then) || l.polls.hung(answer.GetPolling(), then) {
-				return errHung
+				return nil, errHung
 			}
 			if misses++; healthy {
 				misses = 0
 			}
 			if misses == maxMisses {
-				return errHealth
+				return nil, errHealth
 			}
 		}
 	}
@@ -212,10 +251,10 @@ func (l *life) broken() error {
 }
 
 // drain lets what the plugin has be answered; what is queued goes back at once.
-func (l *life) drain(ctx context.Context) {
+func (l *life) drain(ctx context.Context, why error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), l.spec.Grace)
 	defer cancel()
-	settled := l.stream.settled(errStopping)
+	settled := l.stream.settled(why)
 	answer, err := l.calls.Drain(ctx, &wire.DrainRequest{GraceNs: int64(l.spec.Grace)})
 	if err != nil {
 		l.spec.Log.Warn("plugin did not drain", "error", err)
@@ -228,6 +267,15 @@ func (l *life) drain(ctx context.Context) {
 	select {
 	case <-settled:
 	case <-l.stream.done:
+	case <-ctx.Done():
+	}
+	outside := make(chan struct{})
+	go func() {
+		defer close(outside)
+		l.inside.Wait()
+	}()
+	select {
+	case <-outside:
 	case <-ctx.Done():
 	}
 }
@@ -246,6 +294,7 @@ func (l *life) end(gentle bool) {
 		}
 	}
 	l.child.kill()
+	l.child.program.close() // of one that was never started
 	if l.conn != nil {
 		_ = l.conn.Close()
 	}

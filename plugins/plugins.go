@@ -21,12 +21,15 @@ type Spec struct {
 	Env       []string        // names of host variables the plugin may see, beside PATH, TZ, LANG and where the CA certificates are
 	Config    json.RawMessage // reaches the plugin over the connection only: never its arguments or environment
 	PublicURL string          // where the outside reaches this instance's webhooks; empty: not at all
+	Lock      string          // path of the plugins.lock that must name the program with its hash; empty, or not there: nothing is pinned
+	WorkDir   string          // in which the program starts; empty: the host's own
 	Dir       string          // where sockets live while the process does, 0700; empty, or too long for a socket: a fresh one in the system's place
 	Log       *slog.Logger
 
 	StartTimeout time.Duration // until the plugin is configured; 0: 10 s
 	Health       time.Duration // between two questions whether it lives; 0: 5 s
 	HealthWait   time.Duration // for the answer, three in a row missing end the process; 0: 2 s
+	Call         time.Duration // for the answer to a webhook, a link or a question about the configuration; 0: 10 s
 	Hang         time.Duration // a delivery or a poll that its caller gave up and the plugin still holds after this ends the process; 0: 1 min
 	Grace        time.Duration // for deliveries in flight when the process is stopped; 0: 10 s
 	Kill         time.Duration // from the end of the grace to SIGKILL; 0: 2 s
@@ -46,7 +49,7 @@ func (s *Spec) fill() {
 	}
 	s.Log = s.Log.With("instance", s.Name, "plugin", s.Plugin)
 	for at, sane := range map[*time.Duration]time.Duration{
-		&s.StartTimeout: 10 * time.Second, &s.Health: 5 * time.Second, &s.HealthWait: 2 * time.Second, &s.Hang: time.Minute,
+		&s.StartTimeout: 10 * time.Second, &s.Health: 5 * time.Second, &s.HealthWait: 2 * time.Second, &s.Hang: time.Minute, &s.Call: 10 * time.Second,
 		&s.Grace: 10 * time.Second, &s.Kill: 2 * time.Second, &s.Backoff: 250 * time.Millisecond, &s.MaxBackoff: 30 * time.Second,
 		&s.Steady: time.Minute, &s.CrashWindow: 10 * time.Minute, &s.Recheck: time.Minute,
 	} {

@@ -49,7 +49,8 @@ func (l lines) next() ([]byte, error) {
 
 // sink is where the lines of one process go.
 type sink struct {
-	log *slog.Logger
+	log   *slog.Logger
+	meter *meter
 
 	mu      sync.Mutex
 	tokens  float64
@@ -59,7 +60,7 @@ type sink struct {
 	last    string
 }
 
-func newSink(log *slog.Logger) *sink { return &sink{log: log, tokens: lineBurst} }
+func newSink(log *slog.Logger, m *meter) *sink { return &sink{log: log, meter: m, tokens: lineBurst} }
 
 // read logs every line of r until it ends.
 func (s *sink) read(r io.Reader) { s.lines(newLines(r)) }
@@ -141,6 +142,7 @@ func (s *sink) reportDropped() {
 	s.dropped = 0
 	s.mu.Unlock()
 	if n > 0 {
+		s.meter.dropped.Add(int64(n))
 		s.log.Warn("the plugin printed too much", "lines_dropped", n)
 	}
 }

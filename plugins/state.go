@@ -87,6 +87,33 @@ func (p *Process) Release() {
 	}
 }
 
+// Replace puts a new process in the place of the running one, with the program's file as it is now: it is launched and configured
+// beside it, then takes all calls, and the old one ends what it has. When it cannot be had, the old one stays. Errors: otn.ErrUnavailable
+// for a plugin that is not running, ctx's, and why there is no new process.
+func (p *Process) Replace(ctx context.Context) error {
+	answer := make(chan error, 1)
+	for {
+		p.mu.Lock()
+		state, changed := p.state, p.changed
+		p.mu.Unlock()
+		if state.Phase != Ready {
+			return fmt.Errorf("plugins: %s is %s: %w", p.spec.Name, state.Phase, otn.ErrUnavailable)
+		}
+		select {
+		case p.replace <- answer:
+			select {
+			case err := <-answer:
+				return p.wrap("replace", err)
+			case <-ctx.Done():
+				return p.wrap("replace", ctx.Err())
+			}
+		case <-changed:
+		case <-ctx.Done():
+			return p.wrap("replace", ctx.Err())
+		}
+	}
+}
+
 // set changes the state and wakes who waits for it.
 func (p *Process) set(change func(*State)) {
 	p.mu.Lock()

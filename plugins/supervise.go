@@ -54,6 +54,7 @@ func (p *Process) rest(ctx context.Context, err error, c *crashes, lived time.Du
 	if f := (fault{}); !errors.As(err, &f) {
 		phase, pause = c.add(now, lived)
 	}
+	p.meter.crashes.Add(1)
 	next := time.Time{}
 	if phase != Quarantined {
 		timer := time.NewTimer(pause)

@@ -56,7 +56,7 @@ func logged(t *testing.T, text string) string {
 			return slog.Attr{}
 		}
 		return a
-	}}))).read(strings.NewReader(text))
+	}})), new(meter)).read(strings.NewReader(text))
 	return out.String()
 }
 
@@ -84,7 +84,7 @@ func TestLines(t *testing.T) {
 
 func TestTooManyLines(t *testing.T) {
 	var out bytes.Buffer
-	s := newSink(slog.New(slog.NewTextHandler(&out, nil)))
+	s := newSink(slog.New(slog.NewTextHandler(&out, nil)), new(meter))
 	now := time.Unix(1, 0)
 	for range 10_000 {
 		s.line([]byte("again"), now)
@@ -99,7 +99,7 @@ func TestTooManyLines(t *testing.T) {
 }
 
 func TestLastWords(t *testing.T) {
-	s := newSink(slog.New(slog.DiscardHandler))
+	s := newSink(slog.New(slog.DiscardHandler), new(meter))
 	if s.lastWords() != "" {
 		t.Error("it spoke")
 	}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/onetimenotify/otn/cmd/otn/config"
 	"github.com/onetimenotify/otn/core/otn"
+	"github.com/onetimenotify/otn/plugins"
 	"github.com/onetimenotify/otn/plugins/channel"
 	"github.com/onetimenotify/otn/plugins/events"
 	"github.com/onetimenotify/otn/plugins/feed"
@@ -34,10 +35,14 @@ func builtins() map[string]channel.Program {
 	}
 }
 
-// openBuiltin tries a plugin's settings in this process, and says what it can do or what is wrong with them.
-func openBuiltin(plugin, instance string, settings []byte) config.Opened {
+// openBuiltin tries a built-in plugin's settings in this process, and says what it can do or what is wrong with them. It says nothing
+// of other plugins: a daemon starts whatever is wrong with them.
+func openBuiltin(i config.Instance) config.Opened {
+	if !i.Builtin {
+		return config.Opened{Unsure: true}
+	}
 	ctx := context.Background()
-	open, err := builtins()[plugin].Open(ctx, settings, channel.Setup{Instance: instance})
+	open, err := builtins()[i.Plugin].Open(ctx, []byte(i.Settings.Reveal()), channel.Setup{Instance: i.Name})
 	if err == nil {
 		defer open.Close() //nolint:errcheck // it was only tried
 		var about otn.Description
@@ -49,11 +54,15 @@ func openBuiltin(plugin, instance string, settings []byte) config.Opened {
 	if !errors.As(err, &ce) {
 		return config.Opened{Wrong: []config.Wrong{{Message: err.Error()}}}
 	}
-	list := make([]config.Wrong, len(ce.Diagnostics))
-	for i, d := range ce.Diagnostics {
+	return config.Opened{Wrong: wrongs(ce.Diagnostics)}
+}
+
+func wrongs(all []plugins.Diagnostic) []config.Wrong {
+	list := make([]config.Wrong, len(all))
+	for i, d := range all {
 		list[i] = config.Wrong{Path: d.Path, Message: d.Message}
 	}
-	return config.Opened{Wrong: list}
+	return list
 }
 
 // plugin is how a daemon starts its built-in plugins: the same program with other arguments.

@@ -52,9 +52,9 @@ func (k *call) configShow() *cobra.Command {
 func (k *call) configCheck() *cobra.Command {
 	return &cobra.Command{
 		Use: "check", Short: "Find every fault of the configuration", Example: "  otn config check -c otn.yaml", Args: cobra.NoArgs,
-		Long: "Find every fault of the configuration: its keys and values, what it refers to, and the settings of built-in plugins.\nIt sends nothing and asks no network. Exit 3 on faults, 7 on warnings only.",
-		RunE: k.does(func(context.Context, []string) error {
-			if err := k.load(config.Whole); err != nil {
+		Long: "Find every fault of the configuration: its keys and values, what it refers to, and the settings of all plugins, which are launched for it.\nIt sends nothing and asks no network. Exit 3 on faults, 7 on warnings only.",
+		RunE: k.does(func(ctx context.Context, _ []string) error {
+			if err := k.loadWith(config.Whole, k.accepts(ctx)); err != nil {
 				return err
 			}
 			k.say("otn: %s is in order", k.file)

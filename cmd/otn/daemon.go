@@ -107,7 +107,7 @@ func (d *daemon) tries(ctx context.Context, host *core.Host, why string) bool {
 }
 
 // plug starts the processes. What it returns ends them, and waits until they are gone.
-func (d *daemon) plug(ctx context.Context, processes map[string]*plugins.Process) (unplug func()) {
+func (d *daemon) plug(ctx context.Context, processes map[string]living) (unplug func()) {
 	living, end := context.WithCancel(ctx)
 	var plugged sync.WaitGroup
 	for _, p := range processes {
@@ -123,27 +123,22 @@ func (d *daemon) plug(ctx context.Context, processes map[string]*plugins.Process
 	}
 }
 
-// processes makes a process for each instance; none is started.
-func (d *daemon) processes() map[string]*plugins.Process {
-	all := map[string]*plugins.Process{}
+// processes makes a process for each instance, or what stands for one; none is started.
+func (d *daemon) processes() map[string]living {
+	all := map[string]living{}
 	for _, i := range append(append([]config.Instance{}, d.config.Channels...), d.config.Sources...) {
-		command := []string{i.Plugin}
-		if i.Builtin {
-			command = append(append([]string{}, d.command...), "plugin", i.Plugin)
+		spec := specOf(d.config, i, d.command)
+		spec.Log, spec.Grace = d.log, time.Second // a process is stopped when the host has settled everything, or in a hurry
+		if i.Inside {
+			all[i.Name] = newInside(builtins()[i.Plugin], spec)
+		} else {
+			all[i.Name] = plugins.New(spec)
 		}
-		public := ""
-		if d.config.PublicURL != nil {
-			public = d.config.PublicURL.JoinPath("hooks", i.Name).String()
-		}
-		all[i.Name] = plugins.New(plugins.Spec{
-			Name: i.Name, Plugin: i.Plugin, Command: command, Config: json.RawMessage(i.Settings.Reveal()), PublicURL: public, Log: d.log,
-			Grace: time.Second, // a process is stopped when the host has settled everything, or in a hurry
-		})
 	}
 	return all
 }
 
-func (d *daemon) host(processes map[string]*plugins.Process) (*core.Host, error) {
+func (d *daemon) host(processes map[string]living) (*core.Host, error) {
 	c := core.Config{
 		Dir: d.config.Data, Rules: d.rules, Log: d.log,
 		Channels: map[string]otn.Channel{}, Sources: map[string]otn.Receiver{}, Polls: map[string]core.Poll{}, Rates: map[string]float64{},
@@ -164,13 +159,13 @@ func (d *daemon) host(processes map[string]*plugins.Process) (*core.Host, error)
 }
 
 // announce opens the operator's door and says where the doors are.
-func (d *daemon) announce(host *core.Host, processes map[string]*plugins.Process, open *listening, admin *gate) error {
+func (d *daemon) announce(host *core.Host, processes map[string]living, open *listening, admin *gate) error {
 	key, err := api.Key(d.config.Data)
 	if err != nil {
 		return err
 	}
 	admin.open(api.New(shown{host, processes}, api.Options{
-		Key: key, Version: d.version, Log: d.log, Reload: d.atDoor(host), Author: author{capabilitiesOf(d.config.Channels)},
+		Key: key, Version: d.version, Log: d.log, Reload: d.atDoor(host), Author: author{capabilitiesOf(d.config.Channels)}, Plugins: alive{processes},
 	}))
 	at := open.doors()
 	if err := writeDoors(d.config.Data, at); err != nil {
@@ -202,7 +197,7 @@ func writeDoors(data string, at doors) error {
 // shown is the host with what is known of its processes.
 type shown struct {
 	*core.Host
-	processes map[string]*plugins.Process
+	processes map[string]living
 }
 
 // Instances adds the state of each process.

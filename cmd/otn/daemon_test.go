@@ -92,7 +92,7 @@ func hanging(t *testing.T) (*call, *daemon) {
 	}
 	files["otn.yaml"] = []byte("listen: {hooks: \"127.0.0.1:0\", admin: \"127.0.0.1:0\"}\nrules: [\"rules/*.yaml\"]\nchannels:\n  shop: {plugin: mock, config: {script: [{do: hang}]}}\n")
 	k := &call{console: console{stdin: strings.NewReader(""), stdout: io.Discard, stderr: io.Discard}, format: asTable, file: filepath.Join(dir, "otn.yaml")}
-	if err := k.writeShop(dir, files); err != nil {
+	if err := k.writeFiles(dir, files, ""); err != nil {
 		t.Fatal(err)
 	}
 	if err := k.load(config.Whole); err != nil {

@@ -3,6 +3,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"embed"
 	"errors"
@@ -30,7 +31,7 @@ func (k *call) initShop() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return k.writeShop(args[0], files)
+			return k.writeFiles(args[0], files, fmt.Sprintf("cd %s && otn serve", args[0]))
 		}),
 	}
 }
@@ -60,12 +61,12 @@ func shopFiles() (map[string][]byte, error) {
 	return files, nil
 }
 
-// writeShop writes all files, or none when one is there already.
-func (k *call) writeShop(dir string, files map[string][]byte) error {
+// writeFiles writes all files, or none when one is there already, and says what comes next.
+func (k *call) writeFiles(dir string, files map[string][]byte, next string) error {
 	names := sortedKeys(files)
 	for _, name := range names {
 		if _, err := os.Lstat(filepath.Join(dir, name)); !errors.Is(err, fs.ErrNotExist) {
-			return &coded{exitRefused, fmt.Errorf("%s exists already, nothing was written", filepath.Join(dir, name)), "name a folder that has no shop in it"}
+			return &coded{exitRefused, fmt.Errorf("%s exists already, nothing was written", filepath.Join(dir, name)), "name a folder that has none of them in it"}
 		}
 	}
 	t := &table{head: []string{"WRITTEN"}}
@@ -74,7 +75,11 @@ func (k *call) writeShop(dir string, files map[string][]byte) error {
 		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil { //nolint:gosec // a shop's files are for others to read too
 			return err
 		}
-		f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644) //nolint:gosec // as above
+		mode := os.FileMode(0o644)
+		if bytes.HasPrefix(files[name], []byte("#!")) {
+			mode = 0o755
+		}
+		f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode) //nolint:gosec // as above
 		if err != nil {
 			return err
 		}
@@ -87,6 +92,6 @@ func (k *call) writeShop(dir string, files map[string][]byte) error {
 	if err := k.show(map[string]any{"written": names}, t); err != nil {
 		return err
 	}
-	k.say("otn: now: cd %s && otn serve", dir)
+	k.say("otn: now: %s", next)
 	return nil
 }

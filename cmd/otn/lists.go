@@ -210,16 +210,6 @@ func (k *call) deliveryTable(list []core.DeliveryView) *table {
 	return t
 }
 
-func (k *call) channels() *cobra.Command {
-	return k.noun("channels", "Channels as they stand", "  otn channels", func(*cobra.Command) {}, func(ctx context.Context, _ []string) error {
-		var page api.Channels
-		if err := k.read(ctx, "/v1/channels", nil, &page); err != nil {
-			return err
-		}
-		return k.show(page, instanceTable("CHANNEL", page.Channels))
-	})
-}
-
 func instanceTable(what string, list []core.InstanceView) *table {
 	t := &table{head: []string{what, "STATE", "PLUGIN", "VERSION", "ACCOUNT", "RATE", "LAST ERROR"}}
 	for _, v := range list {

@@ -86,7 +86,7 @@ func (k *call) root() *cobra.Command {
 	root.AddCommand(
 		k.serve(), k.demo(),
 		k.observe(), k.trigger(), k.ask(), k.link(), k.send(),
-		k.topics(), k.consents(), k.rules(), k.runs(), k.deliveries(), k.subscribers(), k.why(), k.channels(), k.sources(),
+		k.topics(), k.consents(), k.rules(), k.runs(), k.deliveries(), k.subscribers(), k.why(), k.channels(), k.sources(), k.plugins(),
 		k.backup(), k.restore(), k.verify(),
 		k.initShop(), k.check(), k.test(), k.layOut(), k.eval(), k.explain(), k.preview(), k.cost(), k.schema(), k.configuration(), k.version(),
 		k.plugin(), exitCodes(),
@@ -111,8 +111,11 @@ func (k *call) does(f func(ctx context.Context, args []string) error) func(*cobr
 }
 
 // load reads the configuration, or a part of it.
-func (k *call) load(part config.Part) error {
-	c, err := config.Load(config.Options{File: k.file, Env: k.env, Flags: k.flags, Part: part, Builtins: sortedKeys(builtins()), Open: openBuiltin})
+func (k *call) load(part config.Part) error { return k.loadWith(part, openBuiltin) }
+
+// loadWith is load with another way to try an instance's settings.
+func (k *call) loadWith(part config.Part, open func(config.Instance) config.Opened) error {
+	c, err := config.Load(config.Options{File: k.file, Env: k.env, Flags: k.flags, Part: part, Builtins: sortedKeys(builtins()), Open: open})
 	if errors.Is(err, os.ErrNotExist) {
 		return &coded{exitConfig, fmt.Errorf("%s: no such file", k.file), "run `otn init DIR` for a shop that works, or name the file with -c"}
 	}

@@ -63,14 +63,15 @@ type Options struct {
 
 	// Reload reads the rules from where they come and lets them decide, all of them or, with a Faulty, none.
 	// nil: this door does not know where they come from, and refuses.
-	Reload func(ctx context.Context) error
-	Author Author // knows the rule language; nil: the calls about it answer 501
+	Reload  func(ctx context.Context) error
+	Author  Author  // knows the rule language; nil: the calls about it answer 501
+	Plugins Plugins // nil: the host's channels are no plugins
 }
 
 // New is the door to a host: /v1, and /openapi.json, which needs no key.
 func New(h Host, o Options) http.Handler {
 	mux := http.NewServeMux()
-	d := &door{host: h, log: o.Log, reload: o.Reload, author: o.Author}
+	d := &door{host: h, log: o.Log, reload: o.Reload, author: o.Author, plugins: o.Plugins}
 	d.serve(mux, o.Version)
 	return d.guard(o.Key, mux)
 }
@@ -82,10 +83,11 @@ func Document(version string) ([]byte, error) {
 
 // door holds the handlers.
 type door struct {
-	host   Host
-	log    *slog.Logger
-	reload func(context.Context) error
-	author Author
+	host    Host
+	log     *slog.Logger
+	reload  func(context.Context) error
+	author  Author
+	plugins Plugins
 }
 
 // serve registers every call, with problems described as they are.

@@ -48,6 +48,7 @@ func (d *door) calls(a huma.API) {
 	d.authoring(a)
 	d.reads(a)
 	d.subscribers(a)
+	d.supervision(a)
 }
 
 func post[I, O any](a huma.API, id, path, summary, text string, status int, f func(context.Context, *I) (*O, error)) {

@@ -145,7 +145,7 @@ func (w *writer) record(r otn.Record) error {
 	}
 	switch {
 	case r.Consent != nil:
-		return w.consent(*r.Consent, r.At)
+		return w.consent(*r.Consent, r.At, r.Key)
 	case r.Observation != nil:
 		return w.observe(*r.Observation)
 	case r.Trigger != nil:

@@ -16,8 +16,8 @@ import (
 )
 
 // consent prepares a grant: its topic is one that the rules declare or none, its answers are typed, and what the item cost is noted.
-func (w *writer) consent(c otn.Consent, at time.Time) error {
-	if c.Token.IsZero() {
+func (w *writer) consent(c otn.Consent, at time.Time, key string) error {
+	if c.Token.IsZero() && !c.Mint {
 		return otn.ErrNoToken
 	}
 	if c.Subscriber.ID == "" || len(c.Subscriber.ID) > maxSubscriber {
@@ -32,6 +32,11 @@ func (w *writer) consent(c otn.Consent, at time.Time) error {
 	}
 	if err := w.spelled(&c); err != nil {
 		return err
+	}
+	if c.Mint {
+		if known, err := w.mint(&c, key); known || err != nil {
+			return err
+		}
 	}
 	topic, ok := w.in.Rules().Topic(c.Topic)
 	if !ok || (topic.Subject == otn.NoSubject) != (c.Subject == "") {
@@ -146,12 +151,33 @@ func (w *writer) stop(s otn.Stop) error {
 // echo remembers a proof that a delivery left, so that it counts even where it comes before the answer of the send.
 func (w *writer) echo(e otn.Echo) error {
 	d, ok, err := w.in.Ledger.Delivery(e.Delivery)
-	if err != nil || !ok || !d.Open && d.Outcome != otn.Unknown {
+	if err != nil || !ok {
 		return err
+	}
+	if e.Kind == otn.FailedLater {
+		w.failedLater(e, &d)
+	}
+	if !d.Open && d.Outcome != otn.Unknown {
+		return nil
 	}
 	w.put(&ledger.Doc{Key: ledger.EchoKey(e.Delivery), Value: encode(e.ProviderID), Expect: ledger.Any})
 	w.echoes = append(w.echoes, e)
 	return nil
+}
+
+// LateStory is the kind of the decisions that tell of a message which its platform accepted and then could not deliver.
+const LateStory = "late"
+
+// failedLater keeps for why that a message which was accepted did not arrive. Its token is spent all the same: it was used.
+func (w *writer) failedLater(e otn.Echo, d *ledger.Delivery) {
+	because := "the platform accepted it and could not deliver it"
+	if e.ProviderID != "" {
+		because += ": " + clip(e.ProviderID)
+	}
+	w.in.Log.Warn("a message was accepted and then not delivered", "instance", w.instance, "delivery", e.Delivery)
+	w.batch.Decisions = append(w.batch.Decisions, ledger.Decision{
+		Line: d.Line, Person: e.Delivery.Person(), At: w.now, Verdict: otn.No, Because: because, Facts: encode(map[string]string{"kind": LateStory}),
+	})
 }
 
 // end does what follows from a batch that is on disk: doubts that an echo ended, consents that a stop withdrew. What a

@@ -49,6 +49,12 @@ type Linker interface {
 	Link(ctx context.Context, ref string) (string, error)
 }
 
+// Validator asks its platform whether the configuration is good: whether a key is known there, say.
+type Validator interface {
+	// Validate sends nothing to anybody. Its error is shown to the operator as a fault of the configuration and holds no secret.
+	Validate(ctx context.Context) error
+}
+
 // Describer says what an instance is. Every channel and source of a process has all methods, so it is asked what it can do, never type-asserted.
 type Describer interface {
 	// Describe returns soon and calls no network. Account is set once the instance is configured.

@@ -77,6 +77,10 @@ type Consent struct {
 	TZ        string    // IANA zone of the subscriber, where known
 	Locale    string    // BCP 47 tag of the subscriber, where known
 
+	// Mint says that the platform knows no tokens: the Host makes one, which is spent like any other. In a [Record] alone, whose Key must
+	// not be empty. Where topic and ref are empty, the consent answers what its subscriber was asked last.
+	Mint bool
+
 	Seq uint64 // its place in the waiting list, given at the grant: older consents have smaller ones
 
 	// Of the person, filled in for rules that look at them (Rule.NeedsPerson), and never stored with the consent.

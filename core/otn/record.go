@@ -10,7 +10,7 @@ type Record struct {
 	Key string
 	At  time.Time // the source's own time of it; zero when it told none
 
-	Consent     *Consent       // granted; its token must not be empty
+	Consent     *Consent       // granted; its token must not be empty, unless the Host is to mint one
 	Ask         *Ask           // wanted: the Host sends it once the record is on disk, if the subscriber may be asked then
 	Window      *Window        // opened, until
 	Referral    *Referral      // somebody came through a link

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/onetimenotify/otn/core/otn"
+	"github.com/onetimenotify/otn/plugins/internal/wire"
 )
 
 // Instance is an open channel or source. It has every method, whatever the author's type implements: Describe tells which are of use.
@@ -28,6 +29,7 @@ var (
 	_ otn.Asker     = (*Instance)(nil)
 	_ otn.Linker    = (*Instance)(nil)
 	_ otn.Poller    = (*Instance)(nil)
+	_ otn.Validator = (*Instance)(nil)
 	_ otn.Describer = (*Instance)(nil)
 	_ io.Closer     = (*Instance)(nil)
 )
@@ -118,6 +120,22 @@ func (i *Instance) Describe(ctx context.Context) (about otn.Description, err err
 	about.Capabilities.Sends, about.Capabilities.Receives = can.Sends, can.Receives
 	about.Capabilities.Polls, about.Capabilities.Asks, about.Capabilities.Links = can.Polls, can.Asks, can.Links
 	return about, nil
+}
+
+// Validate has the author ask the platform whether the configuration is good. Errors: *ConfigError for what is wrong, otn.ErrNotFound
+// where the plugin has no way to ask.
+func (i *Instance) Validate(ctx context.Context) (err error) {
+	impl, ok := i.impl.(otn.Validator)
+	if !ok {
+		return fmt.Errorf("plugin %s has no way to ask its platform: %w", i.about.Name, otn.ErrNotFound)
+	}
+	defer func() {
+		if err != nil {
+			err = &ConfigError{Diagnostics: wire.Diagnose(err)}
+		}
+	}()
+	defer i.recovered("Validate", &err)
+	return impl.Validate(ctx)
 }
 
 // Close closes what the author opened, where that is an io.Closer.

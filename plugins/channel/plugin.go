@@ -31,7 +31,8 @@ type Plugin[C any] struct {
 	Capabilities otn.Capabilities
 
 	// New opens an instance: something that implements otn.Channel, otn.Receiver, otn.Poller, otn.Asker, otn.Linker or several of them, otn.Describer
-	// for an account and capabilities of its own, and io.Closer where it has something to close. It calls no network.
+	// for an account and capabilities of its own, otn.Validator where the platform can be asked whether the configuration is good, and
+	// io.Closer where it has something to close. It calls no network.
 	// Its error is shown to the operator as a fault of the configuration; see [Fault] for one with the field's name.
 	New func(ctx context.Context, config C, at Setup) (any, error)
 }

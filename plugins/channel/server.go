@@ -4,6 +4,7 @@ package channel
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"sync"
@@ -85,6 +86,28 @@ func (s *server) Configure(ctx context.Context, r *wire.ConfigureRequest) (*wire
 		go s.retire(old)
 	}
 	return &wire.ConfigureResponse{}, nil
+}
+
+// Validate opens an instance that nobody else sees, lets it ask its platform where that is wanted, and closes it.
+func (s *server) Validate(ctx context.Context, r *wire.ValidateRequest) (*wire.ValidateResponse, error) {
+	s.own()
+	i, err := s.program.Open(ctx, r.GetConfig(), Setup{Instance: r.GetInstance(), PublicURL: r.GetPublicUrl(), Log: s.log})
+	if err != nil {
+		return &wire.ValidateResponse{Faults: wire.FromDiagnostics(wire.Diagnose(err))}, nil
+	}
+	defer i.Close() //nolint:errcheck // it was only tried
+	if !r.GetDeep() {
+		return &wire.ValidateResponse{}, nil
+	}
+	err = i.Validate(ctx)
+	if errors.Is(err, otn.ErrNotFound) {
+		return &wire.ValidateResponse{}, nil
+	}
+	answer := &wire.ValidateResponse{Deep: true}
+	if err != nil {
+		answer.Faults = wire.FromDiagnostics(wire.Diagnose(err))
+	}
+	return answer, nil
 }
 
 func (s *server) retire(i *opened) {

@@ -1,5 +1,6 @@
 // Package channeltest holds what every channel owes its host, and every source that is polled, as one suite each: for an author's own
-// type in process, and for the same plugin across the process border.
+// type in process, for the same plugin across the process border ([Run], [RunPoller]), and for a program in any language, with what the
+// border itself asks of it ([RunProgram], [Conform]).
 package channeltest
 
 import (
@@ -38,23 +39,44 @@ const (
 
 // Run checks one implementation. open gives a fresh instance that accepts every message, and closes it with the test.
 func Run(t *testing.T, open func(testing.TB) Channel, options ...Option) {
-	s := &suite{open: open, make: sample}
+	s := &suite{make: sample}
 	for _, o := range options {
 		o(s)
 	}
-	t.Run("describes itself", s.describes)
-	t.Run("accepts a message", s.accepts)
-	t.Run("answers each of many once", s.answersEach)
-	t.Run("starts nothing after the deadline", s.keepsDeadline)
-	t.Run("returns when nobody waits", s.heedsContext)
-	t.Run("says a reply, or that it cannot", s.replies)
-	t.Run("survives an oversized message", s.survivesOversize)
-	t.Run("survives an empty delivery", s.survivesNothing)
-	t.Run("refuses a webhook that makes no sense", s.refusesNonsense)
+	for _, c := range channelChecks() {
+		t.Run(c.name, func(t *testing.T) {
+			one := *s
+			one.open = func(T) Channel { return open(t) }
+			c.run(&one, t)
+		})
+	}
+}
+
+// refusesNonsense is the one check that is about webhooks.
+const refusesNonsense = "refuses a webhook that makes no sense"
+
+// check is one thing that is owed.
+type check[S any] struct {
+	name string
+	run  func(S, T)
+}
+
+func channelChecks() []check[*suite] {
+	return []check[*suite]{
+		{"describes itself", (*suite).describes},
+		{"accepts a message", (*suite).accepts},
+		{"answers each of many once", (*suite).answersEach},
+		{"starts nothing after the deadline", (*suite).keepsDeadline},
+		{"returns when nobody waits", (*suite).heedsContext},
+		{"says a reply, or that it cannot", (*suite).replies},
+		{"survives an oversized message", (*suite).survivesOversize},
+		{"survives an empty delivery", (*suite).survivesNothing},
+		{refusesNonsense, (*suite).refusesNonsense},
+	}
 }
 
 type suite struct {
-	open func(testing.TB) Channel
+	open func(T) Channel
 	make func(n int) otn.Delivery
 }
 
@@ -78,7 +100,7 @@ func (s *suite) delivery(n int) otn.Delivery {
 }
 
 // answered fails the test where Send does not return soon.
-func answered(t testing.TB, c Channel, ctx context.Context, d otn.Delivery) (receipt otn.Receipt, err error) {
+func answered(t T, c Channel, ctx context.Context, d otn.Delivery) (receipt otn.Receipt, err error) {
 	t.Helper()
 	done := make(chan struct{})
 	go func() {
@@ -93,7 +115,7 @@ func answered(t testing.TB, c Channel, ctx context.Context, d otn.Delivery) (rec
 	return receipt, err
 }
 
-func (s *suite) describes(t *testing.T) {
+func (s *suite) describes(t T) {
 	d, err := s.open(t).Describe(t.Context())
 	if err != nil {
 		t.Fatal(err)
@@ -112,14 +134,14 @@ func (s *suite) describes(t *testing.T) {
 	}
 }
 
-func (s *suite) accepts(t *testing.T) {
+func (s *suite) accepts(t T) {
 	c := s.open(t)
 	if _, err := answered(t, c, t.Context(), s.delivery(1)); err != nil {
 		t.Errorf("Send: %v", err)
 	}
 }
 
-func (s *suite) answersEach(t *testing.T) {
+func (s *suite) answersEach(t T) {
 	c := s.open(t)
 	about, err := c.Describe(t.Context())
 	if err != nil {
@@ -147,7 +169,7 @@ func (s *suite) answersEach(t *testing.T) {
 	tasks.Wait()
 }
 
-func (s *suite) keepsDeadline(t *testing.T) {
+func (s *suite) keepsDeadline(t T) {
 	c, d := s.open(t), s.delivery(1)
 	d.Deadline = time.Now().Add(-time.Minute)
 	_, err := answered(t, c, t.Context(), d)
@@ -159,7 +181,7 @@ func (s *suite) keepsDeadline(t *testing.T) {
 	}
 }
 
-func (s *suite) heedsContext(t *testing.T) {
+func (s *suite) heedsContext(t T) {
 	c := s.open(t)
 	ctx, cancel := context.WithCancelCause(t.Context())
 	cancel(errors.New("nobody waits"))
@@ -173,7 +195,7 @@ func (s *suite) heedsContext(t *testing.T) {
 }
 
 // replies: a reply is said where the channel says that it replies, and is certainly not said anywhere else.
-func (s *suite) replies(t *testing.T) {
+func (s *suite) replies(t T) {
 	c, d := s.open(t), s.delivery(1)
 	about, err := c.Describe(t.Context())
 	if err != nil {
@@ -189,7 +211,7 @@ func (s *suite) replies(t *testing.T) {
 	}
 }
 
-func (s *suite) survivesOversize(t *testing.T) {
+func (s *suite) survivesOversize(t T) {
 	c, d := s.open(t), s.delivery(1)
 	d.Message = otn.Message{Text: strings.Repeat("x", tooMuch)}
 	_, err := answered(t, c, t.Context(), d)
@@ -201,7 +223,7 @@ func (s *suite) survivesOversize(t *testing.T) {
 	}
 }
 
-func (s *suite) survivesNothing(t *testing.T) {
+func (s *suite) survivesNothing(t T) {
 	c := s.open(t)
 	_, err := answered(t, c, t.Context(), otn.Delivery{})
 	if _, se := otn.OutcomeOf(err); se != nil && se.Code == "panic" {
@@ -212,7 +234,7 @@ func (s *suite) survivesNothing(t *testing.T) {
 	}
 }
 
-func (s *suite) refusesNonsense(t *testing.T) {
+func (s *suite) refusesNonsense(t T) {
 	c := s.open(t)
 	for _, r := range []otn.Request{
 		{},

@@ -34,24 +34,32 @@ type broken struct {
 }
 
 type pollerSuite struct {
-	open   func(testing.TB) Poller
+	open   func(T) Poller
 	broken []broken
 }
 
 // RunPoller checks one implementation. open gives a fresh instance whose source has something to tell: a poll from the beginning yields
 // at least one record. It is closed with the test.
 func RunPoller(t *testing.T, open func(testing.TB) Poller, options ...PollerOption) {
-	s := &pollerSuite{open: open}
+	s := &pollerSuite{}
 	for _, o := range options {
 		o(s)
 	}
-	t.Run("says that it polls", s.describes)
-	t.Run("polls from the beginning and on from there", s.polls)
-	t.Run("takes a cursor that means nothing for the beginning", s.beginsAnew)
-	t.Run("stops where its host does", s.heedsYield)
-	t.Run("returns when nobody waits", s.heedsContext)
+	for _, c := range pollerChecks() {
+		t.Run(c.name, func(t *testing.T) { c.run(&pollerSuite{open: func(T) Poller { return open(t) }}, t) })
+	}
 	for _, b := range s.broken {
 		t.Run("a source that "+b.name+" is no snapshot", b.fails)
+	}
+}
+
+func pollerChecks() []check[*pollerSuite] {
+	return []check[*pollerSuite]{
+		{"says that it polls", (*pollerSuite).describes},
+		{"polls from the beginning and on from there", (*pollerSuite).polls},
+		{"takes a cursor that means nothing for the beginning", (*pollerSuite).beginsAnew},
+		{"stops where its host does", (*pollerSuite).heedsYield},
+		{"ends a poll that nobody waits for", (*pollerSuite).heedsContext},
 	}
 }
 
@@ -63,7 +71,7 @@ type poll struct {
 }
 
 // polled fails the test where Poll does not return soon, and where it yields what nobody can take.
-func polled(t testing.TB, p Poller, ctx context.Context, cursor string, take func(otn.Record) error) (got poll) {
+func polled(t T, p Poller, ctx context.Context, cursor string, take func(otn.Record) error) (got poll) {
 	t.Helper()
 	done := make(chan struct{})
 	go func() {
@@ -109,7 +117,7 @@ func kinds(r otn.Record) (n int) {
 
 func all(otn.Record) error { return nil }
 
-func (s *pollerSuite) describes(t *testing.T) {
+func (s *pollerSuite) describes(t T) {
 	d, err := s.open(t).Describe(t.Context())
 	if err != nil {
 		t.Fatal(err)
@@ -119,7 +127,7 @@ func (s *pollerSuite) describes(t *testing.T) {
 	}
 }
 
-func (s *pollerSuite) polls(t *testing.T) {
+func (s *pollerSuite) polls(t T) {
 	p := s.open(t)
 	first := polled(t, p, t.Context(), "", all)
 	if first.err != nil {
@@ -130,7 +138,7 @@ func (s *pollerSuite) polls(t *testing.T) {
 	}
 }
 
-func (s *pollerSuite) beginsAnew(t *testing.T) {
+func (s *pollerSuite) beginsAnew(t T) {
 	p := s.open(t)
 	first := polled(t, p, t.Context(), "", all)
 	for _, cursor := range []string{"nothing of yours", "{}", `{"v":999}`, "[1", "\x00"} {
@@ -140,7 +148,7 @@ func (s *pollerSuite) beginsAnew(t *testing.T) {
 	}
 }
 
-func (s *pollerSuite) heedsYield(t *testing.T) {
+func (s *pollerSuite) heedsYield(t T) {
 	p := s.open(t)
 	if len(polled(t, p, t.Context(), "", all).records) == 0 {
 		t.Skip("it yields nothing from the beginning")
@@ -155,7 +163,7 @@ func (s *pollerSuite) heedsYield(t *testing.T) {
 	}
 }
 
-func (s *pollerSuite) heedsContext(t *testing.T) {
+func (s *pollerSuite) heedsContext(t T) {
 	p := s.open(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()

@@ -7,6 +7,8 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/url"
+
+	"github.com/onetimenotify/otn/plugins/channel"
 )
 
 // page knows the answer once it was given. One caller asks, the others wait for it.
@@ -32,6 +34,27 @@ func (m *Messenger) confirmed(ctx context.Context) bool {
 		m.page.decided, m.page.confirmed = id != "", id == m.config.PageID
 	}
 	return m.page.confirmed
+}
+
+// Validate asks the platform whether the access token is good, and whose it is. Errors: channel.Fault with the setting at fault.
+func (m *Messenger) Validate(ctx context.Context) error {
+	a := m.call(ctx, http.MethodGet, "/me", url.Values{"fields": {"id"}}, nil)
+	if a.err != nil {
+		return channel.Fault("graph_url", "no answer: %s", a.err)
+	}
+	if fault := readReply(a.body).fault; fault != nil {
+		return channel.Fault("page_token", "%s", fault)
+	}
+	var me struct {
+		ID text `json:"id"`
+	}
+	if a.status != http.StatusOK || json.Unmarshal(a.body, &me) != nil {
+		return channel.Fault("graph_url", "answers %d, and not as the Graph API does", a.status)
+	}
+	if string(me.ID) != m.config.PageID {
+		return channel.Fault("page_id", "the page_token belongs to the page %s", clean(string(me.ID), 40))
+	}
+	return nil
 }
 
 // identity asks whose access token it is; "" when nobody said.

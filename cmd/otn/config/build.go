@@ -27,6 +27,7 @@ func (l *loader) build(tree map[string]any) *Config {
 		File:      l.File,
 		Data:      l.folder("data", tree["data"]),
 		Plugins:   l.folder("plugins.dir", plugins["dir"]),
+		Lock:      l.folder("plugins.lock", plugins["lock"]),
 		Hooks:     l.address("listen.hooks", listen["hooks"]),
 		Admin:     l.loopback("listen.admin", listen["admin"]),
 		PublicURL: l.url("public_url", tree["public_url"]),
@@ -35,8 +36,8 @@ func (l *loader) build(tree map[string]any) *Config {
 	if l.Part != Door {
 		c.Rules = l.globs(tree["rules"])
 	}
-	c.Channels = l.instances("channels", tree["channels"], c.Plugins)
-	c.Sources = l.instances("sources", tree["sources"], c.Plugins)
+	c.Channels = l.instances("channels", tree["channels"], c)
+	c.Sources = l.instances("sources", tree["sources"], c)
 	for _, s := range c.Sources {
 		for _, ch := range c.Channels {
 			if s.Name == ch.Name {
@@ -161,15 +162,16 @@ func (l *loader) globs(v any) []string {
 	return sorted(found)
 }
 
-func (l *loader) instances(group string, v any, dir string) []Instance {
+func (l *loader) instances(group string, v any, c *Config) []Instance {
 	m, _ := v.(map[string]any)
 	var list []Instance
 	for _, name := range slices.Sorted(maps.Keys(m)) {
 		key, sound := group+"."+name, len(l.faults)
 		fields, _ := m[name].(map[string]any)
-		i := Instance{Name: name, Rate: l.rate(key+".rate", fields["rate"])}
-		i.Plugin, i.Builtin = l.program(key+".plugin", fields["plugin"], dir)
+		i := Instance{Name: name, Lock: c.Lock, Rate: l.rate(key+".rate", fields["rate"])}
+		i.Plugin, i.Builtin = l.program(key+".plugin", fields["plugin"], c.Plugins)
 		i.Settings = l.settings(key+".config", fields["config"])
+		i.Inside = l.isolation(key+".isolation", fields["isolation"], i.Builtin)
 		i.Poll = l.cron(key+".poll", fields["poll"])
 		if len(l.faults) == sound {
 			l.try(i, key)
@@ -192,22 +194,44 @@ func (l *loader) settings(key string, v any) otn.Secret {
 	return otn.NewSecret(string(text))
 }
 
-// try lets a built-in plugin look at its settings, when the file could be read whole. A source that is polled needs a line, and no
+// isolation reads whether an instance runs in the daemon's own process: where a crash of it is a crash of the daemon.
+func (l *loader) isolation(key string, v any, builtin bool) bool {
+	text, _ := v.(string)
+	switch {
+	case text == "" || text == "process":
+		return false
+	case text != "none":
+		l.wrong(key, l.quote(key, text)+" is no isolation", "write process, or none for a built-in plugin in the daemon's own process")
+	case !builtin:
+		l.wrong(key, "only a built-in plugin runs without a process of its own", "take the line away")
+	}
+	return true
+}
+
+// try lets a plugin look at its settings, when the file could be read whole. A source that is polled needs a line, and no
 // other has use for one.
 func (l *loader) try(i Instance, key string) {
-	if l.Open == nil || !i.Builtin || l.Part != Whole || !l.whole {
+	if l.Open == nil || l.Part != Whole && l.Part != Offline || !l.whole {
 		return
 	}
-	open := l.Open(i.Plugin, i.Name, []byte(i.Settings.Reveal()))
+	open := l.Open(i)
+	if open.Program != "" {
+		l.wrong(key+".plugin", open.Program, "")
+	}
+	if open.Odd != "" {
+		l.warnings = append(l.warnings, key+": "+open.Odd)
+	}
 	for _, w := range open.Wrong {
 		at := key
 		if w.Path != "" {
 			at += ".config." + strings.NewReplacer("[", ".", "]", "").Replace(w.Path)
 		}
-		l.wrong(at, w.Message, "")
+		if l.Part == Whole || l.origins[at].written == "" {
+			l.wrong(at, w.Message, "")
+		}
 	}
 	switch {
-	case len(open.Wrong) > 0:
+	case len(open.Wrong) > 0 || open.Program != "" || open.Unsure:
 	case i.Poll != "" && !open.Polls:
 		l.wrong(key+".poll", fmt.Sprintf("plugin %s is not polled", i.Plugin), "take the line away: what it tells comes by webhook")
 	case i.Poll == "" && open.Polls && !open.Receives && strings.HasPrefix(key, "sources."):

@@ -26,6 +26,7 @@ type Config struct {
 	Channels  []Instance     // sorted by name
 	Sources   []Instance     // sorted by name
 	Plugins   string         // the folder of plugins that are not built in; may not exist
+	Lock      string         // the plugins.lock; may not exist
 	Warnings  []string       // what is odd but not wrong
 
 	entries []Entry
@@ -36,6 +37,8 @@ type Instance struct {
 	Name     string
 	Plugin   string     // the name of a built-in plugin, or the path of a program
 	Builtin  bool       // Plugin is a name
+	Inside   bool       // it runs in the daemon's own process
+	Lock     string     // the plugins.lock that its program is pinned by
 	Rate     float64    // messages per second; 0: what the plugin declares
 	Poll     string     // of a source: the cron line on which it is polled, in Zone; empty: it is not
 	Settings otn.Secret // the plugin's own configuration as a JSON object, its references resolved
@@ -56,8 +59,9 @@ type Options struct {
 
 	Part Part // how much of it is wanted
 
-	// Open tries the settings of a built-in plugin. Nil: they are not tried.
-	Open func(plugin, instance string, settings []byte) Opened
+	// Open tries an instance's settings. Nil: they are not tried. Of the part Offline, what stands for a reference is empty there, and
+	// what Open finds wrong with it does not count.
+	Open func(i Instance) Opened
 	// Builtins are the names of the built-in plugins.
 	Builtins []string
 }
@@ -67,15 +71,19 @@ type Part int
 
 // The parts. The smaller ones read no plugin's settings, and so need no secret.
 const (
-	Whole Part = iota // what a daemon needs
-	Rules             // the rule files
-	Door              // what a client of the operator's door needs
+	Whole   Part = iota // what a daemon needs
+	Rules               // the rule files
+	Offline             // the rule files, and the plugins' settings without the secrets that they refer to
+	Door                // what a client of the operator's door needs
 )
 
 // Opened is what came of trying a plugin's settings: what the instance can do, or what is wrong with them, by path.
 type Opened struct {
 	Polls, Receives bool
+	Unsure          bool // what it can do is not known
 	Wrong           []Wrong
+	Program         string // what is wrong with the plugin itself
+	Odd             string // worth a warning
 }
 
 // Wrong is a fault in a plugin's settings: the path of the setting as in steps[0].kind, and what is wrong with it.
@@ -112,7 +120,7 @@ func Defaults() map[string]any {
 		"data":     "data",
 		"listen":   map[string]any{"hooks": "127.0.0.1:8080", "admin": "127.0.0.1:8081"},
 		"timezone": "UTC",
-		"plugins":  map[string]any{"dir": "plugins"},
+		"plugins":  map[string]any{"dir": "plugins", "lock": "plugins.lock"},
 	}
 }
 

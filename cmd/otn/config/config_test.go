@@ -165,8 +165,8 @@ func TestDoor(t *testing.T) {
 func TestTrial(t *testing.T) {
 	dir := shop(t, good)
 	o := config.Options{File: filepath.Join(dir, "otn.yaml"), Env: []string{"PAGE_TOKEN=x"}, Builtins: builtins()}
-	o.Open = func(plugin, instance string, settings []byte) config.Opened {
-		if plugin == "shopify" && instance == "store-1" && string(settings) == `{"currency":"USD","limit":3}` {
+	o.Open = func(i config.Instance) config.Opened {
+		if i.Plugin == "shopify" && i.Name == "store-1" && i.Settings.Reveal() == `{"currency":"USD","limit":3}` {
 			return config.Opened{Wrong: []config.Wrong{{Path: "limit", Message: "is too small"}, {Path: "shop", Message: "is required"}, {Message: "is odd"}}}
 		}
 		return config.Opened{}
@@ -182,14 +182,63 @@ func TestTrial(t *testing.T) {
 	}
 }
 
+// What is checked offline needs no secret: what stands for one is not judged, and everything else is.
+func TestOffline(t *testing.T) {
+	dir := shop(t, good)
+	o := config.Options{File: filepath.Join(dir, "otn.yaml"), Builtins: builtins(), Part: config.Offline}
+	o.Open = func(i config.Instance) config.Opened {
+		if i.Name != "shop" {
+			return config.Opened{Unsure: true, Odd: "cannot be looked at"}
+		}
+		return config.Opened{Wrong: []config.Wrong{{Path: "page_token", Message: "is empty"}, {Path: "page_id", Message: "is odd"}}}
+	}
+	_, err := config.Load(o)
+	if err == nil || strings.Contains(err.Error(), "is empty") || !strings.Contains(err.Error(), ": channels.shop.config.page_id: is odd") {
+		t.Errorf("got %v", err)
+	}
+	o.Open = func(i config.Instance) config.Opened {
+		return config.Opened{Unsure: true, Odd: "cannot be looked at"}
+	}
+	c, err := config.Load(o)
+	if err != nil || len(c.Warnings) != 2 || !strings.Contains(c.Warnings[0], "channels.shop: cannot be looked at") {
+		t.Errorf("%+v, %v", c, err)
+	}
+	o.Open = func(i config.Instance) config.Opened { return config.Opened{Program: "is gone"} }
+	if _, err = config.Load(o); err == nil || !strings.Contains(err.Error(), "channels.shop.plugin: is gone") {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestIsolationAndLock(t *testing.T) {
+	for line, want := range map[string]string{
+		"plugin: mock, isolation: none":     "",
+		"plugin: mock, isolation: process":  "",
+		"plugin: mock, isolation: full":     `channels.shop.isolation: "full" is no isolation`,
+		"plugin: ./own, isolation: none":    "channels.shop.isolation: only a built-in plugin runs without a process of its own",
+		"plugin: ./own, isolation: process": "",
+	} {
+		dir := shop(t, "rules: [\"rules/*.yaml\"]\nplugins: {lock: pins}\nchannels:\n  shop: {"+line+"}\n")
+		if err := os.WriteFile(filepath.Join(dir, "own"), nil, 0o700); err != nil {
+			t.Fatal(err)
+		}
+		c, err := config.Load(config.Options{File: filepath.Join(dir, "otn.yaml"), Builtins: []string{"mock"}})
+		switch {
+		case want == "" && (err != nil || c.Channels[0].Inside != strings.Contains(line, "none") || c.Lock != filepath.Join(dir, "pins") || c.Channels[0].Lock != c.Lock):
+			t.Errorf("%s: %+v %v", line, c, err)
+		case want != "" && (err == nil || !strings.Contains(err.Error(), want)):
+			t.Errorf("%s: %v", line, err)
+		}
+	}
+}
+
 // One instance's faults hide no other's.
 func TestEveryInstanceIsTried(t *testing.T) {
 	dir := shop(t, good)
 	o := config.Options{File: filepath.Join(dir, "otn.yaml"), Env: []string{"PAGE_TOKEN=x"}, Builtins: builtins()}
 	tried := map[string]bool{}
-	o.Open = func(_, instance string, _ []byte) config.Opened {
-		tried[instance] = true
-		return config.Opened{Wrong: []config.Wrong{{Message: instance + " is odd"}}}
+	o.Open = func(i config.Instance) config.Opened {
+		tried[i.Name] = true
+		return config.Opened{Wrong: []config.Wrong{{Message: i.Name + " is odd"}}}
 	}
 	_, err := config.Load(o)
 	if err == nil || len(tried) < 2 {
@@ -302,8 +351,8 @@ func TestPollLines(t *testing.T) {
 		dir := shop(t, "rules: [\"rules/*.yaml\"]\ntimezone: America/New_York\nsources:\n  feed: {"+poll+"}\n")
 		c, err := config.Load(config.Options{
 			File: filepath.Join(dir, "otn.yaml"), Env: []string{"LINE=s3cret"}, Builtins: []string{"feed", "shopify", "mixed"},
-			Open: func(plugin, _ string, _ []byte) config.Opened {
-				return config.Opened{Polls: plugin != "shopify", Receives: plugin != "feed"}
+			Open: func(i config.Instance) config.Opened {
+				return config.Opened{Polls: i.Plugin != "shopify", Receives: i.Plugin != "feed"}
 			},
 		})
 		switch {

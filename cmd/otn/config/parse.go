@@ -34,8 +34,8 @@ type shape struct {
 // layout is the whole file.
 func layout() shape {
 	text := shape{}
-	channel := shape{keys: map[string]shape{"plugin": text, "rate": text, "config": {free: true}}}
-	source := shape{keys: map[string]shape{"plugin": text, "config": {free: true}, "poll": text}}
+	channel := shape{keys: map[string]shape{"plugin": text, "rate": text, "isolation": text, "config": {free: true}}}
+	source := shape{keys: map[string]shape{"plugin": text, "isolation": text, "config": {free: true}, "poll": text}}
 	return shape{keys: map[string]shape{
 		"data":       text,
 		"listen":     {keys: map[string]shape{"hooks": text, "admin": text}},
@@ -44,7 +44,7 @@ func layout() shape {
 		"rules":      {list: true},
 		"channels":   {each: &channel},
 		"sources":    {each: &source},
-		"plugins":    {keys: map[string]shape{"dir": text, "lock": {later: true}}},
+		"plugins":    {keys: map[string]shape{"dir": text, "lock": text}},
 	}}
 }
 
@@ -226,6 +226,7 @@ func (l *loader) free(n ast.Node, key string, depth int) any {
 		m := map[string]any{}
 		for _, p := range pairs {
 			name := p.Key.GetToken().Value
+			l.origins[join(key, name)] = l.at(p.Key) // of a list or a mapping; a scalar's is its own
 			m[name] = l.free(p.Value, join(key, name), depth+1)
 		}
 		return m

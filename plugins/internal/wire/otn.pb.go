@@ -560,6 +560,126 @@ func (x *ConfigFault) GetMessage() string {
 	return ""
 }
 
+type ValidateRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Instance      string                 `protobuf:"bytes,1,opt,name=instance,proto3" json:"instance,omitempty"`
+	Config        []byte                 `protobuf:"bytes,2,opt,name=config,proto3" json:"config,omitempty"` // JSON
+	PublicUrl     string                 `protobuf:"bytes,3,opt,name=public_url,json=publicUrl,proto3" json:"public_url,omitempty"`
+	Deep          bool                   `protobuf:"varint,4,opt,name=deep,proto3" json:"deep,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ValidateRequest) Reset() {
+	*x = ValidateRequest{}
+	mi := &file_otn_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ValidateRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ValidateRequest) ProtoMessage() {}
+
+func (x *ValidateRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_otn_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ValidateRequest.ProtoReflect.Descriptor instead.
+func (*ValidateRequest) Descriptor() ([]byte, []int) {
+	return file_otn_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *ValidateRequest) GetInstance() string {
+	if x != nil {
+		return x.Instance
+	}
+	return ""
+}
+
+func (x *ValidateRequest) GetConfig() []byte {
+	if x != nil {
+		return x.Config
+	}
+	return nil
+}
+
+func (x *ValidateRequest) GetPublicUrl() string {
+	if x != nil {
+		return x.PublicUrl
+	}
+	return ""
+}
+
+func (x *ValidateRequest) GetDeep() bool {
+	if x != nil {
+		return x.Deep
+	}
+	return false
+}
+
+type ValidateResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Faults        []*ConfigFault         `protobuf:"bytes,1,rep,name=faults,proto3" json:"faults,omitempty"` // none: in order
+	Deep          bool                   `protobuf:"varint,2,opt,name=deep,proto3" json:"deep,omitempty"`    // the platform was asked
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ValidateResponse) Reset() {
+	*x = ValidateResponse{}
+	mi := &file_otn_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ValidateResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ValidateResponse) ProtoMessage() {}
+
+func (x *ValidateResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_otn_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ValidateResponse.ProtoReflect.Descriptor instead.
+func (*ValidateResponse) Descriptor() ([]byte, []int) {
+	return file_otn_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *ValidateResponse) GetFaults() []*ConfigFault {
+	if x != nil {
+		return x.Faults
+	}
+	return nil
+}
+
+func (x *ValidateResponse) GetDeep() bool {
+	if x != nil {
+		return x.Deep
+	}
+	return false
+}
+
 type SendFrame struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Deliveries    []*Delivery            `protobuf:"bytes,1,rep,name=deliveries,proto3" json:"deliveries,omitempty"`
@@ -570,7 +690,7 @@ type SendFrame struct {
 
 func (x *SendFrame) Reset() {
 	*x = SendFrame{}
-	mi := &file_otn_proto_msgTypes[6]
+	mi := &file_otn_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -582,7 +702,7 @@ func (x *SendFrame) String() string {
 func (*SendFrame) ProtoMessage() {}
 
 func (x *SendFrame) ProtoReflect() protoreflect.Message {
-	mi := &file_otn_proto_msgTypes[6]
+	mi := &file_otn_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -595,7 +715,7 @@ func (x *SendFrame) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SendFrame.ProtoReflect.Descriptor instead.
 func (*SendFrame) Descriptor() ([]byte, []int) {
-	return file_otn_proto_rawDescGZIP(), []int{6}
+	return file_otn_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *SendFrame) GetDeliveries() []*Delivery {
@@ -622,7 +742,7 @@ type ResultFrame struct {
 
 func (x *ResultFrame) Reset() {
 	*x = ResultFrame{}
-	mi := &file_otn_proto_msgTypes[7]
+	mi := &file_otn_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -634,7 +754,7 @@ func (x *ResultFrame) String() string {
 func (*ResultFrame) ProtoMessage() {}
 
 func (x *ResultFrame) ProtoReflect() protoreflect.Message {
-	mi := &file_otn_proto_msgTypes[7]
+	mi := &file_otn_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -647,7 +767,7 @@ func (x *ResultFrame) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResultFrame.ProtoReflect.Descriptor instead.
 func (*ResultFrame) Descriptor() ([]byte, []int) {
-	return file_otn_proto_rawDescGZIP(), []int{7}
+	return file_otn_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *ResultFrame) GetCredits() int64 {
@@ -682,7 +802,7 @@ type Delivery struct {
 
 func (x *Delivery) Reset() {
 	*x = Delivery{}
-	mi := &file_otn_proto_msgTypes[8]
+	mi := &file_otn_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -694,7 +814,7 @@ func (x *Delivery) String() string {
 func (*Delivery) ProtoMessage() {}
 
 func (x *Delivery) ProtoReflect() protoreflect.Message {
-	mi := &file_otn_proto_msgTypes[8]
+	mi := &file_otn_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -707,7 +827,7 @@ func (x *Delivery) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Delivery.ProtoReflect.Descriptor instead.
 func (*Delivery) Descriptor() ([]byte, []int) {
-	return file_otn_proto_rawDescGZIP(), []int{8}
+	return file_otn_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *Delivery) GetSeq() uint64 {
@@ -790,7 +910,7 @@ type Token struct {
 
 func (x *Token) Reset() {
 	*x = Token{}
-	mi := &file_otn_proto_msgTypes[9]
+	mi := &file_otn_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -802,7 +922,7 @@ func (x *Token) String() string {
 func (*Token) ProtoMessage() {}
 
 func (x *Token) ProtoReflect() protoreflect.Message {
-	mi := &file_otn_proto_msgTypes[9]
+	mi := &file_otn_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -815,7 +935,7 @@ func (x *Token) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Token.ProtoReflect.Descriptor instead.
 func (*Token) Descriptor() ([]byte, []int) {
-	return file_otn_proto_rawDescGZIP(), []int{9}
+	return file_otn_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *Token) GetAccount() string {
@@ -842,7 +962,7 @@ type Subscriber struct {
 
 func (x *Subscriber) Reset() {
 	*x = Subscriber{}
-	mi := &file_otn_proto_msgTypes[10]
+	mi := &file_otn_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -854,7 +974,7 @@ func (x *Subscriber) String() string {
 func (*Subscriber) ProtoMessage() {}
 
 func (x *Subscriber) ProtoReflect() protoreflect.Message {
-	mi := &file_otn_proto_msgTypes[10]
+	mi := &file_otn_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -867,7 +987,7 @@ func (x *Subscriber) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Subscriber.ProtoReflect.Descriptor instead.
 func (*Subscriber) Descriptor() ([]byte, []int) {
-	return file_otn_proto_rawDescGZIP(), []int{10}
+	return file_otn_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *Subscriber) GetId() string {
@@ -898,7 +1018,7 @@ type Message struct {
 
 func (x *Message) Reset() {
 	*x = Message{}
-	mi := &file_otn_proto_msgTypes[11]
+	mi := &file_otn_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -910,7 +1030,7 @@ func (x *Message) String() string {
 func (*Message) ProtoMessage() {}
 
 func (x *Message) ProtoReflect() protoreflect.Message {
-	mi := &file_otn_proto_msgTypes[11]
+	mi := &file_otn_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -923,7 +1043,7 @@ func (x *Message) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Message.ProtoReflect.Descriptor instead.
 func (*Message) Descriptor() ([]byte, []int) {
-	return file_otn_proto_rawDescGZIP(), []int{11}
+	return file_otn_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *Message) GetText() string {
@@ -980,7 +1100,7 @@ type Template struct {
 
 func (x *Template) Reset() {
 	*x = Template{}
-	mi := &file_otn_proto_msgTypes[12]
+	mi := &file_otn_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -992,7 +1112,7 @@ func (x *Template) String() string {
 func (*Template) ProtoMessage() {}
 
 func (x *Template) ProtoReflect() protoreflect.Message {
-	mi := &file_otn_proto_msgTypes[12]
+	mi := &file_otn_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1005,7 +1125,7 @@ func (x *Template) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Template.ProtoReflect.Descriptor instead.
 func (*Template) Descriptor() ([]byte, []int) {
-	return file_otn_proto_rawDescGZIP(), []int{12}
+	return file_otn_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *Template) GetName() string {
@@ -1042,7 +1162,7 @@ type Card struct {
 
 func (x *Card) Reset() {
 	*x = Card{}
-	mi := &file_otn_proto_msgTypes[13]
+	mi := &file_otn_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1054,7 +1174,7 @@ func (x *Card) String() string {
 func (*Card) ProtoMessage() {}
 
 func (x *Card) ProtoReflect() protoreflect.Message {
-	mi := &file_otn_proto_msgTypes[13]
+	mi := &file_otn_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1067,7 +1187,7 @@ func (x *Card) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Card.ProtoReflect.Descriptor instead.
 func (*Card) Descriptor() ([]byte, []int) {
-	return file_otn_proto_rawDescGZIP(), []int{13}
+	return file_otn_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *Card) GetTitle() string {
@@ -1115,7 +1235,7 @@ type Button struct {
 
 func (x *Button) Reset() {
 	*x = Button{}
-	mi := &file_otn_proto_msgTypes[14]
+	mi := &file_otn_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1127,7 +1247,7 @@ func (x *Button) String() string {
 func (*Button) ProtoMessage() {}
 
 func (x *Button) ProtoReflect() protoreflect.Message {
-	mi := &file_otn_proto_msgTypes[14]
+	mi := &file_otn_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1140,7 +1260,7 @@ func (x *Button) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Button.ProtoReflect.Descriptor instead.
 func (*Button) Descriptor() ([]byte, []int) {
-	return file_otn_proto_rawDescGZIP(), []int{14}
+	return file_otn_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *Button) GetTitle() string {
@@ -1167,7 +1287,7 @@ type QuickReply struct {
 
 func (x *QuickReply) Reset() {
 	*x = QuickReply{}
-	mi := &file_otn_proto_msgTypes[15]
+	mi := &file_otn_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1179,7 +1299,7 @@ func (x *QuickReply) String() string {
 func (*QuickReply) ProtoMessage() {}
 
 func (x *QuickReply) ProtoReflect() protoreflect.Message {
-	mi := &file_otn_proto_msgTypes[15]
+	mi := &file_otn_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1192,7 +1312,7 @@ func (x *QuickReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use QuickReply.ProtoReflect.Descriptor instead.
 func (*QuickReply) Descriptor() ([]byte, []int) {
-	return file_otn_proto_rawDescGZIP(), []int{15}
+	return file_otn_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *QuickReply) GetTitle() string {
@@ -1225,7 +1345,7 @@ type Result struct {
 
 func (x *Result) Reset() {
 	*x = Result{}
-	mi := &file_otn_proto_msgTypes[16]
+	mi := &file_otn_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1237,7 +1357,7 @@ func (x *Result) String() string {
 func (*Result) ProtoMessage() {}
 
 func (x *Result) ProtoReflect() protoreflect.Message {
-	mi := &file_otn_proto_msgTypes[16]
+	mi := &file_otn_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1250,7 +1370,7 @@ func (x *Result) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Result.ProtoReflect.Descriptor instead.
 func (*Result) Descriptor() ([]byte, []int) {
-	return file_otn_proto_rawDescGZIP(), []int{16}
+	return file_otn_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *Result) GetSeq() uint64 {
@@ -1326,7 +1446,7 @@ type AskRequest struct {
 
 func (x *AskRequest) Reset() {
 	*x = AskRequest{}
-	mi := &file_otn_proto_msgTypes[17]
+	mi := &file_otn_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1338,7 +1458,7 @@ func (x *AskRequest) String() string {
 func (*AskRequest) ProtoMessage() {}
 
 func (x *AskRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_otn_proto_msgTypes[17]
+	mi := &file_otn_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1351,7 +1471,7 @@ func (x *AskRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AskRequest.ProtoReflect.Descriptor instead.
 func (*AskRequest) Descriptor() ([]byte, []int) {
-	return file_otn_proto_rawDescGZIP(), []int{17}
+	return file_otn_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *AskRequest) GetInstance() string {
@@ -1427,7 +1547,7 @@ type LinkRequest struct {
 
 func (x *LinkRequest) Reset() {
 	*x = LinkRequest{}
-	mi := &file_otn_proto_msgTypes[18]
+	mi := &file_otn_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1439,7 +1559,7 @@ func (x *LinkRequest) String() string {
 func (*LinkRequest) ProtoMessage() {}
 
 func (x *LinkRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_otn_proto_msgTypes[18]
+	mi := &file_otn_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1452,7 +1572,7 @@ func (x *LinkRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LinkRequest.ProtoReflect.Descriptor instead.
 func (*LinkRequest) Descriptor() ([]byte, []int) {
-	return file_otn_proto_rawDescGZIP(), []int{18}
+	return file_otn_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *LinkRequest) GetInstance() string {
@@ -1480,7 +1600,7 @@ type LinkResponse struct {
 
 func (x *LinkResponse) Reset() {
 	*x = LinkResponse{}
-	mi := &file_otn_proto_msgTypes[19]
+	mi := &file_otn_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1492,7 +1612,7 @@ func (x *LinkResponse) String() string {
 func (*LinkResponse) ProtoMessage() {}
 
 func (x *LinkResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_otn_proto_msgTypes[19]
+	mi := &file_otn_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1505,7 +1625,7 @@ func (x *LinkResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LinkResponse.ProtoReflect.Descriptor instead.
 func (*LinkResponse) Descriptor() ([]byte, []int) {
-	return file_otn_proto_rawDescGZIP(), []int{19}
+	return file_otn_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *LinkResponse) GetUrl() string {
@@ -1545,7 +1665,7 @@ type ReceiveRequest struct {
 
 func (x *ReceiveRequest) Reset() {
 	*x = ReceiveRequest{}
-	mi := &file_otn_proto_msgTypes[20]
+	mi := &file_otn_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1557,7 +1677,7 @@ func (x *ReceiveRequest) String() string {
 func (*ReceiveRequest) ProtoMessage() {}
 
 func (x *ReceiveRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_otn_proto_msgTypes[20]
+	mi := &file_otn_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1570,7 +1690,7 @@ func (x *ReceiveRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReceiveRequest.ProtoReflect.Descriptor instead.
 func (*ReceiveRequest) Descriptor() ([]byte, []int) {
-	return file_otn_proto_rawDescGZIP(), []int{20}
+	return file_otn_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *ReceiveRequest) GetInstance() string {
@@ -1640,7 +1760,7 @@ type Values struct {
 
 func (x *Values) Reset() {
 	*x = Values{}
-	mi := &file_otn_proto_msgTypes[21]
+	mi := &file_otn_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1652,7 +1772,7 @@ func (x *Values) String() string {
 func (*Values) ProtoMessage() {}
 
 func (x *Values) ProtoReflect() protoreflect.Message {
-	mi := &file_otn_proto_msgTypes[21]
+	mi := &file_otn_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1665,7 +1785,7 @@ func (x *Values) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Values.ProtoReflect.Descriptor instead.
 func (*Values) Descriptor() ([]byte, []int) {
-	return file_otn_proto_rawDescGZIP(), []int{21}
+	return file_otn_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *Values) GetName() []byte {
@@ -1695,7 +1815,7 @@ type ReceiveResponse struct {
 
 func (x *ReceiveResponse) Reset() {
 	*x = ReceiveResponse{}
-	mi := &file_otn_proto_msgTypes[22]
+	mi := &file_otn_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1707,7 +1827,7 @@ func (x *ReceiveResponse) String() string {
 func (*ReceiveResponse) ProtoMessage() {}
 
 func (x *ReceiveResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_otn_proto_msgTypes[22]
+	mi := &file_otn_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1720,7 +1840,7 @@ func (x *ReceiveResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReceiveResponse.ProtoReflect.Descriptor instead.
 func (*ReceiveResponse) Descriptor() ([]byte, []int) {
-	return file_otn_proto_rawDescGZIP(), []int{22}
+	return file_otn_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *ReceiveResponse) GetHttpStatus() int64 {
@@ -1768,7 +1888,7 @@ type PollRequest struct {
 
 func (x *PollRequest) Reset() {
 	*x = PollRequest{}
-	mi := &file_otn_proto_msgTypes[23]
+	mi := &file_otn_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1780,7 +1900,7 @@ func (x *PollRequest) String() string {
 func (*PollRequest) ProtoMessage() {}
 
 func (x *PollRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_otn_proto_msgTypes[23]
+	mi := &file_otn_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1793,7 +1913,7 @@ func (x *PollRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PollRequest.ProtoReflect.Descriptor instead.
 func (*PollRequest) Descriptor() ([]byte, []int) {
-	return file_otn_proto_rawDescGZIP(), []int{23}
+	return file_otn_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *PollRequest) GetInstance() string {
@@ -1820,7 +1940,7 @@ type PollFrame struct {
 
 func (x *PollFrame) Reset() {
 	*x = PollFrame{}
-	mi := &file_otn_proto_msgTypes[24]
+	mi := &file_otn_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1832,7 +1952,7 @@ func (x *PollFrame) String() string {
 func (*PollFrame) ProtoMessage() {}
 
 func (x *PollFrame) ProtoReflect() protoreflect.Message {
-	mi := &file_otn_proto_msgTypes[24]
+	mi := &file_otn_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1845,7 +1965,7 @@ func (x *PollFrame) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PollFrame.ProtoReflect.Descriptor instead.
 func (*PollFrame) Descriptor() ([]byte, []int) {
-	return file_otn_proto_rawDescGZIP(), []int{24}
+	return file_otn_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *PollFrame) GetRecords() []*Record {
@@ -1874,7 +1994,7 @@ type PollEnd struct {
 
 func (x *PollEnd) Reset() {
 	*x = PollEnd{}
-	mi := &file_otn_proto_msgTypes[25]
+	mi := &file_otn_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1886,7 +2006,7 @@ func (x *PollEnd) String() string {
 func (*PollEnd) ProtoMessage() {}
 
 func (x *PollEnd) ProtoReflect() protoreflect.Message {
-	mi := &file_otn_proto_msgTypes[25]
+	mi := &file_otn_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1899,7 +2019,7 @@ func (x *PollEnd) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PollEnd.ProtoReflect.Descriptor instead.
 func (*PollEnd) Descriptor() ([]byte, []int) {
-	return file_otn_proto_rawDescGZIP(), []int{25}
+	return file_otn_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *PollEnd) GetNext() string {
@@ -1954,7 +2074,7 @@ type Record struct {
 
 func (x *Record) Reset() {
 	*x = Record{}
-	mi := &file_otn_proto_msgTypes[26]
+	mi := &file_otn_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1966,7 +2086,7 @@ func (x *Record) String() string {
 func (*Record) ProtoMessage() {}
 
 func (x *Record) ProtoReflect() protoreflect.Message {
-	mi := &file_otn_proto_msgTypes[26]
+	mi := &file_otn_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1979,7 +2099,7 @@ func (x *Record) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Record.ProtoReflect.Descriptor instead.
 func (*Record) Descriptor() ([]byte, []int) {
-	return file_otn_proto_rawDescGZIP(), []int{26}
+	return file_otn_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *Record) GetKey() string {
@@ -2188,13 +2308,14 @@ type Consent struct {
 	Tz            string                 `protobuf:"bytes,12,opt,name=tz,proto3" json:"tz,omitempty"`
 	Locale        string                 `protobuf:"bytes,13,opt,name=locale,proto3" json:"locale,omitempty"`
 	Seq           uint64                 `protobuf:"varint,14,opt,name=seq,proto3" json:"seq,omitempty"`
+	Mint          bool                   `protobuf:"varint,15,opt,name=mint,proto3" json:"mint,omitempty"` // the platform knows no tokens: the host makes one
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Consent) Reset() {
 	*x = Consent{}
-	mi := &file_otn_proto_msgTypes[27]
+	mi := &file_otn_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2206,7 +2327,7 @@ func (x *Consent) String() string {
 func (*Consent) ProtoMessage() {}
 
 func (x *Consent) ProtoReflect() protoreflect.Message {
-	mi := &file_otn_proto_msgTypes[27]
+	mi := &file_otn_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2219,7 +2340,7 @@ func (x *Consent) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Consent.ProtoReflect.Descriptor instead.
 func (*Consent) Descriptor() ([]byte, []int) {
-	return file_otn_proto_rawDescGZIP(), []int{27}
+	return file_otn_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *Consent) GetToken() *Token {
@@ -2320,6 +2441,13 @@ func (x *Consent) GetSeq() uint64 {
 	return 0
 }
 
+func (x *Consent) GetMint() bool {
+	if x != nil {
+		return x.Mint
+	}
+	return false
+}
+
 type Named struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
@@ -2330,7 +2458,7 @@ type Named struct {
 
 func (x *Named) Reset() {
 	*x = Named{}
-	mi := &file_otn_proto_msgTypes[28]
+	mi := &file_otn_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2342,7 +2470,7 @@ func (x *Named) String() string {
 func (*Named) ProtoMessage() {}
 
 func (x *Named) ProtoReflect() protoreflect.Message {
-	mi := &file_otn_proto_msgTypes[28]
+	mi := &file_otn_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2355,7 +2483,7 @@ func (x *Named) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Named.ProtoReflect.Descriptor instead.
 func (*Named) Descriptor() ([]byte, []int) {
-	return file_otn_proto_rawDescGZIP(), []int{28}
+	return file_otn_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *Named) GetName() string {
@@ -2389,7 +2517,7 @@ type Value struct {
 
 func (x *Value) Reset() {
 	*x = Value{}
-	mi := &file_otn_proto_msgTypes[29]
+	mi := &file_otn_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2401,7 +2529,7 @@ func (x *Value) String() string {
 func (*Value) ProtoMessage() {}
 
 func (x *Value) ProtoReflect() protoreflect.Message {
-	mi := &file_otn_proto_msgTypes[29]
+	mi := &file_otn_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2414,7 +2542,7 @@ func (x *Value) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Value.ProtoReflect.Descriptor instead.
 func (*Value) Descriptor() ([]byte, []int) {
-	return file_otn_proto_rawDescGZIP(), []int{29}
+	return file_otn_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *Value) GetOf() isValue_Of {
@@ -2528,7 +2656,7 @@ type Money struct {
 
 func (x *Money) Reset() {
 	*x = Money{}
-	mi := &file_otn_proto_msgTypes[30]
+	mi := &file_otn_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2540,7 +2668,7 @@ func (x *Money) String() string {
 func (*Money) ProtoMessage() {}
 
 func (x *Money) ProtoReflect() protoreflect.Message {
-	mi := &file_otn_proto_msgTypes[30]
+	mi := &file_otn_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2553,7 +2681,7 @@ func (x *Money) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Money.ProtoReflect.Descriptor instead.
 func (*Money) Descriptor() ([]byte, []int) {
-	return file_otn_proto_rawDescGZIP(), []int{30}
+	return file_otn_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *Money) GetMinor() int64 {
@@ -2582,7 +2710,7 @@ type Window struct {
 
 func (x *Window) Reset() {
 	*x = Window{}
-	mi := &file_otn_proto_msgTypes[31]
+	mi := &file_otn_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2594,7 +2722,7 @@ func (x *Window) String() string {
 func (*Window) ProtoMessage() {}
 
 func (x *Window) ProtoReflect() protoreflect.Message {
-	mi := &file_otn_proto_msgTypes[31]
+	mi := &file_otn_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2607,7 +2735,7 @@ func (x *Window) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Window.ProtoReflect.Descriptor instead.
 func (*Window) Descriptor() ([]byte, []int) {
-	return file_otn_proto_rawDescGZIP(), []int{31}
+	return file_otn_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *Window) GetChannel() string {
@@ -2649,7 +2777,7 @@ type Referral struct {
 
 func (x *Referral) Reset() {
 	*x = Referral{}
-	mi := &file_otn_proto_msgTypes[32]
+	mi := &file_otn_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2661,7 +2789,7 @@ func (x *Referral) String() string {
 func (*Referral) ProtoMessage() {}
 
 func (x *Referral) ProtoReflect() protoreflect.Message {
-	mi := &file_otn_proto_msgTypes[32]
+	mi := &file_otn_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2674,7 +2802,7 @@ func (x *Referral) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Referral.ProtoReflect.Descriptor instead.
 func (*Referral) Descriptor() ([]byte, []int) {
-	return file_otn_proto_rawDescGZIP(), []int{32}
+	return file_otn_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *Referral) GetChannel() string {
@@ -2709,7 +2837,7 @@ type Echo struct {
 
 func (x *Echo) Reset() {
 	*x = Echo{}
-	mi := &file_otn_proto_msgTypes[33]
+	mi := &file_otn_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2721,7 +2849,7 @@ func (x *Echo) String() string {
 func (*Echo) ProtoMessage() {}
 
 func (x *Echo) ProtoReflect() protoreflect.Message {
-	mi := &file_otn_proto_msgTypes[33]
+	mi := &file_otn_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2734,7 +2862,7 @@ func (x *Echo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Echo.ProtoReflect.Descriptor instead.
 func (*Echo) Descriptor() ([]byte, []int) {
-	return file_otn_proto_rawDescGZIP(), []int{33}
+	return file_otn_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *Echo) GetKind() string {
@@ -2770,7 +2898,7 @@ type Stop struct {
 
 func (x *Stop) Reset() {
 	*x = Stop{}
-	mi := &file_otn_proto_msgTypes[34]
+	mi := &file_otn_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2782,7 +2910,7 @@ func (x *Stop) String() string {
 func (*Stop) ProtoMessage() {}
 
 func (x *Stop) ProtoReflect() protoreflect.Message {
-	mi := &file_otn_proto_msgTypes[34]
+	mi := &file_otn_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2795,7 +2923,7 @@ func (x *Stop) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Stop.ProtoReflect.Descriptor instead.
 func (*Stop) Descriptor() ([]byte, []int) {
-	return file_otn_proto_rawDescGZIP(), []int{34}
+	return file_otn_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *Stop) GetChannel() string {
@@ -2837,7 +2965,7 @@ type Notice struct {
 
 func (x *Notice) Reset() {
 	*x = Notice{}
-	mi := &file_otn_proto_msgTypes[35]
+	mi := &file_otn_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2849,7 +2977,7 @@ func (x *Notice) String() string {
 func (*Notice) ProtoMessage() {}
 
 func (x *Notice) ProtoReflect() protoreflect.Message {
-	mi := &file_otn_proto_msgTypes[35]
+	mi := &file_otn_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2862,7 +2990,7 @@ func (x *Notice) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Notice.ProtoReflect.Descriptor instead.
 func (*Notice) Descriptor() ([]byte, []int) {
-	return file_otn_proto_rawDescGZIP(), []int{35}
+	return file_otn_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *Notice) GetChannel() string {
@@ -2903,7 +3031,7 @@ type Observation struct {
 
 func (x *Observation) Reset() {
 	*x = Observation{}
-	mi := &file_otn_proto_msgTypes[36]
+	mi := &file_otn_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2915,7 +3043,7 @@ func (x *Observation) String() string {
 func (*Observation) ProtoMessage() {}
 
 func (x *Observation) ProtoReflect() protoreflect.Message {
-	mi := &file_otn_proto_msgTypes[36]
+	mi := &file_otn_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2928,7 +3056,7 @@ func (x *Observation) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Observation.ProtoReflect.Descriptor instead.
 func (*Observation) Descriptor() ([]byte, []int) {
-	return file_otn_proto_rawDescGZIP(), []int{36}
+	return file_otn_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *Observation) GetSource() string {
@@ -3003,7 +3131,7 @@ type Part struct {
 
 func (x *Part) Reset() {
 	*x = Part{}
-	mi := &file_otn_proto_msgTypes[37]
+	mi := &file_otn_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3015,7 +3143,7 @@ func (x *Part) String() string {
 func (*Part) ProtoMessage() {}
 
 func (x *Part) ProtoReflect() protoreflect.Message {
-	mi := &file_otn_proto_msgTypes[37]
+	mi := &file_otn_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3028,7 +3156,7 @@ func (x *Part) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Part.ProtoReflect.Descriptor instead.
 func (*Part) Descriptor() ([]byte, []int) {
-	return file_otn_proto_rawDescGZIP(), []int{37}
+	return file_otn_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *Part) GetStock() int64 {
@@ -3065,7 +3193,7 @@ type Item struct {
 
 func (x *Item) Reset() {
 	*x = Item{}
-	mi := &file_otn_proto_msgTypes[38]
+	mi := &file_otn_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3077,7 +3205,7 @@ func (x *Item) String() string {
 func (*Item) ProtoMessage() {}
 
 func (x *Item) ProtoReflect() protoreflect.Message {
-	mi := &file_otn_proto_msgTypes[38]
+	mi := &file_otn_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3090,7 +3218,7 @@ func (x *Item) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Item.ProtoReflect.Descriptor instead.
 func (*Item) Descriptor() ([]byte, []int) {
-	return file_otn_proto_rawDescGZIP(), []int{38}
+	return file_otn_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *Item) GetId() string {
@@ -3236,7 +3364,7 @@ type Low struct {
 
 func (x *Low) Reset() {
 	*x = Low{}
-	mi := &file_otn_proto_msgTypes[39]
+	mi := &file_otn_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3248,7 +3376,7 @@ func (x *Low) String() string {
 func (*Low) ProtoMessage() {}
 
 func (x *Low) ProtoReflect() protoreflect.Message {
-	mi := &file_otn_proto_msgTypes[39]
+	mi := &file_otn_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3261,7 +3389,7 @@ func (x *Low) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Low.ProtoReflect.Descriptor instead.
 func (*Low) Descriptor() ([]byte, []int) {
-	return file_otn_proto_rawDescGZIP(), []int{39}
+	return file_otn_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *Low) GetAt() *timestamppb.Timestamp {
@@ -3296,7 +3424,7 @@ type Collection struct {
 
 func (x *Collection) Reset() {
 	*x = Collection{}
-	mi := &file_otn_proto_msgTypes[40]
+	mi := &file_otn_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3308,7 +3436,7 @@ func (x *Collection) String() string {
 func (*Collection) ProtoMessage() {}
 
 func (x *Collection) ProtoReflect() protoreflect.Message {
-	mi := &file_otn_proto_msgTypes[40]
+	mi := &file_otn_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3321,7 +3449,7 @@ func (x *Collection) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Collection.ProtoReflect.Descriptor instead.
 func (*Collection) Descriptor() ([]byte, []int) {
-	return file_otn_proto_rawDescGZIP(), []int{40}
+	return file_otn_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *Collection) GetId() string {
@@ -3408,7 +3536,7 @@ type Trigger struct {
 
 func (x *Trigger) Reset() {
 	*x = Trigger{}
-	mi := &file_otn_proto_msgTypes[41]
+	mi := &file_otn_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3420,7 +3548,7 @@ func (x *Trigger) String() string {
 func (*Trigger) ProtoMessage() {}
 
 func (x *Trigger) ProtoReflect() protoreflect.Message {
-	mi := &file_otn_proto_msgTypes[41]
+	mi := &file_otn_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3433,7 +3561,7 @@ func (x *Trigger) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Trigger.ProtoReflect.Descriptor instead.
 func (*Trigger) Descriptor() ([]byte, []int) {
-	return file_otn_proto_rawDescGZIP(), []int{41}
+	return file_otn_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *Trigger) GetName() string {
@@ -3488,7 +3616,7 @@ type Note struct {
 
 func (x *Note) Reset() {
 	*x = Note{}
-	mi := &file_otn_proto_msgTypes[42]
+	mi := &file_otn_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3500,7 +3628,7 @@ func (x *Note) String() string {
 func (*Note) ProtoMessage() {}
 
 func (x *Note) ProtoReflect() protoreflect.Message {
-	mi := &file_otn_proto_msgTypes[42]
+	mi := &file_otn_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3513,7 +3641,7 @@ func (x *Note) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Note.ProtoReflect.Descriptor instead.
 func (*Note) Descriptor() ([]byte, []int) {
-	return file_otn_proto_rawDescGZIP(), []int{42}
+	return file_otn_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *Note) GetCode() string {
@@ -3541,7 +3669,7 @@ type Whole struct {
 
 func (x *Whole) Reset() {
 	*x = Whole{}
-	mi := &file_otn_proto_msgTypes[43]
+	mi := &file_otn_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3553,7 +3681,7 @@ func (x *Whole) String() string {
 func (*Whole) ProtoMessage() {}
 
 func (x *Whole) ProtoReflect() protoreflect.Message {
-	mi := &file_otn_proto_msgTypes[43]
+	mi := &file_otn_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3566,7 +3694,7 @@ func (x *Whole) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Whole.ProtoReflect.Descriptor instead.
 func (*Whole) Descriptor() ([]byte, []int) {
-	return file_otn_proto_rawDescGZIP(), []int{43}
+	return file_otn_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *Whole) GetItems() int64 {
@@ -3592,7 +3720,7 @@ type HealthRequest struct {
 
 func (x *HealthRequest) Reset() {
 	*x = HealthRequest{}
-	mi := &file_otn_proto_msgTypes[44]
+	mi := &file_otn_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3604,7 +3732,7 @@ func (x *HealthRequest) String() string {
 func (*HealthRequest) ProtoMessage() {}
 
 func (x *HealthRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_otn_proto_msgTypes[44]
+	mi := &file_otn_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3617,7 +3745,7 @@ func (x *HealthRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HealthRequest.ProtoReflect.Descriptor instead.
 func (*HealthRequest) Descriptor() ([]byte, []int) {
-	return file_otn_proto_rawDescGZIP(), []int{44}
+	return file_otn_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *HealthRequest) GetInstance() string {
@@ -3637,7 +3765,7 @@ type HealthResponse struct {
 
 func (x *HealthResponse) Reset() {
 	*x = HealthResponse{}
-	mi := &file_otn_proto_msgTypes[45]
+	mi := &file_otn_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3649,7 +3777,7 @@ func (x *HealthResponse) String() string {
 func (*HealthResponse) ProtoMessage() {}
 
 func (x *HealthResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_otn_proto_msgTypes[45]
+	mi := &file_otn_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3662,7 +3790,7 @@ func (x *HealthResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HealthResponse.ProtoReflect.Descriptor instead.
 func (*HealthResponse) Descriptor() ([]byte, []int) {
-	return file_otn_proto_rawDescGZIP(), []int{45}
+	return file_otn_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *HealthResponse) GetInFlight() int64 {
@@ -3688,7 +3816,7 @@ type DrainRequest struct {
 
 func (x *DrainRequest) Reset() {
 	*x = DrainRequest{}
-	mi := &file_otn_proto_msgTypes[46]
+	mi := &file_otn_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3700,7 +3828,7 @@ func (x *DrainRequest) String() string {
 func (*DrainRequest) ProtoMessage() {}
 
 func (x *DrainRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_otn_proto_msgTypes[46]
+	mi := &file_otn_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3713,7 +3841,7 @@ func (x *DrainRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DrainRequest.ProtoReflect.Descriptor instead.
 func (*DrainRequest) Descriptor() ([]byte, []int) {
-	return file_otn_proto_rawDescGZIP(), []int{46}
+	return file_otn_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *DrainRequest) GetGraceNs() int64 {
@@ -3733,7 +3861,7 @@ type DrainResponse struct {
 
 func (x *DrainResponse) Reset() {
 	*x = DrainResponse{}
-	mi := &file_otn_proto_msgTypes[47]
+	mi := &file_otn_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3745,7 +3873,7 @@ func (x *DrainResponse) String() string {
 func (*DrainResponse) ProtoMessage() {}
 
 func (x *DrainResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_otn_proto_msgTypes[47]
+	mi := &file_otn_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3758,7 +3886,7 @@ func (x *DrainResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DrainResponse.ProtoReflect.Descriptor instead.
 func (*DrainResponse) Descriptor() ([]byte, []int) {
-	return file_otn_proto_rawDescGZIP(), []int{47}
+	return file_otn_proto_rawDescGZIP(), []int{49}
 }
 
 func (x *DrainResponse) GetFinished() int64 {
@@ -3816,7 +3944,16 @@ const file_otn_proto_rawDesc = "" +
 	"\x06faults\x18\x01 \x03(\v2\x1a.otn.plugin.v1.ConfigFaultR\x06faults\"A\n" +
 	"\vConfigFault\x12\x12\n" +
 	"\x04path\x18\x01 \x01(\tR\x04path\x12\x18\n" +
-	"\amessage\x18\x02 \x01(\tR\amessageJ\x04\b\x03\x10\x04\"^\n" +
+	"\amessage\x18\x02 \x01(\tR\amessageJ\x04\b\x03\x10\x04\"x\n" +
+	"\x0fValidateRequest\x12\x1a\n" +
+	"\binstance\x18\x01 \x01(\tR\binstance\x12\x16\n" +
+	"\x06config\x18\x02 \x01(\fR\x06config\x12\x1d\n" +
+	"\n" +
+	"public_url\x18\x03 \x01(\tR\tpublicUrl\x12\x12\n" +
+	"\x04deep\x18\x04 \x01(\bR\x04deep\"Z\n" +
+	"\x10ValidateResponse\x122\n" +
+	"\x06faults\x18\x01 \x03(\v2\x1a.otn.plugin.v1.ConfigFaultR\x06faults\x12\x12\n" +
+	"\x04deep\x18\x02 \x01(\bR\x04deep\"^\n" +
 	"\tSendFrame\x127\n" +
 	"\n" +
 	"deliveries\x18\x01 \x03(\v2\x17.otn.plugin.v1.DeliveryR\n" +
@@ -3947,7 +4084,7 @@ const file_otn_proto_rawDesc = "" +
 	"\x04note\x18\v \x01(\v2\x13.otn.plugin.v1.NoteH\x00R\x04note\x12-\n" +
 	"\x03ask\x18\x10 \x01(\v2\x19.otn.plugin.v1.AskRequestH\x00R\x03ask\x12,\n" +
 	"\x05whole\x18\f \x01(\v2\x14.otn.plugin.v1.WholeH\x00R\x05wholeB\x06\n" +
-	"\x04what\"\xf3\x03\n" +
+	"\x04what\"\x87\x04\n" +
 	"\aConsent\x12*\n" +
 	"\x05token\x18\x01 \x01(\v2\x14.otn.plugin.v1.TokenR\x05token\x12\x18\n" +
 	"\achannel\x18\x02 \x01(\tR\achannel\x129\n" +
@@ -3968,7 +4105,8 @@ const file_otn_proto_rawDesc = "" +
 	"price_then\x18\v \x01(\v2\x14.otn.plugin.v1.MoneyR\tpriceThen\x12\x0e\n" +
 	"\x02tz\x18\f \x01(\tR\x02tz\x12\x16\n" +
 	"\x06locale\x18\r \x01(\tR\x06locale\x12\x10\n" +
-	"\x03seq\x18\x0e \x01(\x04R\x03seq\"G\n" +
+	"\x03seq\x18\x0e \x01(\x04R\x03seq\x12\x12\n" +
+	"\x04mint\x18\x0f \x01(\bR\x04mint\"G\n" +
 	"\x05Named\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12*\n" +
 	"\x05value\x18\x02 \x01(\v2\x14.otn.plugin.v1.ValueR\x05value\"\xc9\x01\n" +
@@ -4103,10 +4241,11 @@ const file_otn_proto_rawDesc = "" +
 	"\x05Scope\x12\x11\n" +
 	"\rSCOPE_MESSAGE\x10\x00\x12\x14\n" +
 	"\x10SCOPE_SUBSCRIBER\x10\x01\x12\x11\n" +
-	"\rSCOPE_CHANNEL\x10\x022\xf1\x04\n" +
+	"\rSCOPE_CHANNEL\x10\x022\xbe\x05\n" +
 	"\x06Plugin\x12F\n" +
 	"\bDescribe\x12\x1e.otn.plugin.v1.DescribeRequest\x1a\x1a.otn.plugin.v1.Description\x12N\n" +
-	"\tConfigure\x12\x1f.otn.plugin.v1.ConfigureRequest\x1a .otn.plugin.v1.ConfigureResponse\x12@\n" +
+	"\tConfigure\x12\x1f.otn.plugin.v1.ConfigureRequest\x1a .otn.plugin.v1.ConfigureResponse\x12K\n" +
+	"\bValidate\x12\x1e.otn.plugin.v1.ValidateRequest\x1a\x1f.otn.plugin.v1.ValidateResponse\x12@\n" +
 	"\x04Send\x12\x18.otn.plugin.v1.SendFrame\x1a\x1a.otn.plugin.v1.ResultFrame(\x010\x01\x127\n" +
 	"\x03Ask\x12\x19.otn.plugin.v1.AskRequest\x1a\x15.otn.plugin.v1.Result\x12H\n" +
 	"\aReceive\x12\x1d.otn.plugin.v1.ReceiveRequest\x1a\x1e.otn.plugin.v1.ReceiveResponse\x12?\n" +
@@ -4128,7 +4267,7 @@ func file_otn_proto_rawDescGZIP() []byte {
 }
 
 var file_otn_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_otn_proto_msgTypes = make([]protoimpl.MessageInfo, 49)
+var file_otn_proto_msgTypes = make([]protoimpl.MessageInfo, 51)
 var file_otn_proto_goTypes = []any{
 	(Outcome)(0),                  // 0: otn.plugin.v1.Outcome
 	(Scope)(0),                    // 1: otn.plugin.v1.Scope
@@ -4138,144 +4277,149 @@ var file_otn_proto_goTypes = []any{
 	(*ConfigureRequest)(nil),      // 5: otn.plugin.v1.ConfigureRequest
 	(*ConfigureResponse)(nil),     // 6: otn.plugin.v1.ConfigureResponse
 	(*ConfigFault)(nil),           // 7: otn.plugin.v1.ConfigFault
-	(*SendFrame)(nil),             // 8: otn.plugin.v1.SendFrame
-	(*ResultFrame)(nil),           // 9: otn.plugin.v1.ResultFrame
-	(*Delivery)(nil),              // 10: otn.plugin.v1.Delivery
-	(*Token)(nil),                 // 11: otn.plugin.v1.Token
-	(*Subscriber)(nil),            // 12: otn.plugin.v1.Subscriber
-	(*Message)(nil),               // 13: otn.plugin.v1.Message
-	(*Template)(nil),              // 14: otn.plugin.v1.Template
-	(*Card)(nil),                  // 15: otn.plugin.v1.Card
-	(*Button)(nil),                // 16: otn.plugin.v1.Button
-	(*QuickReply)(nil),            // 17: otn.plugin.v1.QuickReply
-	(*Result)(nil),                // 18: otn.plugin.v1.Result
-	(*AskRequest)(nil),            // 19: otn.plugin.v1.AskRequest
-	(*LinkRequest)(nil),           // 20: otn.plugin.v1.LinkRequest
-	(*LinkResponse)(nil),          // 21: otn.plugin.v1.LinkResponse
-	(*ReceiveRequest)(nil),        // 22: otn.plugin.v1.ReceiveRequest
-	(*Values)(nil),                // 23: otn.plugin.v1.Values
-	(*ReceiveResponse)(nil),       // 24: otn.plugin.v1.ReceiveResponse
-	(*PollRequest)(nil),           // 25: otn.plugin.v1.PollRequest
-	(*PollFrame)(nil),             // 26: otn.plugin.v1.PollFrame
-	(*PollEnd)(nil),               // 27: otn.plugin.v1.PollEnd
-	(*Record)(nil),                // 28: otn.plugin.v1.Record
-	(*Consent)(nil),               // 29: otn.plugin.v1.Consent
-	(*Named)(nil),                 // 30: otn.plugin.v1.Named
-	(*Value)(nil),                 // 31: otn.plugin.v1.Value
-	(*Money)(nil),                 // 32: otn.plugin.v1.Money
-	(*Window)(nil),                // 33: otn.plugin.v1.Window
-	(*Referral)(nil),              // 34: otn.plugin.v1.Referral
-	(*Echo)(nil),                  // 35: otn.plugin.v1.Echo
-	(*Stop)(nil),                  // 36: otn.plugin.v1.Stop
-	(*Notice)(nil),                // 37: otn.plugin.v1.Notice
-	(*Observation)(nil),           // 38: otn.plugin.v1.Observation
-	(*Part)(nil),                  // 39: otn.plugin.v1.Part
-	(*Item)(nil),                  // 40: otn.plugin.v1.Item
-	(*Low)(nil),                   // 41: otn.plugin.v1.Low
-	(*Collection)(nil),            // 42: otn.plugin.v1.Collection
-	(*Trigger)(nil),               // 43: otn.plugin.v1.Trigger
-	(*Note)(nil),                  // 44: otn.plugin.v1.Note
-	(*Whole)(nil),                 // 45: otn.plugin.v1.Whole
-	(*HealthRequest)(nil),         // 46: otn.plugin.v1.HealthRequest
-	(*HealthResponse)(nil),        // 47: otn.plugin.v1.HealthResponse
-	(*DrainRequest)(nil),          // 48: otn.plugin.v1.DrainRequest
-	(*DrainResponse)(nil),         // 49: otn.plugin.v1.DrainResponse
-	nil,                           // 50: otn.plugin.v1.Observation.PartsEntry
-	(*timestamppb.Timestamp)(nil), // 51: google.protobuf.Timestamp
+	(*ValidateRequest)(nil),       // 8: otn.plugin.v1.ValidateRequest
+	(*ValidateResponse)(nil),      // 9: otn.plugin.v1.ValidateResponse
+	(*SendFrame)(nil),             // 10: otn.plugin.v1.SendFrame
+	(*ResultFrame)(nil),           // 11: otn.plugin.v1.ResultFrame
+	(*Delivery)(nil),              // 12: otn.plugin.v1.Delivery
+	(*Token)(nil),                 // 13: otn.plugin.v1.Token
+	(*Subscriber)(nil),            // 14: otn.plugin.v1.Subscriber
+	(*Message)(nil),               // 15: otn.plugin.v1.Message
+	(*Template)(nil),              // 16: otn.plugin.v1.Template
+	(*Card)(nil),                  // 17: otn.plugin.v1.Card
+	(*Button)(nil),                // 18: otn.plugin.v1.Button
+	(*QuickReply)(nil),            // 19: otn.plugin.v1.QuickReply
+	(*Result)(nil),                // 20: otn.plugin.v1.Result
+	(*AskRequest)(nil),            // 21: otn.plugin.v1.AskRequest
+	(*LinkRequest)(nil),           // 22: otn.plugin.v1.LinkRequest
+	(*LinkResponse)(nil),          // 23: otn.plugin.v1.LinkResponse
+	(*ReceiveRequest)(nil),        // 24: otn.plugin.v1.ReceiveRequest
+	(*Values)(nil),                // 25: otn.plugin.v1.Values
+	(*ReceiveResponse)(nil),       // 26: otn.plugin.v1.ReceiveResponse
+	(*PollRequest)(nil),           // 27: otn.plugin.v1.PollRequest
+	(*PollFrame)(nil),             // 28: otn.plugin.v1.PollFrame
+	(*PollEnd)(nil),               // 29: otn.plugin.v1.PollEnd
+	(*Record)(nil),                // 30: otn.plugin.v1.Record
+	(*Consent)(nil),               // 31: otn.plugin.v1.Consent
+	(*Named)(nil),                 // 32: otn.plugin.v1.Named
+	(*Value)(nil),                 // 33: otn.plugin.v1.Value
+	(*Money)(nil),                 // 34: otn.plugin.v1.Money
+	(*Window)(nil),                // 35: otn.plugin.v1.Window
+	(*Referral)(nil),              // 36: otn.plugin.v1.Referral
+	(*Echo)(nil),                  // 37: otn.plugin.v1.Echo
+	(*Stop)(nil),                  // 38: otn.plugin.v1.Stop
+	(*Notice)(nil),                // 39: otn.plugin.v1.Notice
+	(*Observation)(nil),           // 40: otn.plugin.v1.Observation
+	(*Part)(nil),                  // 41: otn.plugin.v1.Part
+	(*Item)(nil),                  // 42: otn.plugin.v1.Item
+	(*Low)(nil),                   // 43: otn.plugin.v1.Low
+	(*Collection)(nil),            // 44: otn.plugin.v1.Collection
+	(*Trigger)(nil),               // 45: otn.plugin.v1.Trigger
+	(*Note)(nil),                  // 46: otn.plugin.v1.Note
+	(*Whole)(nil),                 // 47: otn.plugin.v1.Whole
+	(*HealthRequest)(nil),         // 48: otn.plugin.v1.HealthRequest
+	(*HealthResponse)(nil),        // 49: otn.plugin.v1.HealthResponse
+	(*DrainRequest)(nil),          // 50: otn.plugin.v1.DrainRequest
+	(*DrainResponse)(nil),         // 51: otn.plugin.v1.DrainResponse
+	nil,                           // 52: otn.plugin.v1.Observation.PartsEntry
+	(*timestamppb.Timestamp)(nil), // 53: google.protobuf.Timestamp
 }
 var file_otn_proto_depIdxs = []int32{
 	4,  // 0: otn.plugin.v1.Description.capabilities:type_name -> otn.plugin.v1.Capabilities
 	7,  // 1: otn.plugin.v1.ConfigureResponse.faults:type_name -> otn.plugin.v1.ConfigFault
-	10, // 2: otn.plugin.v1.SendFrame.deliveries:type_name -> otn.plugin.v1.Delivery
-	18, // 3: otn.plugin.v1.ResultFrame.results:type_name -> otn.plugin.v1.Result
-	11, // 4: otn.plugin.v1.Delivery.token:type_name -> otn.plugin.v1.Token
-	12, // 5: otn.plugin.v1.Delivery.subscriber:type_name -> otn.plugin.v1.Subscriber
-	13, // 6: otn.plugin.v1.Delivery.message:type_name -> otn.plugin.v1.Message
-	51, // 7: otn.plugin.v1.Delivery.deadline:type_name -> google.protobuf.Timestamp
-	51, // 8: otn.plugin.v1.Delivery.give_up:type_name -> google.protobuf.Timestamp
-	15, // 9: otn.plugin.v1.Message.card:type_name -> otn.plugin.v1.Card
-	15, // 10: otn.plugin.v1.Message.gallery:type_name -> otn.plugin.v1.Card
-	17, // 11: otn.plugin.v1.Message.quick_reply:type_name -> otn.plugin.v1.QuickReply
-	14, // 12: otn.plugin.v1.Message.template:type_name -> otn.plugin.v1.Template
-	16, // 13: otn.plugin.v1.Card.buttons:type_name -> otn.plugin.v1.Button
-	0,  // 14: otn.plugin.v1.Result.outcome:type_name -> otn.plugin.v1.Outcome
-	1,  // 15: otn.plugin.v1.Result.scope:type_name -> otn.plugin.v1.Scope
-	12, // 16: otn.plugin.v1.AskRequest.subscriber:type_name -> otn.plugin.v1.Subscriber
-	51, // 17: otn.plugin.v1.AskRequest.deadline:type_name -> google.protobuf.Timestamp
-	51, // 18: otn.plugin.v1.AskRequest.not_before:type_name -> google.protobuf.Timestamp
-	23, // 19: otn.plugin.v1.ReceiveRequest.query:type_name -> otn.plugin.v1.Values
-	23, // 20: otn.plugin.v1.ReceiveRequest.header:type_name -> otn.plugin.v1.Values
-	51, // 21: otn.plugin.v1.ReceiveRequest.at:type_name -> google.protobuf.Timestamp
-	23, // 22: otn.plugin.v1.ReceiveResponse.header:type_name -> otn.plugin.v1.Values
-	28, // 23: otn.plugin.v1.ReceiveResponse.records:type_name -> otn.plugin.v1.Record
-	28, // 24: otn.plugin.v1.PollFrame.records:type_name -> otn.plugin.v1.Record
-	27, // 25: otn.plugin.v1.PollFrame.end:type_name -> otn.plugin.v1.PollEnd
-	51, // 26: otn.plugin.v1.Record.at:type_name -> google.protobuf.Timestamp
-	29, // 27: otn.plugin.v1.Record.consent:type_name -> otn.plugin.v1.Consent
-	33, // 28: otn.plugin.v1.Record.window:type_name -> otn.plugin.v1.Window
-	34, // 29: otn.plugin.v1.Record.referral:type_name -> otn.plugin.v1.Referral
-	35, // 30: otn.plugin.v1.Record.echo:type_name -> otn.plugin.v1.Echo
-	36, // 31: otn.plugin.v1.Record.stop:type_name -> otn.plugin.v1.Stop
-	37, // 32: otn.plugin.v1.Record.notice:type_name -> otn.plugin.v1.Notice
-	38, // 33: otn.plugin.v1.Record.observation:type_name -> otn.plugin.v1.Observation
-	43, // 34: otn.plugin.v1.Record.trigger:type_name -> otn.plugin.v1.Trigger
-	44, // 35: otn.plugin.v1.Record.note:type_name -> otn.plugin.v1.Note
-	19, // 36: otn.plugin.v1.Record.ask:type_name -> otn.plugin.v1.AskRequest
-	45, // 37: otn.plugin.v1.Record.whole:type_name -> otn.plugin.v1.Whole
-	11, // 38: otn.plugin.v1.Consent.token:type_name -> otn.plugin.v1.Token
-	12, // 39: otn.plugin.v1.Consent.subscriber:type_name -> otn.plugin.v1.Subscriber
-	30, // 40: otn.plugin.v1.Consent.answers:type_name -> otn.plugin.v1.Named
-	51, // 41: otn.plugin.v1.Consent.granted_at:type_name -> google.protobuf.Timestamp
-	51, // 42: otn.plugin.v1.Consent.expires_at:type_name -> google.protobuf.Timestamp
-	32, // 43: otn.plugin.v1.Consent.price_then:type_name -> otn.plugin.v1.Money
-	31, // 44: otn.plugin.v1.Named.value:type_name -> otn.plugin.v1.Value
-	32, // 45: otn.plugin.v1.Value.money:type_name -> otn.plugin.v1.Money
-	51, // 46: otn.plugin.v1.Value.time:type_name -> google.protobuf.Timestamp
-	12, // 47: otn.plugin.v1.Window.subscriber:type_name -> otn.plugin.v1.Subscriber
-	51, // 48: otn.plugin.v1.Window.until:type_name -> google.protobuf.Timestamp
-	12, // 49: otn.plugin.v1.Referral.subscriber:type_name -> otn.plugin.v1.Subscriber
-	12, // 50: otn.plugin.v1.Stop.subscriber:type_name -> otn.plugin.v1.Subscriber
-	51, // 51: otn.plugin.v1.Observation.as_of:type_name -> google.protobuf.Timestamp
-	40, // 52: otn.plugin.v1.Observation.item:type_name -> otn.plugin.v1.Item
-	42, // 53: otn.plugin.v1.Observation.collection:type_name -> otn.plugin.v1.Collection
-	50, // 54: otn.plugin.v1.Observation.parts:type_name -> otn.plugin.v1.Observation.PartsEntry
-	32, // 55: otn.plugin.v1.Item.price:type_name -> otn.plugin.v1.Money
-	32, // 56: otn.plugin.v1.Item.list_price:type_name -> otn.plugin.v1.Money
-	51, // 57: otn.plugin.v1.Item.published_at:type_name -> google.protobuf.Timestamp
-	51, // 58: otn.plugin.v1.Item.starts_at:type_name -> google.protobuf.Timestamp
-	30, // 59: otn.plugin.v1.Item.attrs:type_name -> otn.plugin.v1.Named
-	41, // 60: otn.plugin.v1.Item.lows:type_name -> otn.plugin.v1.Low
-	51, // 61: otn.plugin.v1.Low.at:type_name -> google.protobuf.Timestamp
-	32, // 62: otn.plugin.v1.Low.price:type_name -> otn.plugin.v1.Money
-	51, // 63: otn.plugin.v1.Collection.published_at:type_name -> google.protobuf.Timestamp
-	51, // 64: otn.plugin.v1.Collection.launch_at:type_name -> google.protobuf.Timestamp
-	40, // 65: otn.plugin.v1.Collection.top:type_name -> otn.plugin.v1.Item
-	12, // 66: otn.plugin.v1.Trigger.subscriber:type_name -> otn.plugin.v1.Subscriber
-	30, // 67: otn.plugin.v1.Trigger.fields:type_name -> otn.plugin.v1.Named
-	39, // 68: otn.plugin.v1.Observation.PartsEntry.value:type_name -> otn.plugin.v1.Part
-	2,  // 69: otn.plugin.v1.Plugin.Describe:input_type -> otn.plugin.v1.DescribeRequest
-	5,  // 70: otn.plugin.v1.Plugin.Configure:input_type -> otn.plugin.v1.ConfigureRequest
-	8,  // 71: otn.plugin.v1.Plugin.Send:input_type -> otn.plugin.v1.SendFrame
-	19, // 72: otn.plugin.v1.Plugin.Ask:input_type -> otn.plugin.v1.AskRequest
-	22, // 73: otn.plugin.v1.Plugin.Receive:input_type -> otn.plugin.v1.ReceiveRequest
-	20, // 74: otn.plugin.v1.Plugin.Link:input_type -> otn.plugin.v1.LinkRequest
-	25, // 75: otn.plugin.v1.Plugin.Poll:input_type -> otn.plugin.v1.PollRequest
-	46, // 76: otn.plugin.v1.Plugin.Health:input_type -> otn.plugin.v1.HealthRequest
-	48, // 77: otn.plugin.v1.Plugin.Drain:input_type -> otn.plugin.v1.DrainRequest
-	3,  // 78: otn.plugin.v1.Plugin.Describe:output_type -> otn.plugin.v1.Description
-	6,  // 79: otn.plugin.v1.Plugin.Configure:output_type -> otn.plugin.v1.ConfigureResponse
-	9,  // 80: otn.plugin.v1.Plugin.Send:output_type -> otn.plugin.v1.ResultFrame
-	18, // 81: otn.plugin.v1.Plugin.Ask:output_type -> otn.plugin.v1.Result
-	24, // 82: otn.plugin.v1.Plugin.Receive:output_type -> otn.plugin.v1.ReceiveResponse
-	21, // 83: otn.plugin.v1.Plugin.Link:output_type -> otn.plugin.v1.LinkResponse
-	26, // 84: otn.plugin.v1.Plugin.Poll:output_type -> otn.plugin.v1.PollFrame
-	47, // 85: otn.plugin.v1.Plugin.Health:output_type -> otn.plugin.v1.HealthResponse
-	49, // 86: otn.plugin.v1.Plugin.Drain:output_type -> otn.plugin.v1.DrainResponse
-	78, // [78:87] is the sub-list for method output_type
-	69, // [69:78] is the sub-list for method input_type
-	69, // [69:69] is the sub-list for extension type_name
-	69, // [69:69] is the sub-list for extension extendee
-	0,  // [0:69] is the sub-list for field type_name
+	7,  // 2: otn.plugin.v1.ValidateResponse.faults:type_name -> otn.plugin.v1.ConfigFault
+	12, // 3: otn.plugin.v1.SendFrame.deliveries:type_name -> otn.plugin.v1.Delivery
+	20, // 4: otn.plugin.v1.ResultFrame.results:type_name -> otn.plugin.v1.Result
+	13, // 5: otn.plugin.v1.Delivery.token:type_name -> otn.plugin.v1.Token
+	14, // 6: otn.plugin.v1.Delivery.subscriber:type_name -> otn.plugin.v1.Subscriber
+	15, // 7: otn.plugin.v1.Delivery.message:type_name -> otn.plugin.v1.Message
+	53, // 8: otn.plugin.v1.Delivery.deadline:type_name -> google.protobuf.Timestamp
+	53, // 9: otn.plugin.v1.Delivery.give_up:type_name -> google.protobuf.Timestamp
+	17, // 10: otn.plugin.v1.Message.card:type_name -> otn.plugin.v1.Card
+	17, // 11: otn.plugin.v1.Message.gallery:type_name -> otn.plugin.v1.Card
+	19, // 12: otn.plugin.v1.Message.quick_reply:type_name -> otn.plugin.v1.QuickReply
+	16, // 13: otn.plugin.v1.Message.template:type_name -> otn.plugin.v1.Template
+	18, // 14: otn.plugin.v1.Card.buttons:type_name -> otn.plugin.v1.Button
+	0,  // 15: otn.plugin.v1.Result.outcome:type_name -> otn.plugin.v1.Outcome
+	1,  // 16: otn.plugin.v1.Result.scope:type_name -> otn.plugin.v1.Scope
+	14, // 17: otn.plugin.v1.AskRequest.subscriber:type_name -> otn.plugin.v1.Subscriber
+	53, // 18: otn.plugin.v1.AskRequest.deadline:type_name -> google.protobuf.Timestamp
+	53, // 19: otn.plugin.v1.AskRequest.not_before:type_name -> google.protobuf.Timestamp
+	25, // 20: otn.plugin.v1.ReceiveRequest.query:type_name -> otn.plugin.v1.Values
+	25, // 21: otn.plugin.v1.ReceiveRequest.header:type_name -> otn.plugin.v1.Values
+	53, // 22: otn.plugin.v1.ReceiveRequest.at:type_name -> google.protobuf.Timestamp
+	25, // 23: otn.plugin.v1.ReceiveResponse.header:type_name -> otn.plugin.v1.Values
+	30, // 24: otn.plugin.v1.ReceiveResponse.records:type_name -> otn.plugin.v1.Record
+	30, // 25: otn.plugin.v1.PollFrame.records:type_name -> otn.plugin.v1.Record
+	29, // 26: otn.plugin.v1.PollFrame.end:type_name -> otn.plugin.v1.PollEnd
+	53, // 27: otn.plugin.v1.Record.at:type_name -> google.protobuf.Timestamp
+	31, // 28: otn.plugin.v1.Record.consent:type_name -> otn.plugin.v1.Consent
+	35, // 29: otn.plugin.v1.Record.window:type_name -> otn.plugin.v1.Window
+	36, // 30: otn.plugin.v1.Record.referral:type_name -> otn.plugin.v1.Referral
+	37, // 31: otn.plugin.v1.Record.echo:type_name -> otn.plugin.v1.Echo
+	38, // 32: otn.plugin.v1.Record.stop:type_name -> otn.plugin.v1.Stop
+	39, // 33: otn.plugin.v1.Record.notice:type_name -> otn.plugin.v1.Notice
+	40, // 34: otn.plugin.v1.Record.observation:type_name -> otn.plugin.v1.Observation
+	45, // 35: otn.plugin.v1.Record.trigger:type_name -> otn.plugin.v1.Trigger
+	46, // 36: otn.plugin.v1.Record.note:type_name -> otn.plugin.v1.Note
+	21, // 37: otn.plugin.v1.Record.ask:type_name -> otn.plugin.v1.AskRequest
+	47, // 38: otn.plugin.v1.Record.whole:type_name -> otn.plugin.v1.Whole
+	13, // 39: otn.plugin.v1.Consent.token:type_name -> otn.plugin.v1.Token
+	14, // 40: otn.plugin.v1.Consent.subscriber:type_name -> otn.plugin.v1.Subscriber
+	32, // 41: otn.plugin.v1.Consent.answers:type_name -> otn.plugin.v1.Named
+	53, // 42: otn.plugin.v1.Consent.granted_at:type_name -> google.protobuf.Timestamp
+	53, // 43: otn.plugin.v1.Consent.expires_at:type_name -> google.protobuf.Timestamp
+	34, // 44: otn.plugin.v1.Consent.price_then:type_name -> otn.plugin.v1.Money
+	33, // 45: otn.plugin.v1.Named.value:type_name -> otn.plugin.v1.Value
+	34, // 46: otn.plugin.v1.Value.money:type_name -> otn.plugin.v1.Money
+	53, // 47: otn.plugin.v1.Value.time:type_name -> google.protobuf.Timestamp
+	14, // 48: otn.plugin.v1.Window.subscriber:type_name -> otn.plugin.v1.Subscriber
+	53, // 49: otn.plugin.v1.Window.until:type_name -> google.protobuf.Timestamp
+	14, // 50: otn.plugin.v1.Referral.subscriber:type_name -> otn.plugin.v1.Subscriber
+	14, // 51: otn.plugin.v1.Stop.subscriber:type_name -> otn.plugin.v1.Subscriber
+	53, // 52: otn.plugin.v1.Observation.as_of:type_name -> google.protobuf.Timestamp
+	42, // 53: otn.plugin.v1.Observation.item:type_name -> otn.plugin.v1.Item
+	44, // 54: otn.plugin.v1.Observation.collection:type_name -> otn.plugin.v1.Collection
+	52, // 55: otn.plugin.v1.Observation.parts:type_name -> otn.plugin.v1.Observation.PartsEntry
+	34, // 56: otn.plugin.v1.Item.price:type_name -> otn.plugin.v1.Money
+	34, // 57: otn.plugin.v1.Item.list_price:type_name -> otn.plugin.v1.Money
+	53, // 58: otn.plugin.v1.Item.published_at:type_name -> google.protobuf.Timestamp
+	53, // 59: otn.plugin.v1.Item.starts_at:type_name -> google.protobuf.Timestamp
+	32, // 60: otn.plugin.v1.Item.attrs:type_name -> otn.plugin.v1.Named
+	43, // 61: otn.plugin.v1.Item.lows:type_name -> otn.plugin.v1.Low
+	53, // 62: otn.plugin.v1.Low.at:type_name -> google.protobuf.Timestamp
+	34, // 63: otn.plugin.v1.Low.price:type_name -> otn.plugin.v1.Money
+	53, // 64: otn.plugin.v1.Collection.published_at:type_name -> google.protobuf.Timestamp
+	53, // 65: otn.plugin.v1.Collection.launch_at:type_name -> google.protobuf.Timestamp
+	42, // 66: otn.plugin.v1.Collection.top:type_name -> otn.plugin.v1.Item
+	14, // 67: otn.plugin.v1.Trigger.subscriber:type_name -> otn.plugin.v1.Subscriber
+	32, // 68: otn.plugin.v1.Trigger.fields:type_name -> otn.plugin.v1.Named
+	41, // 69: otn.plugin.v1.Observation.PartsEntry.value:type_name -> otn.plugin.v1.Part
+	2,  // 70: otn.plugin.v1.Plugin.Describe:input_type -> otn.plugin.v1.DescribeRequest
+	5,  // 71: otn.plugin.v1.Plugin.Configure:input_type -> otn.plugin.v1.ConfigureRequest
+	8,  // 72: otn.plugin.v1.Plugin.Validate:input_type -> otn.plugin.v1.ValidateRequest
+	10, // 73: otn.plugin.v1.Plugin.Send:input_type -> otn.plugin.v1.SendFrame
+	21, // 74: otn.plugin.v1.Plugin.Ask:input_type -> otn.plugin.v1.AskRequest
+	24, // 75: otn.plugin.v1.Plugin.Receive:input_type -> otn.plugin.v1.ReceiveRequest
+	22, // 76: otn.plugin.v1.Plugin.Link:input_type -> otn.plugin.v1.LinkRequest
+	27, // 77: otn.plugin.v1.Plugin.Poll:input_type -> otn.plugin.v1.PollRequest
+	48, // 78: otn.plugin.v1.Plugin.Health:input_type -> otn.plugin.v1.HealthRequest
+	50, // 79: otn.plugin.v1.Plugin.Drain:input_type -> otn.plugin.v1.DrainRequest
+	3,  // 80: otn.plugin.v1.Plugin.Describe:output_type -> otn.plugin.v1.Description
+	6,  // 81: otn.plugin.v1.Plugin.Configure:output_type -> otn.plugin.v1.ConfigureResponse
+	9,  // 82: otn.plugin.v1.Plugin.Validate:output_type -> otn.plugin.v1.ValidateResponse
+	11, // 83: otn.plugin.v1.Plugin.Send:output_type -> otn.plugin.v1.ResultFrame
+	20, // 84: otn.plugin.v1.Plugin.Ask:output_type -> otn.plugin.v1.Result
+	26, // 85: otn.plugin.v1.Plugin.Receive:output_type -> otn.plugin.v1.ReceiveResponse
+	23, // 86: otn.plugin.v1.Plugin.Link:output_type -> otn.plugin.v1.LinkResponse
+	28, // 87: otn.plugin.v1.Plugin.Poll:output_type -> otn.plugin.v1.PollFrame
+	49, // 88: otn.plugin.v1.Plugin.Health:output_type -> otn.plugin.v1.HealthResponse
+	51, // 89: otn.plugin.v1.Plugin.Drain:output_type -> otn.plugin.v1.DrainResponse
+	80, // [80:90] is the sub-list for method output_type
+	70, // [70:80] is the sub-list for method input_type
+	70, // [70:70] is the sub-list for extension type_name
+	70, // [70:70] is the sub-list for extension extendee
+	0,  // [0:70] is the sub-list for field type_name
 }
 
 func init() { file_otn_proto_init() }
@@ -4283,7 +4427,7 @@ func file_otn_proto_init() {
 	if File_otn_proto != nil {
 		return
 	}
-	file_otn_proto_msgTypes[26].OneofWrappers = []any{
+	file_otn_proto_msgTypes[28].OneofWrappers = []any{
 		(*Record_Consent)(nil),
 		(*Record_Window)(nil),
 		(*Record_Referral)(nil),
@@ -4296,7 +4440,7 @@ func file_otn_proto_init() {
 		(*Record_Ask)(nil),
 		(*Record_Whole)(nil),
 	}
-	file_otn_proto_msgTypes[29].OneofWrappers = []any{
+	file_otn_proto_msgTypes[31].OneofWrappers = []any{
 		(*Value_Bool)(nil),
 		(*Value_Int)(nil),
 		(*Value_Float)(nil),
@@ -4304,14 +4448,14 @@ func file_otn_proto_init() {
 		(*Value_Money)(nil),
 		(*Value_Time)(nil),
 	}
-	file_otn_proto_msgTypes[37].OneofWrappers = []any{}
+	file_otn_proto_msgTypes[39].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_otn_proto_rawDesc), len(file_otn_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   49,
+			NumMessages:   51,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

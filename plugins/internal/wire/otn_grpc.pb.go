@@ -23,6 +23,7 @@ const _ = grpc.SupportPackageIsVersion9
 const (
 	Plugin_Describe_FullMethodName  = "/otn.plugin.v1.Plugin/Describe"
 	Plugin_Configure_FullMethodName = "/otn.plugin.v1.Plugin/Configure"
+	Plugin_Validate_FullMethodName  = "/otn.plugin.v1.Plugin/Validate"
 	Plugin_Send_FullMethodName      = "/otn.plugin.v1.Plugin/Send"
 	Plugin_Ask_FullMethodName       = "/otn.plugin.v1.Plugin/Ask"
 	Plugin_Receive_FullMethodName   = "/otn.plugin.v1.Plugin/Receive"
@@ -43,6 +44,8 @@ type PluginClient interface {
 	Describe(ctx context.Context, in *DescribeRequest, opts ...grpc.CallOption) (*Description, error)
 	// Configure opens an instance, in place of the one of that name. The same revision again changes nothing.
 	Configure(ctx context.Context, in *ConfigureRequest, opts ...grpc.CallOption) (*ConfigureResponse, error)
+	// Validate looks at a configuration and changes nothing. A deep one may ask the platform; any other calls no network.
+	Validate(ctx context.Context, in *ValidateRequest, opts ...grpc.CallOption) (*ValidateResponse, error)
 	// Send carries every delivery of the process, both ways, on one stream. The plugin's first frame grants credits: so many
 	// deliveries may be unanswered at once. Each result gives one back. Each seq is answered once.
 	Send(ctx context.Context, opts ...grpc.CallOption) (grpc.BidiStreamingClient[SendFrame, ResultFrame], error)
@@ -81,6 +84,16 @@ func (c *pluginClient) Configure(ctx context.Context, in *ConfigureRequest, opts
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(ConfigureResponse)
 	err := c.cc.Invoke(ctx, Plugin_Configure_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *pluginClient) Validate(ctx context.Context, in *ValidateRequest, opts ...grpc.CallOption) (*ValidateResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ValidateResponse)
+	err := c.cc.Invoke(ctx, Plugin_Validate_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -180,6 +193,8 @@ type PluginServer interface {
 	Describe(context.Context, *DescribeRequest) (*Description, error)
 	// Configure opens an instance, in place of the one of that name. The same revision again changes nothing.
 	Configure(context.Context, *ConfigureRequest) (*ConfigureResponse, error)
+	// Validate looks at a configuration and changes nothing. A deep one may ask the platform; any other calls no network.
+	Validate(context.Context, *ValidateRequest) (*ValidateResponse, error)
 	// Send carries every delivery of the process, both ways, on one stream. The plugin's first frame grants credits: so many
 	// deliveries may be unanswered at once. Each result gives one back. Each seq is answered once.
 	Send(grpc.BidiStreamingServer[SendFrame, ResultFrame]) error
@@ -209,6 +224,9 @@ func (UnimplementedPluginServer) Describe(context.Context, *DescribeRequest) (*D
 }
 func (UnimplementedPluginServer) Configure(context.Context, *ConfigureRequest) (*ConfigureResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Configure not implemented")
+}
+func (UnimplementedPluginServer) Validate(context.Context, *ValidateRequest) (*ValidateResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method Validate not implemented")
 }
 func (UnimplementedPluginServer) Send(grpc.BidiStreamingServer[SendFrame, ResultFrame]) error {
 	return status.Error(codes.Unimplemented, "method Send not implemented")
@@ -284,6 +302,24 @@ func _Plugin_Configure_Handler(srv interface{}, ctx context.Context, dec func(in
 	}
 	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
 		return srv.(PluginServer).Configure(ctx, req.(*ConfigureRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Plugin_Validate_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ValidateRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(PluginServer).Validate(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Plugin_Validate_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(PluginServer).Validate(ctx, req.(*ValidateRequest))
 	}
 	return interceptor(ctx, in, info, handler)
 }
@@ -410,6 +446,10 @@ var Plugin_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "Configure",
 			Handler:    _Plugin_Configure_Handler,
+		},
+		{
+			MethodName: "Validate",
+			Handler:    _Plugin_Validate_Handler,
 		},
 		{
 			MethodName: "Ask",
