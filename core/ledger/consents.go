@@ -204,6 +204,9 @@ func (l *Ledger) Withdraw(ctx context.Context, id otn.TokenID) error {
 		}
 		r := reader{b: v}
 		at := r.place()
+		if at == (place{}) {
+			return otn.ErrNotFound // its person was erased
+		}
 		row, there := g.get(consentKey(at))
 		n := g.lineAt(at.line)
 		if g.err != nil || n == nil {
