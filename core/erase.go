@@ -44,6 +44,38 @@ func (h *Host) Erase(ctx context.Context, channel, subscriber string) (Erased, e
 	return Erased{Consents: done.Consents, Held: done.Held, Done: done.Held == 0}, nil
 }
 
+// Withdraw ends a consent at the operator's or the person's wish. One whose message is on its way, or in doubt, is answered
+// first: its state is not withdrawn then, and it is withdrawn should it wait again, also after a restart.
+// Errors: otn.ErrNotFound, otn.ErrSpent for one that has ended otherwise, otn.ErrInvalid.
+func (h *Host) Withdraw(ctx context.Context, id string) (ConsentView, error) {
+	if err := h.await(ctx); err != nil {
+		return ConsentView{}, err
+	}
+	v, err := h.Consent(id)
+	if err != nil {
+		return v, err
+	}
+	switch ledger.State(v.State) {
+	case ledger.Withdrawn:
+		return v, nil
+	case ledger.Waiting, ledger.Claimed, ledger.Doubtful:
+	default:
+		return v, fmt.Errorf("core: consent %s has ended as %s: %w", id, v.State, otn.ErrSpent)
+	}
+	token, err := otn.ParseTokenID(id)
+	if err != nil {
+		return v, err
+	}
+	wish := dispatch.StopDoc(token, h.config.Clock.Now())
+	if err := h.ledger.Commit(ctx, &ledger.Batch{Docs: []*ledger.Doc{wish}}); err != nil {
+		return v, err
+	}
+	if err := h.dispatch.Stop(ctx, token); err != nil {
+		return v, err
+	}
+	return h.Consent(id)
+}
+
 // carryPurge lets the store go of what was erased by a lane, or by somebody who did not live to do it.
 func (h *Host) carryPurge(ctx context.Context, t ledger.Timer) error {
 	err := h.dispatch.Purge(ctx, t)

@@ -278,6 +278,43 @@ func TestEraseOutlivesTheDaemon(t *testing.T) {
 	})
 }
 
+// A consent is withdrawn at once where it waits, and where its message is on its way when that comes back.
+func TestWithdraw(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world) {
+		hang := make(chan struct{})
+		c := w.fake("shop")
+		c.answer = func(otn.Delivery, int) error { <-hang; return deferred(time.Hour, otn.MessageScope) }
+		w.start()
+		w.waiting("ann")
+		busy := w.grant("bob", "price-drop", "coat").ID
+		quiet := w.grant("ann", "news", "").ID
+		w.price("coat", "99.00 USD")
+		w.after(time.Second)
+		for id, state := range map[string]string{quiet: "withdrawn", busy: "claimed"} {
+			for range 2 {
+				v, err := w.host.Withdraw(t.Context(), id)
+				if err != nil {
+					t.Fatal(err)
+				}
+				want(t, "state", v.State, state)
+			}
+		}
+		close(hang)
+		w.after(24 * time.Hour)
+		want(t, "after its answer", w.state(busy), "withdrawn")
+		if _, err := w.host.Withdraw(t.Context(), "00000000000000000000"); !errors.Is(err, otn.ErrNotFound) {
+			t.Errorf("a consent that never was: %v", err)
+		}
+		c.answer = nil
+		sent := w.grant("cat", "price-drop", "coat").ID
+		w.price("coat", "89.00 USD")
+		w.after(time.Second)
+		if _, err := w.host.Withdraw(t.Context(), sent); !errors.Is(err, otn.ErrSpent) {
+			t.Errorf("one that was sent: %v", err)
+		}
+	})
+}
+
 func (w *world) isGone() {
 	w.t.Helper()
 	if v, err := w.host.Subscriber("shop", victim); !errors.Is(err, otn.ErrNotFound) {

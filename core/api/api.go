@@ -50,6 +50,8 @@ type Host interface {
 	Subscriber(channel, subscriber string) (core.SubscriberView, error)
 	Tag(ctx context.Context, channel, subscriber string, c core.TagChange) ([]string, error)
 	Look(ctx context.Context, q core.LookRequest) (core.Look, error)
+	Erase(ctx context.Context, channel, subscriber string) (core.Erased, error)
+	Withdraw(ctx context.Context, id string) (core.ConsentView, error)
 	Instances(ctx context.Context) (channels, sources []core.InstanceView)
 }
 

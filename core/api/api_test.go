@@ -92,6 +92,16 @@ func (f *fake) Deliveries(q core.DeliveryQuery) ([]core.DeliveryView, string, er
 	return nil, "", f.err
 }
 
+func (f *fake) Erase(_ context.Context, channel, id string) (core.Erased, error) {
+	f.got = "erase " + channel + " " + id
+	return core.Erased{Consents: 2, Done: true}, f.err
+}
+
+func (f *fake) Withdraw(_ context.Context, id string) (core.ConsentView, error) {
+	f.got = "withdraw " + id
+	return core.ConsentView{ID: id, State: "withdrawn"}, f.err
+}
+
 func (f *fake) Resolve(_ context.Context, id string, sent bool) (core.DeliveryView, error) {
 	f.got = fmt.Sprint(id, sent)
 	return core.DeliveryView{ID: id, Outcome: "sent"}, f.err
@@ -537,5 +547,28 @@ func TestClient(t *testing.T) {
 	s.Close()
 	if err := c.Get(t.Context(), "/v1/topics", nil, &page); !errors.Is(err, api.ErrUnreachable) || strings.Contains(err.Error(), key) {
 		t.Errorf("got %v", err)
+	}
+}
+
+// What is deleted: a person, and one consent.
+func TestDelete(t *testing.T) {
+	for _, c := range []struct {
+		path   string
+		err    error
+		status int
+		got    any
+	}{
+		{"/v1/subscribers/shop/222", nil, 200, "erase shop 222"},
+		{"/v1/subscribers/shop/2%2F2", nil, 200, "erase shop 2/2"},
+		{"/v1/subscribers/shop/222", otn.ErrUnavailable, 503, "erase shop 222"},
+		{"/v1/consents/c1", nil, 200, "withdraw c1"},
+		{"/v1/consents/c1", otn.ErrSpent, 409, "withdraw c1"},
+		{"/v1/consents/c1", otn.ErrNotFound, 404, "withdraw c1"},
+	} {
+		f := &fake{err: c.err}
+		status, text, _ := call(t, open(t, f), "DELETE", c.path, "")
+		if status != c.status || f.got != c.got {
+			t.Errorf("%s: %d %s, the host got %v", c.path, status, text, f.got)
+		}
 	}
 }
