@@ -91,7 +91,7 @@ func (k *call) consents() *cobra.Command {
 			k.say("otn: its message is on its way, or in doubt: it is withdrawn should it wait again")
 		}
 		return k.show(v, k.consentTable([]core.ConsentView{v}))
-	}), k.importConsents())
+	}), k.importConsents(), k.exportConsents())
 	return cmd
 }
 

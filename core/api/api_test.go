@@ -92,6 +92,23 @@ func (f *fake) Deliveries(q core.DeliveryQuery) ([]core.DeliveryView, string, er
 	return nil, "", f.err
 }
 
+func (f *fake) GrantEach(_ context.Context, dry bool, c ...otn.Consent) ([]core.GrantedEach, error) {
+	f.got = c
+	out := make([]core.GrantedEach, len(c))
+	for i := range c {
+		out[i].Granted = core.Granted{ID: fmt.Sprint("c", i), Added: f.added && !dry}
+		if c[i].Topic == "unknown" {
+			out[i].Err = otn.ErrUnknownTopic
+		}
+	}
+	return out, f.err
+}
+
+func (f *fake) Export(_ context.Context, cursor string, limit int) ([]otn.Consent, string, error) {
+	f.got = fmt.Sprint("export ", cursor, limit)
+	return []otn.Consent{{Token: otn.NewToken("page", "tok-1"), Channel: "shop", Topic: "t", Tags: []string{"vip"}}}, "more", f.err
+}
+
 func (f *fake) Erase(_ context.Context, channel, id string) (core.Erased, error) {
 	f.got = "erase " + channel + " " + id
 	return core.Erased{Consents: 2, Done: true}, f.err
@@ -570,5 +587,47 @@ func TestDelete(t *testing.T) {
 		if status != c.status || f.got != c.got {
 			t.Errorf("%s: %d %s, the host got %v", c.path, status, text, f.got)
 		}
+	}
+}
+
+// A batch: each row by itself, in their order, and the tags of those that were taken.
+func TestGrantBatch(t *testing.T) {
+	f := &fake{added: true, channels: []core.InstanceView{{Name: "shop", Account: "page", State: "ready"}}}
+	good := `{"channel":"shop","recipient":"1","topic":"t","token":"a","price_then":"9.00 USD","expires_at":"2027-01-01T00:00:00Z","granted_at":"2026-01-01T00:00:00Z","tags":["vip"]}`
+	rows := []string{
+		good, `{"channel":"nowhere","recipient":"1","topic":"t","token":"b"}`, `{"channel":"shop","recipient":"1","topic":"unknown","token":"c"}`,
+		`{"channel":"shop","recipient":"1","topic":"t","token":"d","price_then":"cheap"}`, `{"channel":"shop","recipient":"1","topic":"t","token":"e","tags":["v ip"]}`,
+		`{"channel":"shop","recipient":"1","topic":"t","token":"f","tz":"Mars/North"}`, `{"channel":"shop","recipient":"2","topic":"t","token":"g"}`,
+	}
+	status, text, _ := call(t, open(t, f), "POST", "/v1/consents/batch", `{"consents":[`+strings.Join(rows, ",")+`]}`)
+	var a api.BatchAnswer
+	if err := json.Unmarshal([]byte(text), &a); err != nil || status != 200 {
+		t.Fatalf("%d %s", status, text)
+	}
+	var got []string
+	for _, r := range a.Results {
+		got = append(got, fmt.Sprint(r.Added, r.Code))
+	}
+	if s := strings.Join(got, " "); s != "true falsenot_found trueunknown_topic falseinvalid falseinvalid falseinvalid true" {
+		t.Error(s)
+	}
+	if c := f.got.([]otn.Consent)[0]; c.PriceThen.String() != "9.00 USD" || c.ExpiresAt.Year() != 2027 || c.Token.ID() != otn.NewToken("page", "a").ID() {
+		t.Errorf("%+v", c)
+	}
+	if f.tagged != "shop/1 []false +[vip] -[]" {
+		t.Error(f.tagged)
+	}
+	f.tagged = ""
+	status, text, _ = call(t, open(t, f), "POST", "/v1/consents/batch", `{"dry_run":true,"consents":[`+good+`]}`)
+	if status != 200 || f.tagged != "" || strings.Contains(text, `"added":true`) {
+		t.Errorf("dry: %d %s, tagged %q", status, text, f.tagged)
+	}
+}
+
+func TestExportConsents(t *testing.T) {
+	f := &fake{}
+	status, text, _ := call(t, open(t, f), "POST", "/v1/consents/export", `{"cursor":"7","limit":5}`)
+	if status != 200 || f.got != "export 75" || !strings.Contains(text, `"token":"tok-1"`) || !strings.Contains(text, `"next":"more"`) {
+		t.Errorf("%d %s, %v", status, text, f.got)
 	}
 }
