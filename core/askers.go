@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/onetimenotify/otn/core/dispatch"
 	"github.com/onetimenotify/otn/core/intake"
 	"github.com/onetimenotify/otn/core/ledger"
 )
@@ -41,7 +42,7 @@ func (h *Host) hand(due []ledger.Timer) {
 	rest := make([]ledger.Timer, 0, len(due))
 	for _, t := range due {
 		switch t.Kind {
-		case intake.AskTimer, intake.PlannedTimer, intake.ThenTimer:
+		case intake.AskTimer, intake.PlannedTimer, intake.ThenTimer, dispatch.PurgeTimer:
 			h.queue(t).add(t)
 		default:
 			rest = append(rest, t)
@@ -56,6 +57,9 @@ func (h *Host) hand(due []ledger.Timer) {
 func (h *Host) queue(t ledger.Timer) *wants {
 	var about struct {
 		Channel string `json:"channel"`
+	}
+	if t.Kind == dispatch.PurgeTimer {
+		return h.wants[nowhere]
 	}
 	if t.Kind == intake.AskTimer {
 		if w, err := intake.ReadWanted(h.ledger, t); err == nil {
@@ -121,6 +125,8 @@ func (h *Host) carryTimer(ctx context.Context, t ledger.Timer) error {
 		return h.carryPlanned(ctx, t)
 	case intake.ThenTimer:
 		return h.carryThen(ctx, t)
+	case dispatch.PurgeTimer:
+		return h.carryPurge(ctx, t)
 	}
 	return h.carryOut(ctx, t)
 }

@@ -12,6 +12,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/onetimenotify/otn/core/ledger"
@@ -82,7 +83,30 @@ func (h *Host) backup(ctx context.Context, dir string) (b Backup, err error) {
 	if b.Files, err = hashes(ctx, store); err != nil {
 		return b, err
 	}
-	return b, writeManifest(dir, b)
+	if err := writeManifest(dir, b); err != nil {
+		return b, err
+	}
+	return b, h.noteBackup(b.MadeAt)
+}
+
+// lastBackup is the file in a data folder that says when the last backup was made.
+const lastBackup = "last-backup"
+
+// noteBackup writes down when a backup was made.
+func (h *Host) noteBackup(at time.Time) error {
+	if h.config.Dir == "" {
+		return nil
+	}
+	return os.WriteFile(filepath.Join(h.config.Dir, lastBackup), []byte(at.Format(time.RFC3339)+"\n"), 0o600)
+}
+
+// LastBackup is when the last backup of a data folder was made. Errors: those of reading, where there was none.
+func LastBackup(dir string) (time.Time, error) {
+	text, err := os.ReadFile(filepath.Join(dir, lastBackup))
+	if err != nil {
+		return time.Time{}, fmt.Errorf("core: last backup: %w", err)
+	}
+	return time.Parse(time.RFC3339, strings.TrimSpace(string(text)))
 }
 
 // emptyFolder makes a folder, or accepts one that is empty.
@@ -248,6 +272,9 @@ func verifyStore(ctx context.Context, dir string) (report ledger.Report, err err
 	seen, err := held.Testimony(report.Writes)
 	if err == nil && seen.Number > report.Writes {
 		err = fmt.Errorf("the store ends at write %d, and its witness saw write %d: what was written last is lost: %w", report.Writes, seen.Number, otn.ErrStore)
+	}
+	if err == nil && !seen.Whole {
+		err = fmt.Errorf("its witness is gone, or cannot be read; restore a backup, or let otn restore --keep take the store as it is: %w", otn.ErrStore)
 	}
 	return report, err
 }

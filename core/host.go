@@ -56,6 +56,7 @@ type Host struct {
 	lines sync.Map     // cron lines by zone and text
 	loops atomic.Int64 // that wait by the Clock
 	rests rests        // of channels from being asked through
+	gone  gone         // people who were erased a short while ago
 
 	ledger   *ledger.Ledger
 	catalog  *catalog.Catalog
@@ -188,6 +189,7 @@ func (h *Host) open(ctx context.Context) error {
 	h.dispatch = dispatch.New(dispatch.Config{
 		Ledger: h.ledger, Shop: shop{h.catalog}, Rules: c.Rules, Channels: c.Channels, Rates: c.Rates, Next: h.nextLine,
 		Clock: c.Clock, Log: c.Log, Ticked: h.ticked,
+		Kept: func(p otn.PersonID) (ledger.Erasure, error) { return keptOf(h.ledger, p) },
 	})
 	h.intake = &intake.Intake{
 		Ledger: h.ledger, Catalog: h.catalog, Rules: h.dispatch.Current, Path: path{h.dispatch}, Now: c.Clock.Now, Ticked: h.ticked, Log: c.Log,

@@ -34,12 +34,13 @@ type Restored struct {
 	Seen     uint64 `json:"seen"`            // that of the last write which the witness saw
 	All      bool   `json:"all,omitempty"`   // no witness knows what was claimed since: everybody who waited is unknown now
 	Unknown  int    `json:"unknown"`         // consents that waited, and whose token may have been spent since
+	Erased   int    `json:"erased"`          // people who were erased since, and are again
 	Consents int64  `json:"consents"`        // that wait
 	Aside    string `json:"aside,omitempty"` // where the store lies that was there before
 }
 
 // Restore makes a backup the store of a data folder. What the witness of the folder saw claimed after the backup was made
-// becomes unknown, without a witness everybody who waits; every run that was open is paused, timers whose moment has passed
+// becomes unknown, without a witness everybody who waits; whom it saw erased is erased again; every run that was open is paused, timers whose moment has passed
 // are dropped. Whatever dies on the way, the folder opens only with the old store or with the new one, finished.
 // Errors: otn.ErrRefused when there is a store and Replace is not set, otn.ErrForeign, otn.ErrLocked, otn.ErrKey, otn.ErrStore.
 func Restore(ctx context.Context, c RestoreConfig) (Restored, error) {
@@ -122,11 +123,38 @@ func (c *RestoreConfig) reconcile(ctx context.Context, held *pebble.Held, seen p
 	if err == nil {
 		err = l.Commit(ctx, &ledger.Batch{Docs: []*ledger.Doc{dispatch.RestoredDoc(c.Now)}})
 	}
+	if err == nil {
+		r.Erased, err = eraseAgain(ctx, l, seen.Erased)
+	}
 	for _, n := range l.Topics() {
 		r.Consents += n.Waiting
 	}
 	writes = l.Writes()
 	return writes, errors.Join(err, l.Close())
+}
+
+// eraseAgain erases those who were erased after a backup was made. Nothing is claimed then.
+func eraseAgain(ctx context.Context, l *ledger.Ledger, people []otn.PersonID) (n int, err error) {
+	var all ledger.Traces
+	for _, p := range people {
+		x, err := keptOf(l, p)
+		if err != nil {
+			return n, err
+		}
+		traces, err := l.Traces(x)
+		if err != nil {
+			return n, err
+		}
+		if _, err := l.Erase(ctx, x); err != nil {
+			return n, err
+		}
+		all = append(all, traces...)
+		n++
+	}
+	if n == 0 {
+		return 0, nil
+	}
+	return n, l.Purge(ctx, all)
 }
 
 // readKey reads a key file.

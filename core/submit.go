@@ -76,7 +76,7 @@ func (h *Host) acceptable(c *otn.Consent) error {
 			return fmt.Errorf("core: %w", err)
 		}
 	}
-	return nil
+	return wellTimed(c)
 }
 
 func subjectFits(topic otn.Topic, subject string) error {

@@ -26,8 +26,14 @@ func (h *Host) carryOut(ctx context.Context, t ledger.Timer) error {
 		h.config.Log.Error("an ask that was wanted cannot be read and is given up", "error", err)
 		return h.ledger.Commit(ctx, done)
 	}
+	person := h.ledger.Person(wanted.Channel, wanted.Subscriber)
+	if h.gone.before(person, t.Due) {
+		return h.ledger.Commit(ctx, done)
+	}
 	err = h.askWanted(stops, wanted)
 	switch {
+	case h.gone.before(person, t.Due): // meanwhile
+		return h.ledger.Commit(ctx, done)
 	case errors.Is(err, otn.ErrStore):
 		return err
 	case err != nil && stops.Err() != nil:

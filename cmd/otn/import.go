@@ -1,94 +1,122 @@
-// otn consents import: tokens that were granted elsewhere.
+// otn consents import: tokens that were granted elsewhere, read row by row and taken in batch by batch.
 
 package main
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
+	"os"
 	"slices"
 	"strings"
-	"sync"
+	"time"
 
+	"github.com/mattn/go-isatty"
 	"github.com/spf13/cobra"
-	"golang.org/x/sync/errgroup"
 
 	"github.com/onetimenotify/otn/cmd/otn/config"
 	"github.com/onetimenotify/otn/core/api"
 )
 
-// importers is how many calls go on at once: the store writes them down together.
-const importers = 16
+// How an import goes: batches at once, the size of one, and how often its state is written down.
+const (
+	importersAtOnce = 4
+	importBytes     = 512 << 10
+	importSaves     = time.Second
+)
 
-// imported says what became of an import.
+// imported says what became of an import, and how far it is.
 type imported struct {
-	Added int64 `json:"added"`
-	Known int64 `json:"known"`
+	Added   int64 `json:"added"`
+	Known   int64 `json:"known"`
+	Refused int64 `json:"refused"`
 }
 
 func (k *call) importConsents() *cobra.Command {
-	format := ""
+	format, dry := "", false
 	cmd := &cobra.Command{
 		Use: "import FILE|-", Short: "Take in tokens that were granted elsewhere", Args: cobra.ExactArgs(1),
 		Long: "Take in tokens that were granted elsewhere: JSON objects (a list, or one per line) or CSV, with channel, recipient, topic,\n" +
 			"subject, token, granted_at, answers (in CSV a column answers.NAME each), and tags, which are added to the person's (in CSV\n" +
-			"with | between them). A token that is known changes nothing but the tags.",
-		Example: "  otn consents import tokens.csv",
+			"with | between them); also expires_at, price_then, tz, locale, ask and ref, as an export with tokens writes them. A token\n" +
+			"that is known changes nothing but the tags.\n\n" +
+			"A row that is refused is told with its line and does not stop the others. An import that was interrupted goes on where it\n" +
+			"was when it is run again with the same file; nothing is lost or taken twice by it.",
+		Example: "  otn consents import tokens.csv\n  otn consents import tokens.jsonl --dry-run",
 		RunE: k.does(func(ctx context.Context, args []string) error {
-			text, err := k.input(ctx, args[0])
-			if err != nil {
-				return err
-			}
-			list, err := grants(args[0], text, formatOf(format, args[0], text))
-			if err != nil {
-				return err
-			}
 			c, err := k.client()
 			if err != nil {
 				return err
 			}
-			return k.grantAll(ctx, c, args[0], list)
+			rows, err := k.openRows(args[0], format)
+			if err != nil {
+				return err
+			}
+			defer rows.Close() //nolint:errcheck // only read
+			i := &importer{name: args[0], rows: rows, dry: dry, say: k.say, now: time.Now, post: func(ctx context.Context, b any, a *api.BatchAnswer) error {
+				return c.Post(ctx, "/v1/consents/batch", "", b, a)
+			}}
+			if !dry && args[0] != "-" {
+				i.state = stateOf(k.config.Data, args[0])
+			}
+			if f, ok := k.stderr.(*os.File); ok && isatty.IsTerminal(f.Fd()) {
+				i.bar = &bar{w: k.stderr, total: rows.size, now: time.Now}
+			}
+			return k.imported(i, i.run(ctx))
 		}),
 	}
 	cmd.Flags().Var(&choice{value: &format, known: []string{"json", "jsonl", "csv"}}, "format", "json, jsonl or csv; left out: by the file's name or its first character")
+	cmd.Flags().BoolVar(&dry, "dry-run", false, "take nothing in, and tell every line that would be refused")
 	return cmd
 }
 
-// grants checks that each row is an object with the fields of an import. It quotes no value: a token is among them.
-func grants(name string, text []byte, format string) ([]row, error) {
-	rows, err := importRows(text, format)
+// imported tells how an import ended.
+func (k *call) imported(i *importer, err error) error {
+	taken := i.done.Added + i.done.Known
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", name, err)
+		if taken+i.done.Refused == 0 {
+			return err
+		}
+		return &coded{code: i.stopped(err), err: fmt.Errorf("%d consents were taken and %d refused before: %w", taken, i.done.Refused, err), hint: "run it again: it goes on from there"}
 	}
-	known := []string{"channel", "recipient", "topic", "subject", "token", "granted_at", "answers", "tags"}
-	for _, r := range rows {
-		var fields map[string]json.RawMessage
-		if json.Unmarshal(r.text, &fields) != nil {
-			return nil, fmt.Errorf("%s:%d: not a JSON object", name, r.line)
-		}
-		for _, want := range []string{"channel", "recipient", "topic", "token"} {
-			if len(fields[want]) <= 2 {
-				return nil, fmt.Errorf("%s:%d: %s is missing", name, r.line, want)
-			}
-		}
-		for _, field := range sortedKeys(fields) {
-			if err := knownField(field, known); err != nil {
-				return nil, fmt.Errorf("%s:%d: %w", name, r.line, err)
-			}
-		}
+	if i.first != nil && taken == 0 { // each was told
+		return said(exitCode(i.first))
 	}
-	return rows, nil
+	t := &table{head: []string{"ADDED", "KNOWN"}}
+	t.add(number(i.done.Added), number(i.done.Known))
+	if err := k.show(i.done, t); err != nil {
+		return err
+	}
+	if i.dry {
+		k.say("otn: nothing was taken in: this was a dry run")
+	}
+	if i.done.Refused == 0 {
+		return nil
+	}
+	k.say("otn: %d of %d consents were refused", i.done.Refused, taken+i.done.Refused)
+	return said(exitPartly)
 }
 
-// importRows splits an input into its records.
-func importRows(text []byte, format string) ([]row, error) {
-	if format != "csv" {
-		return rowsOf(text, format)
+// checkRow refuses a row without the fields of an import, or with others. It quotes no value: a token is among them.
+func checkRow(text []byte) error {
+	var fields map[string]json.RawMessage
+	if json.Unmarshal(text, &fields) != nil {
+		return errors.New("not a JSON object")
 	}
-	return csvRows(bytes.TrimPrefix(text, []byte("\ufeff")), consentCells)
+	known := []string{"channel", "recipient", "topic", "subject", "token", "granted_at", "answers", "tags", "expires_at", "price_then", "tz", "locale", "ask", "ref"}
+	for _, field := range sortedKeys(fields) {
+		if err := knownField(field, known); err != nil {
+			return err
+		}
+	}
+	for _, want := range []string{"channel", "recipient", "topic", "token"} {
+		if len(fields[want]) <= 2 {
+			return fmt.Errorf("%s is missing", want)
+		}
+	}
+	return nil
 }
 
 // consentCells names the cells of a consent's line.
@@ -96,6 +124,9 @@ func consentCells(head, cells []string) map[string]any {
 	object := csvObject(head, cells, "answers")
 	if tags, ok := object["tags"].(string); ok {
 		object["tags"] = strings.Split(tags, "|")
+	}
+	if given, ok := object["answers"].(string); ok && json.Valid([]byte(given)) { // as an export writes them
+		object["answers"] = json.RawMessage(given)
 	}
 	return object
 }
@@ -111,63 +142,22 @@ func knownField(field string, known []string) error {
 	return fmt.Errorf("unknown field %q", field)
 }
 
-// grantAll imports one by one, several at once. A row that is refused is told and does not stop the others; a daemon that
-// does not answer does.
-func (k *call) grantAll(ctx context.Context, c *api.Client, name string, list []row) error {
-	var done imported
-	var refused []error
-	var mu sync.Mutex
-	g, inner := errgroup.WithContext(ctx)
-	g.SetLimit(importers)
-	for _, one := range list {
-		if inner.Err() != nil {
-			break
-		}
-		g.Go(func() error {
-			var a api.GrantAnswer
-			err := c.Post(inner, "/v1/consents", "", json.RawMessage(one.text), &a)
-			var p api.Problem
-			mu.Lock()
-			defer mu.Unlock()
-			switch {
-			case errors.As(err, &p) && p.Status < http.StatusInternalServerError && p.Status != http.StatusUnauthorized:
-				refused = append(refused, fmt.Errorf("%s:%d: %w", name, one.line, err))
-			case err != nil:
-				return err
-			case a.Added:
-				done.Added++
-			default:
-				done.Known++
-			}
-			return nil
-		})
+// refusal is one row's answer as an error, with the status that its code has by itself.
+func (i *importer) refusal(r api.BatchResult) error {
+	status := http.StatusConflict
+	switch r.Code {
+	case "not_found", "unknown_topic":
+		status = http.StatusNotFound
+	case "invalid", "no_token":
+		status = http.StatusUnprocessableEntity
 	}
-	if err := g.Wait(); err != nil {
-		if done.Added+done.Known == 0 {
-			return err
-		}
-		return &coded{partly(ctx), fmt.Errorf("%d of %d consents were taken: %w", done.Added+done.Known, len(list), err), "run it again: a token that is known changes nothing"}
-	}
-	t := &table{head: []string{"ADDED", "KNOWN"}}
-	t.add(number(done.Added), number(done.Known))
-	if err := k.show(done, t); err != nil {
-		return err
-	}
-	return k.refusals(refused, len(list))
+	return api.Problem{Status: status, Code: r.Code, Detail: r.Detail}
 }
 
-// refusals tells which rows were refused: partly done, or the fault itself when that is all of them.
-func (k *call) refusals(refused []error, of int) error {
-	if len(refused) == 0 {
-		return nil
+// stopped is the exit code of an import that stopped half way.
+func (i *importer) stopped(err error) int {
+	if errors.Is(err, context.Canceled) {
+		return exitInterrupted
 	}
-	slices.SortFunc(refused, func(a, b error) int { return strings.Compare(a.Error(), b.Error()) })
-	if len(refused) == of {
-		return refused[0]
-	}
-	for _, err := range refused[:min(len(refused), maxFaults)] {
-		k.say("%s", err)
-	}
-	k.say("otn: %d of %d consents were refused", len(refused), of)
-	return said(exitPartly)
+	return exitPartly
 }

@@ -82,7 +82,16 @@ func (k *call) consents() *cobra.Command {
 			return err
 		}
 		return k.show(v, k.consentTable([]core.ConsentView{v}))
-	}), k.importConsents())
+	}), k.one("withdraw ID", "Withdraw one consent: nobody is told by it any more", "  otn consents withdraw 06g4k2x0e9tq5y7n1b3r", func(ctx context.Context, c *api.Client, id string) error {
+		var v core.ConsentView
+		if err := c.Delete(ctx, "/v1/consents/"+url.PathEscape(id), &v); err != nil {
+			return err
+		}
+		if v.State != "withdrawn" {
+			k.say("otn: its message is on its way, or in doubt: it is withdrawn should it wait again")
+		}
+		return k.show(v, k.consentTable([]core.ConsentView{v}))
+	}), k.importConsents(), k.exportConsents())
 	return cmd
 }
 

@@ -4,9 +4,13 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"net/url"
+	"os"
 	"strings"
+	"time"
 
+	"github.com/mattn/go-isatty"
 	"github.com/spf13/cobra"
 
 	"github.com/onetimenotify/otn/core"
@@ -15,11 +19,11 @@ import (
 
 func (k *call) subscribers() *cobra.Command {
 	cmd := &cobra.Command{
-		Use: "subscribers", GroupID: "look", Short: "One person: everything that is known of them, and their tags", Args: cobra.NoArgs,
+		Use: "subscribers", GroupID: "look", Short: "One person: everything that is known of them, their tags, export and erase", Args: cobra.NoArgs,
 		Example: "  otn subscribers show shop/222\n  otn subscribers tag shop 222 +vip -old",
 		RunE:    func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(k.showSubscriber(), k.tagSubscriber())
+	cmd.AddCommand(k.showSubscriber(), k.tagSubscriber(), k.exportSubscriber(), k.eraseSubscriber())
 	return cmd
 }
 
@@ -119,4 +123,77 @@ func tagChange(args []string) (api.TagBody, error) {
 		}
 	}
 	return b, nil
+}
+
+func (k *call) exportSubscriber() *cobra.Command {
+	return &cobra.Command{
+		Use: "export CHANNEL ID", Short: "A person's whole record as JSON", Args: cobra.ExactArgs(2),
+		Long:    "A person's whole record as JSON, for the person: consents, messages, asks, decisions, window, tags. Tokens are not in it.",
+		Example: "  otn subscribers export shop 222 > person-222.json",
+		RunE: k.does(func(ctx context.Context, args []string) error {
+			c, err := k.client()
+			if err != nil {
+				return err
+			}
+			var v core.SubscriberView
+			if err := c.Get(ctx, subscriberPath(args[0], args[1]), nil, &v); err != nil {
+				return err
+			}
+			k.format = asJSON
+			return k.show(v, nil)
+		}),
+	}
+}
+
+func (k *call) eraseSubscriber() *cobra.Command {
+	yes := false
+	cmd := &cobra.Command{
+		Use: "erase CHANNEL ID", Short: "Erase everything that is kept of a person", Args: cobra.ExactArgs(2),
+		Long: "Erase everything that is kept of a person, down to the bytes on disk: consents, messages, decisions, window, tags. A message\n" +
+			"that is on its way is answered first, and what is left then is erased by itself. Their tokens are never taken in again.\n\n" +
+			"Backups that were made before hold the person still, and so does a folder store.replaced-… that a restore set aside: delete\n" +
+			"them when their time has come. A restore of such a backup erases the person again, as long as the folder witness is there.",
+		Example: "  otn subscribers erase shop 222\n  otn subscribers erase shop 222 --yes",
+		RunE: k.does(func(ctx context.Context, args []string) error {
+			c, err := k.client()
+			if err != nil {
+				return err
+			}
+			if err := k.mayErase(ctx, yes, args[0], args[1]); err != nil {
+				return err
+			}
+			c.HTTP.Timeout = erasePatience
+			var done core.Erased
+			if err := c.Delete(ctx, subscriberPath(args[0], args[1]), &done); err != nil {
+				return err
+			}
+			if !done.Done {
+				k.say("otn: a message is on its way to them: what is left is erased when it is answered")
+			}
+			t := &table{head: []string{"SUBSCRIBER", "CONSENTS ERASED", "HELD"}}
+			t.add(args[0]+"/"+args[1], number(done.Consents), number(done.Held))
+			return k.show(done, t)
+		}),
+	}
+	cmd.Flags().BoolVar(&yes, "yes", false, "do not ask")
+	return cmd
+}
+
+// erasePatience is how long an erase may take: tables of the store are written anew.
+const erasePatience = 10 * time.Minute
+
+// mayErase wants the person's id typed. Without a terminal nobody can be asked.
+func (k *call) mayErase(ctx context.Context, yes bool, channel, id string) error {
+	if yes {
+		return nil
+	}
+	in, ok := k.stdin.(*os.File)
+	if !ok || !isatty.IsTerminal(in.Fd()) {
+		return &coded{exitUsage, fmt.Errorf("this erases everything that is kept of %s/%s", channel, id), "add --yes to do it without being asked"}
+	}
+	typed, err := k.typed(ctx, in, fmt.Sprintf("This erases everything that is kept of %s/%s, for good. Type %s to go on: ", channel, id, id))
+	if err == nil && typed != id {
+		err = &coded{exitRefused, fmt.Errorf("nothing was erased"), ""}
+	}
+	return err
 }

@@ -50,6 +50,10 @@ type Host interface {
 	Subscriber(channel, subscriber string) (core.SubscriberView, error)
 	Tag(ctx context.Context, channel, subscriber string, c core.TagChange) ([]string, error)
 	Look(ctx context.Context, q core.LookRequest) (core.Look, error)
+	GrantEach(ctx context.Context, dry bool, consents ...otn.Consent) ([]core.GrantedEach, error)
+	Export(ctx context.Context, cursor string, limit int) (list []otn.Consent, next string, err error)
+	Erase(ctx context.Context, channel, subscriber string) (core.Erased, error)
+	Withdraw(ctx context.Context, id string) (core.ConsentView, error)
 	Instances(ctx context.Context) (channels, sources []core.InstanceView)
 }
 

@@ -92,6 +92,33 @@ func (f *fake) Deliveries(q core.DeliveryQuery) ([]core.DeliveryView, string, er
 	return nil, "", f.err
 }
 
+func (f *fake) GrantEach(_ context.Context, dry bool, c ...otn.Consent) ([]core.GrantedEach, error) {
+	f.got = c
+	out := make([]core.GrantedEach, len(c))
+	for i := range c {
+		out[i].Granted = core.Granted{ID: fmt.Sprint("c", i), Added: f.added && !dry}
+		if c[i].Topic == "unknown" {
+			out[i].Err = otn.ErrUnknownTopic
+		}
+	}
+	return out, f.err
+}
+
+func (f *fake) Export(_ context.Context, cursor string, limit int) ([]otn.Consent, string, error) {
+	f.got = fmt.Sprint("export ", cursor, limit)
+	return []otn.Consent{{Token: otn.NewToken("page", "tok-1"), Channel: "shop", Topic: "t", Tags: []string{"vip"}}}, "more", f.err
+}
+
+func (f *fake) Erase(_ context.Context, channel, id string) (core.Erased, error) {
+	f.got = "erase " + channel + " " + id
+	return core.Erased{Consents: 2, Done: true}, f.err
+}
+
+func (f *fake) Withdraw(_ context.Context, id string) (core.ConsentView, error) {
+	f.got = "withdraw " + id
+	return core.ConsentView{ID: id, State: "withdrawn"}, f.err
+}
+
 func (f *fake) Resolve(_ context.Context, id string, sent bool) (core.DeliveryView, error) {
 	f.got = fmt.Sprint(id, sent)
 	return core.DeliveryView{ID: id, Outcome: "sent"}, f.err
@@ -576,5 +603,70 @@ func TestClient(t *testing.T) {
 	s.Close()
 	if err := c.Get(t.Context(), "/v1/topics", nil, &page); !errors.Is(err, api.ErrUnreachable) || strings.Contains(err.Error(), key) {
 		t.Errorf("got %v", err)
+	}
+}
+
+// What is deleted: a person, and one consent.
+func TestDelete(t *testing.T) {
+	for _, c := range []struct {
+		path   string
+		err    error
+		status int
+		got    any
+	}{
+		{"/v1/subscribers/shop/222", nil, 200, "erase shop 222"},
+		{"/v1/subscribers/shop/2%2F2", nil, 200, "erase shop 2/2"},
+		{"/v1/subscribers/shop/222", otn.ErrUnavailable, 503, "erase shop 222"},
+		{"/v1/consents/c1", nil, 200, "withdraw c1"},
+		{"/v1/consents/c1", otn.ErrSpent, 409, "withdraw c1"},
+		{"/v1/consents/c1", otn.ErrNotFound, 404, "withdraw c1"},
+	} {
+		f := &fake{err: c.err}
+		status, text, _ := call(t, open(t, f), "DELETE", c.path, "")
+		if status != c.status || f.got != c.got {
+			t.Errorf("%s: %d %s, the host got %v", c.path, status, text, f.got)
+		}
+	}
+}
+
+// A batch: each row by itself, in their order, and the tags of those that were taken.
+func TestGrantBatch(t *testing.T) {
+	f := &fake{added: true, channels: []core.InstanceView{{Name: "shop", Account: "page", State: "ready"}}}
+	good := `{"channel":"shop","recipient":"1","topic":"t","token":"a","price_then":"9.00 USD","expires_at":"2027-01-01T00:00:00Z","granted_at":"2026-01-01T00:00:00Z","tags":["vip"]}`
+	rows := []string{
+		good, `{"channel":"nowhere","recipient":"1","topic":"t","token":"b"}`, `{"channel":"shop","recipient":"1","topic":"unknown","token":"c"}`,
+		`{"channel":"shop","recipient":"1","topic":"t","token":"d","price_then":"cheap"}`, `{"channel":"shop","recipient":"1","topic":"t","token":"e","tags":["v ip"]}`,
+		`{"channel":"shop","recipient":"1","topic":"t","token":"f","tz":"Mars/North"}`, `{"channel":"shop","recipient":"2","topic":"t","token":"g"}`,
+	}
+	status, text, _ := call(t, open(t, f), "POST", "/v1/consents/batch", `{"consents":[`+strings.Join(rows, ",")+`]}`)
+	var a api.BatchAnswer
+	if err := json.Unmarshal([]byte(text), &a); err != nil || status != 200 {
+		t.Fatalf("%d %s", status, text)
+	}
+	var got []string
+	for _, r := range a.Results {
+		got = append(got, fmt.Sprint(r.Added, r.Code))
+	}
+	if s := strings.Join(got, " "); s != "true falsenot_found trueunknown_topic falseinvalid falseinvalid falseinvalid true" {
+		t.Error(s)
+	}
+	if c := f.got.([]otn.Consent)[0]; c.PriceThen.String() != "9.00 USD" || c.ExpiresAt.Year() != 2027 || c.Token.ID() != otn.NewToken("page", "a").ID() {
+		t.Errorf("%+v", c)
+	}
+	if f.tagged != "shop/1 []false +[vip] -[]" {
+		t.Error(f.tagged)
+	}
+	f.tagged = ""
+	status, text, _ = call(t, open(t, f), "POST", "/v1/consents/batch", `{"dry_run":true,"consents":[`+good+`]}`)
+	if status != 200 || f.tagged != "" || strings.Contains(text, `"added":true`) {
+		t.Errorf("dry: %d %s, tagged %q", status, text, f.tagged)
+	}
+}
+
+func TestExportConsents(t *testing.T) {
+	f := &fake{}
+	status, text, _ := call(t, open(t, f), "POST", "/v1/consents/export", `{"cursor":"7","limit":5}`)
+	if status != 200 || f.got != "export 75" || !strings.Contains(text, `"token":"tok-1"`) || !strings.Contains(text, `"next":"more"`) {
+		t.Errorf("%d %s, %v", status, text, f.got)
 	}
 }

@@ -55,6 +55,11 @@ func (c *Client) Put(ctx context.Context, path string, in, out any) error {
 	return c.do(ctx, http.MethodPut, path, "", text, out)
 }
 
+// Delete is Get with another method.
+func (c *Client) Delete(ctx context.Context, path string, out any) error {
+	return c.do(ctx, http.MethodDelete, path, "", nil, out)
+}
+
 // do makes one call. Errors: Problem, ErrUnreachable, the context's.
 func (c *Client) do(ctx context.Context, method, path, key string, in []byte, out any) error {
 	r, err := http.NewRequestWithContext(ctx, method, c.Base+path, bytes.NewReader(in))
@@ -62,7 +67,7 @@ func (c *Client) do(ctx context.Context, method, path, key string, in []byte, ou
 		return fmt.Errorf("api: %w", err)
 	}
 	r.Header.Set("Authorization", "Bearer "+c.Key.Reveal())
-	if method != http.MethodGet {
+	if in != nil {
 		r.Header.Set("Content-Type", "application/json")
 	}
 	if key != "" {

@@ -46,6 +46,7 @@ func (d *door) calls(a huma.API) {
 		"As soon as a poll that is under way has ended; GET /v1/sources shows what comes of it. With accept, a full snapshot that shrank sharply is taken as it is, this once.", http.StatusAccepted, d.poll)
 	d.acts(a)
 	d.authoring(a)
+	d.transfer(a)
 	d.reads(a)
 	d.subscribers(a)
 	d.supervision(a)
@@ -194,6 +195,13 @@ type GrantBody struct {
 	GrantedAt time.Time       `json:"granted_at,omitzero" doc:"Left out: now. The token lives for a year from here."`
 	Answers   map[string]Text `json:"answers,omitempty"`
 	Tags      []string        `json:"tags,omitempty" maxItems:"64" doc:"Added to the operator's tags of the person."`
+
+	ExpiresAt time.Time `json:"expires_at,omitzero" doc:"Left out: a year after granted_at."`
+	PriceThen Text      `json:"price_then,omitempty" doc:"What the item cost when they agreed, as in 99.00 USD. Left out: what it costs now."`
+	TZ        string    `json:"tz,omitempty" maxLength:"64" doc:"Their IANA zone."`
+	Locale    string    `json:"locale,omitempty" maxLength:"64" doc:"Their language, BCP 47."`
+	Ask       string    `json:"ask,omitempty" maxLength:"1000" doc:"The title that they saw."`
+	Ref       string    `json:"ref,omitempty" maxLength:"1000" doc:"The payload as the platform returned it."`
 }
 
 // GrantAnswer names the consent. Added is false when its token was known.
@@ -211,10 +219,11 @@ func (d *door) grant(ctx context.Context, in *grantIn) (*answer[GrantAnswer], er
 	if err := core.CheckTags(b.Tags...); err != nil {
 		return nil, d.problem(ctx, err)
 	}
-	got, err := d.host.Grant(ctx, otn.Consent{
-		Token: otn.NewToken(account, b.Token), Channel: b.Channel, Subscriber: otn.Subscriber{ID: b.Recipient},
-		Topic: b.Topic, Subject: b.Subject, Answers: named(b.Answers), GrantedAt: b.GrantedAt,
-	})
+	consent, err := b.consent(account)
+	if err != nil {
+		return nil, d.problem(ctx, err)
+	}
+	got, err := d.host.Grant(ctx, consent)
 	if err != nil {
 		return nil, d.problem(ctx, err)
 	}

@@ -19,6 +19,27 @@ func (d *door) subscribers(a huma.API) {
 		Description:  "Idempotent by nature. tags replaces them all, add and remove change some. Conditions read them as sub.tags. The person need not be known yet.",
 		MaxBodyBytes: maxBody, Errors: []int{401, 404, 413, 422, 503},
 	}, d.tag)
+	huma.Register(a, huma.Operation{
+		OperationID: "erase", Method: http.MethodDelete, Path: "/v1/subscribers/{channel}/{id}", Summary: "Erase a person",
+		Description: "Everything that is kept of them, down to the bytes on disk. A message that is on its way is answered first: done is false then, and the rest follows by itself. " +
+			"Tokens of theirs are never granted again. Backups made before hold them still; a restore erases them again.",
+		Errors: []int{401, 422, 503},
+	}, d.erase)
+	huma.Register(a, huma.Operation{
+		OperationID: "withdraw", Method: http.MethodDelete, Path: "/v1/consents/{id}", Summary: "Withdraw one consent",
+		Description: "Idempotent. One whose message is on its way, or in doubt, keeps its state, and is withdrawn should it wait again.",
+		Errors:      []int{401, 404, 409, 422, 503},
+	}, d.withdraw)
+}
+
+func (d *door) erase(ctx context.Context, in *Whom) (*body[core.Erased], error) {
+	done, err := d.host.Erase(ctx, in.Channel, in.ID)
+	return reply(ctx, d, done, err)
+}
+
+func (d *door) withdraw(ctx context.Context, in *byID) (*body[core.ConsentView], error) {
+	v, err := d.host.Withdraw(ctx, in.ID)
+	return reply(ctx, d, v, err)
 }
 
 // Whom names a person in a path.

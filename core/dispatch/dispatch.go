@@ -39,7 +39,8 @@ type Config struct {
 	Next     func(r otn.Rule, after time.Time) (time.Time, error) // when a rule's cron line comes next
 	Clock    Clock
 	Log      *slog.Logger
-	Ticked   func() // called when a timer was set
+	Ticked   func()                                       // called when a timer was set
+	Kept     func(p otn.PersonID) (ledger.Erasure, error) // everything that is kept of a person beside their consents
 }
 
 // Dispatch is the event path. Its loops (Follow, and each Lane's Run and Carry) belong to the Host, which starts and stops them.
@@ -64,6 +65,7 @@ type Dispatch struct {
 	bySubject map[otn.Subject][]*course  // of those whose rule holds or gathers
 	parked    map[otn.RunID][]parked     // retries that came due while their run was paused
 	stopped   map[otn.TokenID]bool       // consents to be withdrawn as soon as they are free
+	erasing   map[otn.PersonID]bool      // people to be erased as soon as nothing of theirs is claimed
 
 	doubting sync.Mutex              // who sends a doubt again and who resolves it see each other
 	again    map[otn.DeliveryID]bool // doubts that are being sent again
@@ -74,7 +76,7 @@ func New(c Config) *Dispatch {
 	d := &Dispatch{
 		Config: c, lanes: map[string]*Lane{}, wake: make(chan struct{}, 1), unindexed: make(chan struct{}, 1),
 		versions: map[string]*roster{}, held: map[otn.PersonID]time.Time{},
-		courses: map[otn.RunID]*course{}, bySubject: map[otn.Subject][]*course{}, parked: map[otn.RunID][]parked{}, stopped: map[otn.TokenID]bool{}, again: map[otn.DeliveryID]bool{},
+		courses: map[otn.RunID]*course{}, bySubject: map[otn.Subject][]*course{}, parked: map[otn.RunID][]parked{}, stopped: map[otn.TokenID]bool{}, again: map[otn.DeliveryID]bool{}, erasing: map[otn.PersonID]bool{},
 	}
 	d.rules.Store(newRoster(c.Rules))
 	for name, ch := range c.Channels {
@@ -174,7 +176,7 @@ const keptVersions = 64
 // more, cron lines. Call it once, before the loops.
 func (d *Dispatch) Recover(ctx context.Context) error {
 	d.began = d.Clock.Now()
-	for _, step := range []func(context.Context) error{d.restop, d.restored, d.reopen, d.rehold, d.redo, d.remindDoubts, d.recall, d.adopt, d.wantIndexes} {
+	for _, step := range []func(context.Context) error{d.restop, d.reerase, d.restored, d.reopen, d.rehold, d.redo, d.remindDoubts, d.recall, d.adopt, d.wantIndexes} {
 		if err := step(ctx); err != nil {
 			return err
 		}

@@ -77,5 +77,5 @@ func (l *Lane) withdraw(store context.Context, pg *page) error {
 			return err
 		}
 	}
-	return nil
+	return l.erased(store, pg)
 }

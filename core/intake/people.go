@@ -211,3 +211,10 @@ func encode(v any) []byte {
 	}
 	return b
 }
+
+// PrefixesOf are the beginnings of the keys under which documents of a person are: asks that were made, that are planned or
+// wait, and what was said after consents.
+func PrefixesOf(p otn.PersonID) []string {
+	id := p.String() + "/"
+	return []string{AskedPrefix + id, "planned/" + id, laterPrefix + id, ThenPrefix + id}
+}

@@ -20,6 +20,15 @@ func (l *Ledger) Consent(id otn.TokenID) (Consent, bool, error) {
 	return c, ok, nil
 }
 
+// Knows reports whether a token was ever granted, whatever became of it, and of its person.
+func (l *Ledger) Knows(id otn.TokenID) (bool, error) {
+	_, there, err := l.get(tokenKey(id))
+	if err != nil {
+		return false, fmt.Errorf("ledger: token %s: %w", id, err)
+	}
+	return there, nil
+}
+
 func (l *Ledger) consent(id otn.TokenID) (Consent, bool, error) {
 	v, there, err := l.get(tokenKey(id))
 	if err != nil || !there {
@@ -204,6 +213,9 @@ func (l *Ledger) Withdraw(ctx context.Context, id otn.TokenID) error {
 		}
 		r := reader{b: v}
 		at := r.place()
+		if at == (place{}) {
+			return otn.ErrNotFound // its person was erased
+		}
 		row, there := g.get(consentKey(at))
 		n := g.lineAt(at.line)
 		if g.err != nil || n == nil {

@@ -148,8 +148,6 @@ func (l *Ledger) noTimersBelow(key []byte) {
 
 // timers lists those whose batch is known in memory too: who works on one finds the consents that it is about.
 func (l *Ledger) timers(end []byte, limit int) ([]Timer, error) {
-	var out []Timer
-	bad := false
 	l.writing.RLock()
 	defer l.writing.RUnlock()
 	l.mu.RLock()
@@ -161,8 +159,18 @@ func (l *Ledger) timers(end []byte, limit int) ([]Timer, error) {
 	if bytes.Compare(from, end) >= 0 {
 		return nil, nil
 	}
-	first := end
-	err := l.engine.Scan(from, end, func(key, v []byte) bool {
+	out, first, err := l.timersFrom(from, end, limit)
+	if err == nil && limit > 0 {
+		l.noTimersBelow(first)
+	}
+	return out, err
+}
+
+// timersFrom reads timers, and the key of the first; end where there is none.
+func (l *Ledger) timersFrom(from, end []byte, limit int) (out []Timer, first []byte, err error) {
+	first = end
+	bad := false
+	err = l.engine.Scan(from, end, func(key, v []byte) bool {
 		if len(out) >= limit {
 			return false
 		}
@@ -180,8 +188,5 @@ func (l *Ledger) timers(end []byte, limit int) ([]Timer, error) {
 	if err == nil && bad {
 		err = errDamaged
 	}
-	if err == nil && limit > 0 {
-		l.noTimersBelow(first)
-	}
-	return out, err
+	return out, first, err
 }

@@ -3,6 +3,7 @@
 package ledger
 
 import (
+	"context"
 	"time"
 
 	"github.com/onetimenotify/otn/core/otn"
@@ -23,6 +24,9 @@ type Engine interface {
 	Witnessed() (number uint64, ok bool)
 	// Copy makes a copy of all rows as they are at one moment, at dir, which must not exist yet. It does not hold up writes.
 	Copy(dir string) error
+	// Purge lets go of the bytes of deleted rows in the ranges, and of what logs held so far: when it returns they are in no
+	// file of the store, except where somebody is still reading an older state. It may take long and does not hold up writes.
+	Purge(ctx context.Context, ranges []Range) error
 
 	Shelf
 	Close() error
@@ -58,6 +62,9 @@ type Change struct {
 	Key   []byte
 	Value []byte // of Set; the end, exclusive, of DeleteRange
 }
+
+// Range is a stretch of keys: From <= key < To.
+type Range struct{ From, To []byte }
 
 // Op is what a Change does.
 type Op uint8

@@ -7,6 +7,8 @@ import (
 	"encoding/binary"
 	"slices"
 	"time"
+
+	"github.com/onetimenotify/otn/core/otn"
 )
 
 // group is one write in the making. Turns are built one after the other; each sees what earlier ones changed.
@@ -29,6 +31,7 @@ type group struct {
 	after    []func()       // what becomes true, under the ledger's lock
 	dropsNow []uint64       // marks to drop at once: nothing refers to them
 	gone     map[place]bool // consents that left the waiting list without a claim
+	erased   []otn.PersonID // people of whom nothing is left
 }
 
 type row struct {
@@ -74,7 +77,7 @@ func (l *Ledger) writeGroup(turns []*turn) error {
 
 // write is the group as the engine gets it.
 func (g *group) write(durable bool) Write {
-	w := Write{Changes: g.changes, Durable: durable, Number: g.l.writes, At: g.newest}
+	w := Write{Changes: g.changes, Durable: durable, Number: g.l.writes, At: g.newest, Erased: g.erased}
 	if len(g.changes) > 0 {
 		w.Number++
 	}

@@ -20,7 +20,7 @@ const (
 	spaceLine     = 'f' // line's number → topic, subject
 	spaceCount    = 'g' // line's number → waiting, claimed
 	spaceConsent  = 'h' // line's number, sequence → the sealed consent: waiting, or under an open claim
-	spaceToken    = 'i' // token id → line's number, sequence; stays for ever
+	spaceToken    = 'i' // token id → line's number, sequence; stays for ever, with zeroes once its person is erased
 	spacePerson   = 'j' // person → the places of all their consents
 	spaceExpiry   = 'k' // topic's number, day, line's number, sequence → nothing
 	spaceOpen     = 'l' // run, page → a claim that is not settled

@@ -44,6 +44,7 @@ func Run(t *testing.T, make func(t *testing.T) Store) {
 		{"a wrong clock ends nothing", wrongClock},
 		{"withdrawn consents leave", withdraw},
 		{"consents in every state", states},
+		{"an erased person leaves nothing", erased},
 		{"deliveries page by page", deliveryPages},
 		{"a killed process is recovered by its marks", recoverMarks},
 		{"a power cut makes the page doubtful", recoverCut},

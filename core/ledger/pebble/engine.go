@@ -51,6 +51,9 @@ type engine struct {
 	release func() error // gives the folder back
 	options Options
 
+	purging sync.Mutex  // one purge at a time
+	renew   atomic.Bool // used logs are deleted, not written over
+
 	dead   atomic.Pointer[error]
 	stuck  chan struct{} // closed when a goroutine of Pebble's own died
 	once   sync.Once     // closes stuck
@@ -62,7 +65,7 @@ var _ ledger.Engine = (*engine)(nil)
 // settings are Pebble's options. A fresh value for each opening: parts of it cannot be used twice.
 func (e *engine) settings(fs vfs.FS, cache *pebble.Cache) *pebble.Options {
 	o := &pebble.Options{
-		FS:                 fs,
+		FS:                 renewing{fs, &e.renew},
 		FormatMajorVersion: format,
 		Cache:              cache,
 		MemTableSize:       memTable,
