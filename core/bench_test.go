@@ -164,13 +164,13 @@ func BenchmarkDecide(b *testing.B) {
 			ch := new(nothing)
 			begin := time.Now()
 			host, stop := benchHostIn(b, dir, way.rules, ch)
-			b.ReportMetric(float64(time.Since(begin).Milliseconds()), "ms-to-start")
+			started := time.Since(begin)
 			if _, narrow := way.rules.(*rules.Set); narrow {
 				for !host.Indexed(otn.Rule{Topic: "price-drop", Compares: []string{"target"}}) {
 					time.Sleep(time.Millisecond)
 				}
-				b.ReportMetric(float64(time.Since(begin).Milliseconds()), "ms-to-index")
 			}
+			indexed := time.Since(begin) - started
 			b.ResetTimer()
 			spent, told := cpuTime(), ch.sent.Load()
 			for b.Loop() {
@@ -183,6 +183,8 @@ func BenchmarkDecide(b *testing.B) {
 			}
 			b.ReportMetric(float64((cpuTime()-spent).Microseconds())/1e3/float64(b.N), "cpu-ms/event")
 			b.StopTimer()
+			b.ReportMetric(float64(started.Milliseconds()), "ms-to-start")
+			b.ReportMetric(float64(indexed.Milliseconds()), "ms-to-index")
 			reportHeap(b)
 			stop()
 		})
@@ -224,13 +226,13 @@ func reportHeap(b *testing.B) {
 	b.ReportMetric(float64(m.HeapAlloc)/1e6, "MB-heap")
 }
 
-// BenchmarkReachAll is a price change that reaches everybody, of 20,000 and of 200,000: what is held in memory stays the same.
+// BenchmarkReachAll is a price change that reaches everybody, of 20,000 and of 100,000: what is held in memory stays the same.
 func BenchmarkReachAll(b *testing.B) {
 	set, err := rules.Compile(rules.File{Name: "bench.yaml", Source: []byte(benchRules)})
 	if err != nil {
 		b.Fatal(err)
 	}
-	for _, people := range []int{20_000, 200_000} {
+	for _, people := range []int{20_000, 100_000} {
 		b.Run(fmt.Sprint(people), func(b *testing.B) {
 			for b.Loop() {
 				b.StopTimer()

@@ -11,6 +11,7 @@ import (
 	"runtime"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -100,6 +101,7 @@ func BenchmarkGrant(b *testing.B) {
 			rate := probe(b, dir)
 			var next atomic.Int64
 			var wg sync.WaitGroup
+			spent, writes := cpuTime(), l.Writes()
 			b.ResetTimer()
 			for range callers {
 				wg.Go(func() {
@@ -115,6 +117,8 @@ func BenchmarkGrant(b *testing.B) {
 			b.StopTimer()
 			perSecond := float64(b.N) / b.Elapsed().Seconds()
 			b.ReportMetric(perSecond, "grants/s")
+			b.ReportMetric(float64((cpuTime()-spent).Nanoseconds())/1e3/float64(b.N), "cpu-us/grant")
+			b.ReportMetric(float64(b.N)/float64(l.Writes()-writes), "grants/group")
 			b.ReportMetric(rate, "fsyncs/s")
 			b.ReportMetric(perSecond/rate, "grants/fsync")
 			if err := l.Close(); err != nil {
@@ -221,6 +225,56 @@ func BenchmarkScan(b *testing.B) {
 	if err := l.Close(); err != nil {
 		b.Fatal(err)
 	}
+}
+
+// BenchmarkIndex loads consents, each with a target, with and without an index by it: what a consent costs, and its grant.
+func BenchmarkIndex(b *testing.B) {
+	const n = 200_000
+	for _, indexed := range []bool{false, true} {
+		b.Run(fmt.Sprint(indexed), func(b *testing.B) {
+			for b.Loop() {
+				dir := b.TempDir()
+				l := openDisk(b, dir, ledger.NewKey())
+				if indexed {
+					if err := l.Index(b.Context(), []ledger.Indexed{{Topic: line.Topic, Answer: "target"}}); err != nil {
+						b.Fatal(err)
+					}
+				}
+				spent := cpuTime()
+				for from := 0; from < n; from += 1000 {
+					batch := &ledger.Batch{}
+					for i := range 1000 {
+						c := real(from + i)
+						c.Answers = []otn.Named{{Name: "target", Value: otn.MoneyValue(otn.Money{Minor: int64((from+i)*7919%20_000) + 1000, Currency: "USD"})}}
+						batch.Grants = append(batch.Grants, &ledger.Grant{Consent: c})
+					}
+					if err := l.Commit(context.Background(), batch); err != nil {
+						b.Fatal(err)
+					}
+				}
+				b.ReportMetric(float64((cpuTime()-spent).Nanoseconds())/1e3/n, "cpu-us/grant")
+				if err := l.Close(); err != nil {
+					b.Fatal(err)
+				}
+				if err := pebble.Compact(filepath.Join(dir, "d")); err != nil {
+					b.Fatal(err)
+				}
+				b.ReportMetric(float64(tables(b, dir))/n, "B/consent")
+				spaces, err := pebble.Spaces(filepath.Join(dir, "d"))
+				if err != nil {
+					b.Fatal(err)
+				}
+				b.Logf("bytes by keyspace: %v", spaces)
+			}
+		})
+	}
+}
+
+// cpuTime is what this process has used of its processors: it says more than the clock while others use them too.
+func cpuTime() time.Duration {
+	var u syscall.Rusage
+	_ = syscall.Getrusage(syscall.RUSAGE_SELF, &u)
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
 // BenchmarkMillion loads a million consents and reports what they cost: disk after compaction, opening, memory.

@@ -38,7 +38,7 @@ type Options struct {
 
 const (
 	memTable  = 16 << 20
-	cacheSize = 32 << 20
+	cacheSize = 32<<20 + 2*memTable // Pebble takes the tables in memory out of it: the one written, and the one before
 	format    = pebble.FormatValueSeparation
 	minFormat = pebble.FormatWALSyncChunks // before it, the end of a log can be lost without an error
 )
