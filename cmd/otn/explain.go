@@ -131,7 +131,11 @@ func (k *call) explainTable(e *api.Explanation) *table {
 	t.note(strings.TrimSuffix(fmt.Sprintf("now%s: %s: %s", about, e.Verdict, e.Because), ": "))
 	t.parts(e.Parts)
 	if e.Before != nil {
-		t.note(fmt.Sprintf("at the last decision, %s, the condition was %s", k.moment(e.Before.At), e.Before.Value))
+		when := ""
+		if !e.Before.At.IsZero() {
+			when = " " + k.moment(e.Before.At) + ","
+		}
+		t.note(fmt.Sprintf("at the last decision,%s the condition was %s", when, e.Before.Value))
 		t.parts(e.Before.Parts)
 	}
 	if e.Last != nil {

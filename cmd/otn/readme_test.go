@@ -98,7 +98,7 @@ rules:
 	}
 }
 
-// What the README shows of otn test, and of the commands after it, is what they print.
+// What the README shows of otn test, and of the commands after it, is what they print in the folder of the gallery.
 func TestReadmeScreens(t *testing.T) {
 	var screen string
 	for _, block := range blocks(readme(t), "") {
@@ -109,7 +109,7 @@ func TestReadmeScreens(t *testing.T) {
 	if screen == "" {
 		t.Fatal("no otn test in the README")
 	}
-	t.Chdir("../..")
+	t.Chdir("../../examples/shop/rules/gallery")
 	var got strings.Builder
 	for _, m := range regexp.MustCompile(`(?m)^\$ otn (.*)$`).FindAllStringSubmatch(screen, -1) {
 		if got.Len() > 0 {
