@@ -187,7 +187,7 @@ func (h *Host) open(ctx context.Context) error {
 	}
 	h.catalog = catalog.New(h.ledger)
 	h.dispatch = dispatch.New(dispatch.Config{
-		Ledger: h.ledger, Shop: shop{h.catalog}, Rules: c.Rules, Channels: c.Channels, Rates: c.Rates, Next: h.nextLine,
+		Ledger: h.ledger, Shop: h.catalog, Rules: c.Rules, Channels: c.Channels, Rates: c.Rates, Next: h.nextLine,
 		Clock: c.Clock, Log: c.Log, Ticked: h.ticked,
 		Kept: func(p otn.PersonID) (ledger.Erasure, error) { return keptOf(h.ledger, p) },
 	})
@@ -289,11 +289,6 @@ var (
 	errEnded  = fmt.Errorf("core: the host has ended: %w", otn.ErrUnavailable)
 	errNotYet = fmt.Errorf("core: the host does not run yet: %w", otn.ErrUnavailable)
 )
-
-// shop is the catalog as dispatch sees it.
-type shop struct{ *catalog.Catalog }
-
-func (shop) Event(e ledger.Entry) (otn.Event, error) { return catalog.Decode(e) }
 
 // path is dispatch as the doors see it.
 type path struct{ *dispatch.Dispatch }

@@ -109,7 +109,7 @@ func (h *Host) consentFor(l *Look, q LookRequest) (held *ledger.Consent, err err
 	}
 	l.Consent.Waiting = waiting
 	if l.Consent.Subject == "" && l.Rule.Kind != otn.NoSubject {
-		return nil, fmt.Errorf("core: %s waits for nothing of topic %s: name the subject: %w", q.Recipient, l.Rule.Topic, otn.ErrInvalid)
+		return nil, fmt.Errorf("core: %s waits for nothing of topic %s: name the subject that you mean: %w", q.Recipient, l.Rule.Topic, otn.ErrInvalid)
 	}
 	return held, h.tagsFor(l, person)
 }

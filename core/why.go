@@ -217,6 +217,8 @@ func (h *Host) stillMeant(p otn.PersonID, c *ledger.Consent, made *dispatch.Run,
 		r.Because, r.Code = "its turn has not come yet", Turn
 	case open:
 		r.Because, r.Code = "its turn has not come yet: "+run.Why+" begins at "+run.Until.UTC().Format(time.RFC3339), waitCode(run.Why)
+	case waitCode(run.Why) == NotAfter:
+		r.Verdict, r.Because, r.Code = "no", run.Why, NotAfter
 	case unwritten != nil:
 		r.Verdict, r.Because, r.Code = "failed", strings.TrimSuffix(unwritten.Error(), ": "+otn.ErrInvalid.Error()), Failed
 	case why != "":

@@ -80,11 +80,19 @@ func (r reader) mapping(n *node, what string, names ...string) bool {
 		case seen[p.key.text]:
 			r.fault(p.key.at, codeTwice, fmt.Sprintf("%q stands twice in %s", p.key.text, what), "keep one of them")
 		case len(names) > 0 && !slices.Contains(names, p.key.text):
-			r.fault(p.key.at, codeKey, fmt.Sprintf("%s has no key %q", what, p.key.text), didYouMean(p.key.text, names))
+			r.fault(p.key.at, codeKey, fmt.Sprintf("%s has no key %q", what, p.key.text), r.nearKey(what, p.key.text, names))
 		}
 		seen[p.key.text] = true
 	}
 	return true
+}
+
+// nearKey is the hint for a key that is not there. Rules say sub.target of an answer, and facts sub.answers.target.
+func (r reader) nearKey(what, key string, names []string) string {
+	if what == "sub" && nearest(key, names) == "" {
+		return "an answer is given below answers: sub.answers." + key
+	}
+	return didYouMean(key, names)
 }
 
 // setting makes the tree that a path and its value stand for.

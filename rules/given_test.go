@@ -6,6 +6,7 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/onetimenotify/otn/core/otn"
 )
@@ -94,6 +95,15 @@ func TestEvalFaults(t *testing.T) {
 	}
 	if _, err := set.Eval("true", "price-drop", factsOf(t, "", "sub.answers.targte=1 USD")); !errors.Is(err, otn.ErrInvalid) || !strings.Contains(err.Error(), `did you mean "target"?`) {
 		t.Errorf("an answer that is not declared: %v", err)
+	}
+}
+
+// An answer is named in an expression as sub.target, and given below answers.
+func TestGivenAnswerHint(t *testing.T) {
+	_, err := ReadGiven(File{}, time.Now(), "sub.target=1 USD")
+	list := Faults(err)
+	if len(list) != 1 || list[0].Hint != "an answer is given below answers: sub.answers.target" {
+		t.Errorf("%v", err)
 	}
 }
 

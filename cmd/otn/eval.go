@@ -61,6 +61,9 @@ func (k *call) evaluated(a *rules.Answer) error {
 		k.say("    hint: %s", a.Hint)
 	}
 	if a.Verdict == "undecided" {
+		if strings.Contains(a.Part, ".") {
+			k.say("    or give it: --set %s=VALUE", a.Part)
+		}
 		return said(exitPartly)
 	}
 	return said(exitFailed)

@@ -24,13 +24,14 @@ func (k *call) explain() *cobra.Command {
 		Long: "How a rule is decided: whether it is about a change or a state, which parts are decided once and which for each consent,\n" +
 			"and what every part of its condition gives, for one person of the running daemon (--sub), or with facts that you give\n" +
 			"(--with, --set).\n\n" + factsText,
-		Example: "  otn explain price-drop --sub shop/222\n  otn explain price-drop --sub 222 --subject SKU-1 -o json\n  otn explain price-drop --with facts.yaml",
+		Example: "  otn explain price-drop --sub shop/222\n  otn explain price-drop --sub 222 --subject SKU-1 -o json\n  otn explain price-drop --with facts.yaml\n" +
+			"  otn explain back-in-stock --set item.stock=3 --set last.stock=0",
 		RunE: k.does(func(ctx context.Context, args []string) error {
 			switch {
 			case given.offline() && (who != "" || subject != ""):
 				return usage("--sub and --subject ask the daemon, --with and --set do not: give one or the other")
 			case who == "" && !given.offline():
-				return usage("say for whom: --sub CHANNEL/ID asks the daemon, --with FILE takes facts that you give")
+				return usage("say for whom: --sub CHANNEL/ID asks the daemon; --set item.stock=3 or --with FILE takes facts that you give")
 			case who == "":
 				return k.explainGiven(args[0], &given)
 			}
@@ -68,7 +69,13 @@ func (k *call) explainGiven(rule string, given *givenFacts) error {
 	}
 	out := explained(e)
 	out.At, out.Subject = f.At, subjectOf(f)
-	return k.show(out, k.explainTable(&out))
+	if err := k.show(out, k.explainTable(&out)); err != nil {
+		return err
+	}
+	if f.First || e.Before == nil && out.Verdict == otn.Holds.String() {
+		k.say("otn: --set last.stock=0, say, gives what a fact was at the last decision; nothing is known of that yet")
+	}
+	return nil
 }
 
 func subjectOf(f otn.Facts) string {
@@ -124,7 +131,11 @@ func (k *call) explainTable(e *api.Explanation) *table {
 	t.note(strings.TrimSuffix(fmt.Sprintf("now%s: %s: %s", about, e.Verdict, e.Because), ": "))
 	t.parts(e.Parts)
 	if e.Before != nil {
-		t.note(fmt.Sprintf("at the last decision, %s, the condition was %s", k.moment(e.Before.At), e.Before.Value))
+		when := ""
+		if !e.Before.At.IsZero() {
+			when = " " + k.moment(e.Before.At) + ","
+		}
+		t.note(fmt.Sprintf("at the last decision,%s the condition was %s", when, e.Before.Value))
 		t.parts(e.Before.Parts)
 	}
 	if e.Last != nil {

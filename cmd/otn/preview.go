@@ -29,7 +29,7 @@ func (k *call) preview() *cobra.Command {
 			case given.offline() && (who != "" || subject != "" || len(told) > 0):
 				return usage("--sub, --subject and --field ask the daemon, --with and --set do not: give one or the other")
 			case who == "" && !given.offline():
-				return usage("say for whom: --sub CHANNEL/ID asks the daemon, --with FILE takes facts that you give")
+				return usage("say for whom: --sub CHANNEL/ID asks the daemon; --set item.stock=3 or --with FILE takes facts that you give")
 			case who == "":
 				return k.previewGiven(args[0], &given)
 			}

@@ -98,6 +98,35 @@ rules:
 	}
 }
 
+// What the README shows of otn test, and of the commands after it, is what they print in the folder of the gallery.
+func TestReadmeScreens(t *testing.T) {
+	var screen string
+	for _, block := range blocks(readme(t), "") {
+		if strings.HasPrefix(block, "$ otn test ") {
+			screen = block
+		}
+	}
+	if screen == "" {
+		t.Fatal("no otn test in the README")
+	}
+	t.Chdir("../../examples/shop/rules/gallery")
+	var got strings.Builder
+	for _, m := range regexp.MustCompile(`(?m)^\$ otn (.*)$`).FindAllStringSubmatch(screen, -1) {
+		if got.Len() > 0 {
+			got.WriteString("\n")
+		}
+		got.WriteString(m[0] + "\n")
+		args := regexp.MustCompile(`(?:'[^']*'|\S)+`).FindAllString(m[1], -1)
+		for i := range args {
+			args[i] = strings.ReplaceAll(args[i], "'", "")
+		}
+		run(console{args: args, env: []string{}, stdin: strings.NewReader(""), stdout: &got, stderr: &got})
+	}
+	if got.String() != screen {
+		t.Errorf("the README shows\n%s\nand it is\n%s", screen, got.String())
+	}
+}
+
 // Every command that the README names exists.
 func TestReadmeCommands(t *testing.T) {
 	root := (&call{flags: map[string]string{}}).root()

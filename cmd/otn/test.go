@@ -151,7 +151,7 @@ func (k *call) suites(args []string) ([]*ruletest.Suite, error) {
 func loadTests(name string) (*ruletest.Suite, []*rules.Error, error) {
 	source, err := os.ReadFile(name)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil, &coded{exitNotFound, fmt.Errorf("%s: no such file", name), ""}
+		return nil, nil, &coded{exitNotFound, fmt.Errorf("%s: no such file", name), "a test file is called NAME.test.yaml; `otn init` writes one"}
 	}
 	if err != nil {
 		return nil, nil, err
@@ -224,7 +224,8 @@ func (k *call) testVerdict(t trial, out *tested) error {
 		k.say("otn: %.1f %% of the rules were seen, wanted are %g %%", percent, t.minCover)
 		return said(exitFailed)
 	case out.Mutation != nil && len(out.Mutation.Survivors) > 0:
-		k.say("otn: no test notices %s", count(len(out.Mutation.Survivors), "change of the rules", "changes of the rules"))
+		k.say("otn: no test notices %s\n     let a test happen where it matters, at a boundary say; `otn test --help` tells how to explain one that nobody can notice",
+			count(len(out.Mutation.Survivors), "change of the rules", "changes of the rules"))
 		return said(exitFailed)
 	}
 	k.say("otn: %s passed", count(out.Passed, "test", "tests"))

@@ -59,3 +59,21 @@ func Decode(e ledger.Entry) (otn.Event, error) {
 		Now: b.Now, Was: was, First: b.First, Cause: "e" + strconv.FormatUint(e.Seq, 10),
 	}, nil
 }
+
+// Event is Decode, with what a decision sees beyond the journal: a collection comes with its first published items in Top,
+// as they are now. Errors: those of Decode and of Snapshot.
+func (c *Catalog) Event(e ledger.Entry) (otn.Event, error) {
+	event, err := Decode(e)
+	if err != nil {
+		return otn.Event{}, err
+	}
+	for _, n := range []*otn.Collection{event.Now.Collection, event.Was.Collection} {
+		if n == nil {
+			continue
+		}
+		if n.Top, err = c.top(n); err != nil {
+			return otn.Event{}, wrap("read", event.Subject, err)
+		}
+	}
+	return event, nil
+}

@@ -423,6 +423,9 @@ func (w *world) storyOf(sub, rule string, key consentKey) []string {
 		if len(r.Values) > 0 && r.Values[0] == words {
 			r.Values = r.Values[1:]
 		}
+		if r.Code == core.FirstSight {
+			r.Values = append(r.Values, "say under given, items, what was known before")
+		}
 		return append([]string{fmt.Sprintf("%s, %s: %s", w.show(r.At), r.Rule, words)}, r.Values...)
 	}
 	return []string{"nothing was decided about " + sub}

@@ -187,10 +187,18 @@ func (p *parser) person(n rules.Node) string {
 	}
 	p.later = append(p.later, func() {
 		if !p.persons[sub] {
-			n.Fault(codeNoPerson, fmt.Sprintf("nobody is called %q in this test", sub), rules.DidYouMean(sub, keysOf(p.persons)))
+			n.Fault(codeNoPerson, fmt.Sprintf("nobody is called %q in this test", sub), p.whoElse(sub))
 		}
 	})
 	return sub
+}
+
+// whoElse is the hint for a name that nobody has: the nearest, or how somebody gets one.
+func (p *parser) whoElse(name string) string {
+	if hint := rules.DidYouMean(name, keysOf(p.persons)); hint != "" {
+		return hint
+	}
+	return "a person is known by a consent: given: {consents: [{sub: " + name + ", topic: TOPIC}]}"
 }
 
 // subjectID checks that the test speaks of a subject elsewhere too.
@@ -223,7 +231,7 @@ func (p *parser) consentOf(n rules.Node, into *consentKey) {
 			slices.SortFunc(found, func(a, b consentKey) int { return strings.Compare(a.String(), b.String()) })
 			n.Fault(codeSeveral, fmt.Sprintf("%s has %d consents", n.Text(), len(found)), fmt.Sprintf("say which: %s, say", found[0]))
 		case !p.persons[want[0]]:
-			n.Fault(codeNoPerson, fmt.Sprintf("nobody is called %q in this test", want[0]), rules.DidYouMean(want[0], keysOf(p.persons)))
+			n.Fault(codeNoPerson, fmt.Sprintf("nobody is called %q in this test", want[0]), p.whoElse(want[0]))
 		default:
 			n.Fault(codeNoPerson, fmt.Sprintf("there is no consent %q", n.Text()), rules.DidYouMean(n.Text(), p.keyTexts()))
 		}

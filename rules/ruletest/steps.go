@@ -147,7 +147,7 @@ func (p *parser) withdraw(n rules.Node) func(context.Context, *world) error {
 		keys = append(keys, consentKey{sub: sub, topic: topic})
 		p.later = append(p.later, func() {
 			if !p.persons[sub] {
-				e.Fault(codeNoPerson, fmt.Sprintf("nobody is called %q in this test", sub), rules.DidYouMean(sub, keysOf(p.persons)))
+				e.Fault(codeNoPerson, fmt.Sprintf("nobody is called %q in this test", sub), p.whoElse(sub))
 			}
 		})
 	}
