@@ -50,6 +50,8 @@ type Host interface {
 	Subscriber(channel, subscriber string) (core.SubscriberView, error)
 	Tag(ctx context.Context, channel, subscriber string, c core.TagChange) ([]string, error)
 	Look(ctx context.Context, q core.LookRequest) (core.Look, error)
+	Replay(ctx context.Context, q core.ReplayRequest) (core.Replay, error)
+	Diff(ctx context.Context, q core.DiffRequest) (core.Diff, error)
 	Instances(ctx context.Context) (channels, sources []core.InstanceView)
 }
 
