@@ -110,7 +110,7 @@ func pastOf(s string, now time.Time) (time.Time, error) {
 	if d, err := time.ParseDuration(s); err == nil && d >= 0 {
 		return now.Add(-d), nil
 	}
-	return time.Time{}, usage(fmt.Sprintf("--since %q: write a span as 30d or 12h, or a moment as 2026-11-27T09:00:00Z", s))
+	return time.Time{}, usage("--since %q: write a span as 30d or 12h, or a moment as 2026-11-27T09:00:00Z", s)
 }
 
 // candidate reads rule files, and those of folders, and finds their faults here, with their lines.
