@@ -3,6 +3,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/onetimenotify/otn/core"
@@ -26,6 +27,23 @@ func (a author) Check(files []api.RuleFile, strict bool) api.Checked {
 	}
 	found := checkFiles(list, a.channels, strict)
 	return found.view()
+}
+
+// Compile makes rules of files.
+func (a author) Compile(files []api.RuleFile) (otn.Rules, error) {
+	list := make([]rules.File, len(files))
+	for i, f := range files {
+		list[i] = rules.File{Name: f.Name, Source: []byte(f.Source)}
+	}
+	set, err := rules.Compile(list...)
+	var wrong rules.Errors
+	if errors.As(err, &wrong) {
+		return nil, faultyOf(wrong)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return set, nil
 }
 
 // view is what was found, in the form of the door and of -o json.

@@ -130,13 +130,7 @@ func (d *daemon) atDoor(host *core.Host) func(context.Context) error {
 		case err == nil:
 			return nil
 		case errors.As(err, &wrong):
-			for _, e := range wrong {
-				text := e.Message + " [" + e.Code + "]"
-				if e.Hint != "" {
-					text += ": " + e.Hint
-				}
-				found.Faults = append(found.Faults, api.Fault{Location: fmt.Sprintf("%s:%d:%d", e.File, e.Line, e.Col), Message: text})
-			}
+			return faultyOf(wrong)
 		case errors.As(err, &faults), errors.Is(err, os.ErrNotExist), errors.Is(err, os.ErrPermission):
 			found.Faults = []api.Fault{{Location: d.config.File, Message: err.Error()}}
 		default:
@@ -162,4 +156,17 @@ func oneLine(text string) string {
 		line = append(line[:most-1], '…')
 	}
 	return string(line)
+}
+
+// faultyOf is the faults of rules in the form of the door.
+func faultyOf(wrong rules.Errors) *api.Faulty {
+	found := &api.Faulty{}
+	for _, e := range wrong {
+		text := e.Message + " [" + e.Code + "]"
+		if e.Hint != "" {
+			text += ": " + e.Hint
+		}
+		found.Faults = append(found.Faults, api.Fault{Location: fmt.Sprintf("%s:%d:%d", e.File, e.Line, e.Col), Message: text})
+	}
+	return found
 }

@@ -54,6 +54,8 @@ type Host interface {
 	Export(ctx context.Context, cursor string, limit int) (list []otn.Consent, next string, err error)
 	Erase(ctx context.Context, channel, subscriber string) (core.Erased, error)
 	Withdraw(ctx context.Context, id string) (core.ConsentView, error)
+	Replay(ctx context.Context, q core.ReplayRequest) (core.Replay, error)
+	Diff(ctx context.Context, q core.DiffRequest) (core.Diff, error)
 	Instances(ctx context.Context) (channels, sources []core.InstanceView)
 }
 

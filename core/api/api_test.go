@@ -68,6 +68,16 @@ func (f *fake) Send(_ context.Context, r core.SendRequest) (core.SendAnswer, err
 	return core.SendAnswer{ID: "s1", Runs: []string{"r1"}, Reaches: 214}, f.err
 }
 
+func (f *fake) Replay(_ context.Context, q core.ReplayRequest) (core.Replay, error) {
+	f.got = q
+	return core.Replay{Events: 7, Rules: []core.ReplayedRule{}, Fires: []core.Fired{}}, f.err
+}
+
+func (f *fake) Diff(_ context.Context, q core.DiffRequest) (core.Diff, error) {
+	f.got = q
+	return core.Diff{Looked: 9, Rules: []core.RuleDiff{}, Topics: []core.TopicDiff{}}, f.err
+}
+
 func (f *fake) Topics() ([]core.TopicView, error) {
 	if f.panics {
 		panic("canary")

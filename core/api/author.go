@@ -21,6 +21,8 @@ type Author interface {
 	Explain(l core.Look) (Explanation, error)
 	// Preview makes the message. Errors: otn.ErrNotFound, otn.ErrInvalid when it cannot be made.
 	Preview(l core.Look) (Preview, error)
+	// Compile makes rules of files. Errors: *Faulty.
+	Compile(files []RuleFile) (otn.Rules, error)
 }
 
 // RuleFile is one rule file: a name for messages, and its text.
@@ -127,6 +129,7 @@ func (d *door) authoring(a huma.API) {
 		"Decided from the facts as they are now; was is the subject before its last event. Nothing is sent.", http.StatusOK, d.explain)
 	post(a, "preview", "/v1/previews", "The message of a rule as one person would get it",
 		"Rendered from the facts as they are now, through the person's channel and every other one. Nothing is sent.", http.StatusOK, d.preview)
+	d.looking(a)
 }
 
 type checkIn struct {

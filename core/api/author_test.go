@@ -30,6 +30,10 @@ func (s scribe) Preview(l core.Look) (api.Preview, error) {
 	return api.Preview{Rule: l.Rule.ID, Message: otn.Message{Text: "Hello"}, Texts: []api.Length{}, Channels: []api.Through{}}, s.err
 }
 
+func (s scribe) Compile([]api.RuleFile) (otn.Rules, error) {
+	return nil, &api.Faulty{Faults: []api.Fault{{Location: "n.yaml:3:5", Message: "no"}}}
+}
+
 func authored(t *testing.T, f *fake, a api.Author) *httptest.Server {
 	t.Helper()
 	f.channels = []core.InstanceView{{Name: "shop", State: "ready", Account: "111"}}
