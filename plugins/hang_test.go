@@ -121,7 +121,11 @@ func TestNotReadyInTime(t *testing.T) {
 	} {
 		t.Run(in, func(t *testing.T) {
 			t.Parallel()
-			p := launch(t, plugins.Spec{Command: self(t, in), StartTimeout: 2 * time.Second, Backoff: time.Hour})
+			patience := 20 * time.Second
+			if strings.Contains(want, "after 2s") {
+				patience = 2 * time.Second
+			}
+			p := launch(t, plugins.Spec{Command: self(t, in), StartTimeout: patience, Backoff: time.Hour})
 			until(t, "given up", inPhase(p, plugins.Backoff))
 			if err := p.State().Err; !strings.Contains(err.Error(), want) {
 				t.Errorf("it says %q, want %q", err, want)

@@ -79,7 +79,7 @@ func (k *call) writeFiles(dir string, files map[string][]byte, next string) erro
 		if bytes.HasPrefix(files[name], []byte("#!")) {
 			mode = 0o755
 		}
-		f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode) //nolint:gosec // as above
+		f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode)
 		if err != nil {
 			return err
 		}

@@ -32,7 +32,7 @@ type Program struct {
 func Conform(ctx context.Context, p Program, tell func(Result)) bool {
 	x := newTrial(p)
 	well, stopped := true, ""
-	for _, c := range x.checks() {
+	for _, c := range x.checks() { //nolint:contextcheck // a check has the context of its T
 		if stopped != "" {
 			tell(Result{Check: c.name, Skipped: stopped})
 			continue
