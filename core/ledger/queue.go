@@ -4,6 +4,7 @@ package ledger
 
 import (
 	"context"
+	"runtime"
 	"sync"
 )
 
@@ -27,6 +28,7 @@ type queue struct {
 	mu      sync.Mutex
 	waiting []*turn
 	led     bool
+	busy    bool // the last group was of several
 }
 
 // do takes a turn: it returns when the changes are on disk, or with the error that kept all of them off it.
@@ -78,6 +80,20 @@ func (q *queue) leave(t *turn) bool {
 	return false
 }
 
+// gather lets those come who were answered with the last group and are about to write again, while there are more and more
+// of them: else they would find this write begun, and wait for it and for the next.
+func (q *queue) gather() {
+	for before := 0; ; runtime.Gosched() {
+		q.mu.Lock()
+		n, busy := len(q.waiting), q.busy
+		q.mu.Unlock()
+		if !busy || n == before {
+			return
+		}
+		before = n
+	}
+}
+
 // take hands out the first turns, as many as one write may hold.
 func (q *queue) take() []*turn {
 	q.mu.Lock()
@@ -88,6 +104,7 @@ func (q *queue) take() []*turn {
 		n++
 	}
 	turns := q.waiting[:n:n]
+	q.busy = n > 1
 	q.waiting = q.waiting[n:]
 	return turns
 }
@@ -107,6 +124,7 @@ func (q *queue) pass() {
 // leadOnce writes one group, the caller's own turn among it, and passes the lead on.
 func (l *Ledger) leadOnce() {
 	defer l.queue.pass()
+	l.queue.gather()
 	turns := l.queue.take()
 	err := l.writeGroup(turns)
 	for _, t := range turns {
