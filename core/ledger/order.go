@@ -123,7 +123,10 @@ func (r *reader) signed() {
 
 func (r *reader) orderedText() {
 	for !r.bad {
-		if r.byte() == 0 && r.byte() == 0 {
+		if r.byte() != 0 {
+			continue
+		}
+		if end := r.byte(); end == 0 {
 			return
 		}
 	}
