@@ -181,3 +181,43 @@ func TestIndexesChangeNothingButTheCost(t *testing.T) {
 		t.Errorf("%d looked at with indexes, %d without", narrow, wide)
 	}
 }
+
+// counted counts how often rules are asked.
+type counted struct {
+	otn.Rules
+	lists, matches *int
+}
+
+func (c counted) List() []otn.Rule { *c.lists++; return c.Rules.List() }
+
+func (c counted) Match(e otn.Event, last func(string) (otn.Last, bool)) []otn.Match {
+	*c.matches++
+	return c.Rules.Match(e, last)
+}
+
+// However many rules there are, an event asks only those that somebody waits for, one by one.
+func TestEventsAskOnlyRulesThatSomebodyWaitsFor(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world) {
+		shop := w.fake("shop")
+		var lists, matches int
+		w.rules = counted{shopRules{text: "now"}, &lists, &matches}
+		w.start()
+		w.price("coat", "120.00 USD")
+		w.price("hat", "20.00 USD")
+		w.grant("ann", "price-drop", "hat")
+		w.grant("bob", "news", "")
+		w.after(time.Minute)
+		lists, matches = 0, 0
+		w.price("coat", "99.00 USD")
+		w.after(time.Minute)
+		want(t, "asked about a coat that nobody waits for", matches, 0)
+		w.price("hat", "19.00 USD")
+		w.after(time.Minute)
+		want(t, "asked about the hat", matches, 1)
+		want(t, "told", shop.calls(), 1)
+		w.price("hat", "18.00 USD")
+		w.after(time.Minute)
+		want(t, "asked when ann has been told", matches, 1)
+		want(t, "all rules were gone through", lists, 0)
+	})
+}

@@ -62,6 +62,7 @@ func FuzzOrdered(f *testing.F) {
 			f.Add(t, n, "EU", t+1, n, "EUR", uint64(7))
 		}
 	}
+	f.Add(byte(otn.Float), int64(math.MinInt64), "", byte(otn.Float), int64(0), "", uint64(7)) // the two zeros
 	f.Fuzz(func(t *testing.T, ta byte, na int64, sa string, tb byte, nb int64, sb string, seq uint64) {
 		a, b := someValue(ta, na, sa), someValue(tb, nb, sb)
 		pa, pb := appendOrdered(nil, a, true), appendOrdered(nil, b, true)
