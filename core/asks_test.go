@@ -161,10 +161,13 @@ func TestNobodyIsAskedOutsideTheWindow(t *testing.T) {
 // It is decided when it is due: with the tags, the consents and the wishes of then.
 func TestAskIsDecidedWhenItIsDue(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world) {
+		var mu sync.Mutex
 		var seen []otn.AskFacts
 		r := asking{asks: asks23}
 		r.may = func(f otn.AskFacts) string {
+			mu.Lock()
 			seen = append(seen, f)
+			mu.Unlock()
 			if slices.Contains(f.Person.Tags, "staff") {
 				return "sub.tags has staff"
 			}
