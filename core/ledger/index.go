@@ -271,7 +271,7 @@ func (g *group) backfill() error {
 		}
 		looked++
 		for _, x := range all.by[n.Topic] {
-			if x.walk != walk || at.seq >= x.below || g.left(at) {
+			if x.walk != walk || at.seq >= x.below || g.left(at) || g.removed(key) {
 				continue
 			}
 			if bad = !readRow(row, &c, &seen); bad {
@@ -292,6 +292,12 @@ func (g *group) backfill() error {
 	}
 	g.indexed = &indexes{all.by, g.walked(walk, at, ended)}
 	return nil
+}
+
+// removed reports whether a turn of this group deleted a row.
+func (g *group) removed(key []byte) bool {
+	r, known := g.known[string(key)]
+	return known && !r.there
 }
 
 // HasIndex reports whether an index by answer is complete, so that Range can use it.

@@ -3,6 +3,7 @@
 package ledger
 
 import (
+	"crypto/sha256"
 	"encoding/binary"
 	"math"
 	"math/bits"
@@ -23,9 +24,11 @@ const (
 	orderEnd
 )
 
-// orderedText is how many bytes of a text are ordered by. Longer ones that begin alike stand together: a range that ends in
-// one of them takes in all.
-const orderedText = 48
+// A text stands as a part of its hash, in no order: it may be what a person wrote, and keys outlive their rows.
+const orderedHash = 8
+
+// longestCurrency bounds what is looked at of a currency: its code has three letters.
+const longestCurrency = 16
 
 // appendOrdered appends an answer. No packed answer is the beginning of another.
 func appendOrdered(b []byte, v otn.Value, given bool) []byte {
@@ -43,10 +46,11 @@ func appendOrdered(b []byte, v otn.Value, given bool) []byte {
 		}
 		return binary.BigEndian.AppendUint64(append(b, orderFloat), floatOrder(v.Float()))
 	case otn.String:
-		return appendOrderedText(append(b, orderString), v.Text())
+		sum := sha256.Sum256([]byte(v.Text()))
+		return append(append(b, orderString), sum[:orderedHash]...)
 	case otn.MoneyType:
 		m := v.Money()
-		return appendSigned(appendOrderedText(append(b, orderMoney), m.Currency), m.Minor)
+		return appendSigned(appendCurrency(append(b, orderMoney), m.Currency), m.Minor)
 	case otn.Time:
 		return binary.BigEndian.AppendUint64(append(b, orderTime), uint64(v.Time().UnixNano())^1<<63)
 	}
@@ -80,9 +84,9 @@ func appendSigned(b []byte, n int64) []byte {
 	return b
 }
 
-// appendOrderedText appends the beginning of a text and an end that sorts before every byte of a longer one.
-func appendOrderedText(b []byte, s string) []byte {
-	for i := range min(len(s), orderedText) {
+// appendCurrency appends a text and an end that sorts before every byte of a longer one.
+func appendCurrency(b []byte, s string) []byte {
+	for i := range min(len(s), longestCurrency) {
 		if b = append(b, s[i]); s[i] == 0 {
 			b = append(b, 0xff)
 		}
@@ -101,9 +105,9 @@ func (r *reader) ordered() {
 	case orderFloat, orderTime:
 		r.bytes(8)
 	case orderString:
-		r.orderedText()
+		r.bytes(orderedHash)
 	case orderMoney:
-		r.orderedText()
+		r.currency()
 		r.signed()
 	default:
 		r.fail()
@@ -121,7 +125,7 @@ func (r *reader) signed() {
 	}
 }
 
-func (r *reader) orderedText() {
+func (r *reader) currency() {
 	for !r.bad {
 		if r.byte() != 0 {
 			continue
@@ -137,7 +141,7 @@ func orderedSection(b []byte, t otn.Type, currency string) []byte {
 	classes := [...]byte{otn.NoType: orderOdd, otn.Bool: orderBool, otn.Int: orderInt, otn.Float: orderFloat, otn.String: orderString, otn.MoneyType: orderMoney, otn.Time: orderTime}
 	b = append(b, classes[min(int(t), len(classes)-1)])
 	if t == otn.MoneyType && currency != "" {
-		b = appendOrderedText(b, currency)
+		b = appendCurrency(b, currency)
 	}
 	return b
 }

@@ -77,6 +77,9 @@ func answerParts(index, line uint64, in otn.AnswerRange) []keyRange {
 	}
 	for _, s := range in.Spans {
 		p := keyRange{section, after(section)}
+		if in.Type == otn.String && s.Low != s.High {
+			s = otn.Span{} // texts are in no order
+		}
 		if s.Low != (otn.Value{}) {
 			p.from = appendOrdered(key(), s.Low, true)
 		}

@@ -58,7 +58,7 @@ func orderOf(a, b otn.Value) int {
 	return cmp.Compare(a.Int(), b.Int())
 }
 
-// insideOf is what an AnswerRange says, slowly. Long texts that begin alike count as inside.
+// insideOf is what an AnswerRange says, slowly. Texts are in no order: all of them may count as inside of what is not one text.
 func insideOf(in otn.AnswerRange, c *otn.Consent) (must, may bool) {
 	v, given := c.Answer(in.Answer)
 	switch {
@@ -72,8 +72,8 @@ func insideOf(in otn.AnswerRange, c *otn.Consent) (must, may bool) {
 	for _, s := range in.Spans {
 		low := s.Low == (otn.Value{}) || orderOf(v, s.Low) >= 0
 		high := s.High == (otn.Value{}) || orderOf(v, s.High) <= 0
-		long := in.Type == otn.String && len(v.Text()) > 48
-		must, may = must || low && high, may || low && high || long
+		any := in.Type == otn.String && s.Low != s.High
+		must, may = must || low && high, may || low && high || any
 	}
 	return must, may
 }
