@@ -5,6 +5,7 @@ package core_test
 import (
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -78,16 +79,17 @@ func order(from, to, step int) string {
 
 // A size of nothing tells nobody in that wave, and the next one looks again.
 func TestWaveOfNobody(t *testing.T) {
-	size := int64(0)
-	waving(t, func(otn.Snapshot) (int64, error) { return size, nil }, otn.Plan{}, func(t *testing.T, w *world, shop *channel) {
+	var size atomic.Int64
+	waving(t, func(otn.Snapshot) (int64, error) { return size.Load(), nil }, otn.Plan{}, func(t *testing.T, w *world, shop *channel) {
 		w.crowd(5, "back")
 		w.stock("coat", 6)
-		for _, size = range []int64{0, -3, -1} {
+		for _, n := range []int64{0, -3, -1} {
+			size.Store(n)
 			w.after(20 * time.Minute)
 		}
 		want(t, "told", shop.calls(), 0)
 		want(t, "state", w.run().State, "waiting")
-		size = 2
+		size.Store(2)
 		w.after(20 * time.Minute)
 		want(t, "told", shop.calls(), 2)
 		w.after(time.Hour)
@@ -98,9 +100,10 @@ func TestWaveOfNobody(t *testing.T) {
 
 // A size that cannot be decided pauses the run and says why; once it can, an operator lets it go on.
 func TestWaveOfUnknownSize(t *testing.T) {
-	broken := true
+	var broken atomic.Bool
+	broken.Store(true)
 	waving(t, func(otn.Snapshot) (int64, error) {
-		if broken {
+		if broken.Load() {
 			return 0, fmt.Errorf("item.stock is not known: %w", otn.ErrInvalid)
 		}
 		return 2, nil
@@ -111,13 +114,13 @@ func TestWaveOfUnknownSize(t *testing.T) {
 		want(t, "told", shop.calls(), 0)
 		want(t, "state", w.run().State, "paused")
 		says(t, "why", w.run().Why, "item.stock is not known")
-		broken = false
+		broken.Store(false)
 		if _, err := w.host.ResumeRun(t.Context(), w.run().ID); err != nil {
 			t.Fatal(err)
 		}
 		w.after(time.Minute)
 		want(t, "told", shop.calls(), 2)
-		broken = true
+		broken.Store(true)
 		w.after(20 * time.Minute)
 		want(t, "state in the second wave", w.run().State, "paused")
 		want(t, "told", shop.calls(), 2)
@@ -201,9 +204,10 @@ func TestPlacesOfThoseWhoWereNotHandedOver(t *testing.T) {
 // A wave that is over while some of it is still on its way begins the next one behind it: no more than its size in either.
 func TestWaveEndsUnderWay(t *testing.T) {
 	waving(t, fixed(4), otn.Plan{}, func(t *testing.T, w *world, shop *channel) {
-		slow := true
+		var slow atomic.Bool
+		slow.Store(true)
 		shop.answer = func(otn.Delivery, int) error {
-			if slow {
+			if slow.Load() {
 				time.Sleep(9 * time.Minute)
 			}
 			return nil
@@ -213,7 +217,7 @@ func TestWaveEndsUnderWay(t *testing.T) {
 		w.after(21 * time.Minute)
 		want(t, "at the second wave's moment", len(shop.accepted()), 2)
 		w.after(16 * time.Minute) // the first wave has ended after 36 minutes
-		slow = false
+		slow.Store(false)
 		w.after(15 * time.Minute)
 		want(t, "both waves", len(shop.accepted()), 8)
 	})
