@@ -95,6 +95,7 @@ type decider struct {
 	docs  map[string]*ledger.Doc
 	kept  []*roster // whose source is written with the batch
 	hands []handed
+	begun []*course   // runs whose next wave is in the batch
 	ends  []otn.RunID // runs that are over before their lanes had them
 	due   time.Time   // the moment that names the runs: a cron line's, however late it is decided; zero: the event's
 }
@@ -130,6 +131,7 @@ func (x *decider) commit(ctx context.Context) error {
 	for _, r := range x.kept {
 		r.kept.Store(true)
 	}
+	x.d.unseize(x.begun...)
 	for _, id := range x.ends {
 		x.d.forget(id)
 	}
