@@ -147,11 +147,11 @@ func TestNoGalleryWhereThereIsNone(t *testing.T) {
 func TestDeathInAGallery(t *testing.T) {
 	for _, cut := range []bool{false, true} {
 		gathering(t, func(t *testing.T, w *fragile, shop *channel) {
+			shop.answer = func(otn.Delivery, int) error { w.die(cut); return nil }
 			w.wants("ann", "coat", "hat")
 			w.price("coat", "99.00 USD")
 			w.after(time.Minute)
 			w.price("hat", "89.00 USD")
-			shop.answer = func(otn.Delivery, int) error { w.die(cut); return nil }
 			w.after(14 * time.Minute)
 			want(t, "told", whom(shop), "ann")
 			shop = w.gallery()
@@ -166,17 +166,17 @@ func TestDeathInAGallery(t *testing.T) {
 // Where nothing was handed over before the death, the living tell all of it.
 func TestDeathBeforeAGallery(t *testing.T) {
 	gathering(t, func(t *testing.T, w *fragile, shop *channel) {
-		w.wants("bob", "coat")
-		w.wants("ann", "coat", "hat")
-		w.price("coat", "99.00 USD")
-		w.after(time.Second)
-		w.price("hat", "89.00 USD")
 		shop.answer = func(d otn.Delivery, _ int) error {
 			if d.Subscriber.ID == "bob" {
 				w.die(false) // ann is claimed, and untouched
 			}
 			return nil
 		}
+		w.wants("bob", "coat")
+		w.wants("ann", "coat", "hat")
+		w.price("coat", "99.00 USD")
+		w.after(time.Second)
+		w.price("hat", "89.00 USD")
 		w.after(15 * time.Minute)
 		shop = w.gallery()
 		w.rise()

@@ -144,8 +144,10 @@ func TestHoldOfAChange(t *testing.T) {
 		w.price("coat", "99.00 USD")
 		w.after(3 * time.Minute)
 		w.price("coat", "95.00 USD") // ann is held for already
+		w.after(time.Second)
 		want(t, "runs", w.states(), "holding")
-		w.after(time.Minute)
+		says(t, "why", w.because("ann"), "held for already")
+		w.after(59 * time.Second)
 		w.price("coat", "110.00 USD") // still less than the 120 before the first event
 		w.after(time.Minute)
 		want(t, "told", texts(shop), "ann: now price-drop 110.00 USD")

@@ -193,6 +193,26 @@ func TestNewClockedRuleStartsFromNow(t *testing.T) {
 	})
 }
 
+// A rule that was away starts from the facts at its return, whatever it knew before it went.
+func TestRuleThatWasAway(t *testing.T) {
+	speaking(t, tickRule, func(t *testing.T, w *world, shop *channel) {
+		w.grant("ann", "back", "coat")
+		w.after(90 * time.Minute)
+		w.reload(written(t, fallback("")))
+		w.stock("coat", 3)
+		w.restart()
+		w.after(time.Hour)
+		w.reload(written(t, tickRule))
+		w.after(3 * time.Hour)
+		want(t, "told of what was there at its return", texts(shop), "")
+		w.stock("coat", 0)
+		w.after(time.Hour)
+		w.stock("coat", 2)
+		w.after(time.Hour)
+		want(t, "told of the next rise", texts(shop), "ann: now 2")
+	})
+}
+
 // fallback is a rule for nobody, where a version needs one.
 func fallback(other string) string {
 	if other != "" {

@@ -92,14 +92,9 @@ func (h *Host) consentFor(l *Look, q LookRequest) (held *ledger.Consent, err err
 		return nil, err
 	}
 	l.Consent = otn.Consent{Channel: q.Channel, Subscriber: otn.Subscriber{ID: q.Recipient}, Topic: l.Rule.Topic, Subject: q.Subject, GrantedAt: h.config.Clock.Now()}
-	waiting := int64(0)
 	for i := range all {
 		c := &all[i]
-		if c.State != ledger.Waiting {
-			continue
-		}
-		waiting++
-		if c.Topic != l.Rule.Topic || q.Subject != "" && c.Subject != q.Subject || held != nil && !c.ExpiresAt.Before(held.ExpiresAt) {
+		if c.State != ledger.Waiting || c.Topic != l.Rule.Topic || q.Subject != "" && c.Subject != q.Subject || held != nil && !c.ExpiresAt.Before(held.ExpiresAt) {
 			continue
 		}
 		held = c
@@ -107,20 +102,10 @@ func (h *Host) consentFor(l *Look, q LookRequest) (held *ledger.Consent, err err
 	if held != nil {
 		l.Consent, l.Holds = held.Consent, true
 	}
-	l.Consent.Waiting = waiting
 	if l.Consent.Subject == "" && l.Rule.Kind != otn.NoSubject {
 		return nil, fmt.Errorf("core: %s waits for nothing of topic %s: name the subject that you mean: %w", q.Recipient, l.Rule.Topic, otn.ErrInvalid)
 	}
-	return held, h.tagsFor(l, person)
-}
-
-// tagsFor fills in the operator's tags of a person.
-func (h *Host) tagsFor(l *Look, p otn.PersonID) error {
-	doc, ok, err := h.ledger.Doc("tags/" + p.String())
-	if err != nil || !ok {
-		return err
-	}
-	return json.Unmarshal(doc.Value, &l.Consent.Tags)
+	return held, h.dispatch.Meet(&l.Consent, person, h.config.Clock.Now())
 }
 
 // factsFor fills in the subject as it is, and what the rule was decided with the last time.

@@ -12,6 +12,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"github.com/onetimenotify/otn/core/dispatch"
 	"github.com/onetimenotify/otn/core/ledger"
 	"github.com/onetimenotify/otn/core/otn"
 )
@@ -23,7 +24,7 @@ const (
 )
 
 // TagsKey is the document of a person's tags: a JSON list of texts, sorted.
-func TagsKey(p otn.PersonID) string { return "tags/" + p.String() }
+func TagsKey(p otn.PersonID) string { return dispatch.TagsKey(p) }
 
 // TagChange says what becomes of a person's tags: Set replaces them where it is not nil, then Add and Remove change them.
 type TagChange struct {

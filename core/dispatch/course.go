@@ -52,6 +52,7 @@ type course struct {
 	idle   map[string]bool  // lanes that wait for a place
 	turn   uint64           // changes when a lane takes something, gives it back, or leaves
 	over   *ledger.Timer    // the wave is over: the next one begins when nothing of it is in hand
+	begins bool             // a wave is being begun, and is not on disk yet: until then there is no place
 }
 
 func newCourse(run *Run) *course {

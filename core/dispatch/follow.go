@@ -95,6 +95,7 @@ type decider struct {
 	docs  map[string]*ledger.Doc
 	kept  []*roster // whose source is written with the batch
 	hands []handed
+	begun []*course   // runs whose next wave is in the batch
 	ends  []otn.RunID // runs that are over before their lanes had them
 	due   time.Time   // the moment that names the runs: a cron line's, however late it is decided; zero: the event's
 }
@@ -130,6 +131,7 @@ func (x *decider) commit(ctx context.Context) error {
 	for _, r := range x.kept {
 		r.kept.Store(true)
 	}
+	x.d.unseize(x.begun...)
 	for _, id := range x.ends {
 		x.d.forget(id)
 	}
@@ -172,62 +174,6 @@ func (x *decider) trigger(e ledger.Entry) error {
 		ev.Now, ev.Was = now, now
 	}
 	return x.event(ev, body.Person)
-}
-
-// grant remembers the facts at which a line began to wait, for rules whose own moments compare with them. Where the
-// subject has changed since, that change is in the journal behind this grant and says itself what was before.
-// Rules that tell also while they hold are asked about the one who agreed.
-func (x *decider) grant(e ledger.Entry) error {
-	rules := x.d.roster(x.rules).granted
-	if len(rules) == 0 {
-		return nil
-	}
-	var g ledger.GrantBody
-	if err := decode(e.Body, &g); err != nil {
-		return err
-	}
-	for _, r := range rules[g.Topic] {
-		s := subjectOf(r, g.Subject)
-		now, _, err := x.d.Shop.Snapshot(s)
-		if err != nil {
-			return err
-		}
-		if g.First && clocked(r) && now.Rev < e.Seq {
-			x.put(put(lastKey(r.ID, s), otn.Last{At: e.At, Now: now}))
-		}
-		if r.Plan.WhileTrue {
-			if err := x.whileTrue(r, s, now, e); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
-}
-
-// clocked reports whether a rule decides at moments of its own and compares them with the last one.
-func clocked(r otn.Rule) bool { return r.State && (r.Cron != "" || !r.Once.IsZero()) }
-
-// whileTrue makes a run for one consent that is given while the rule holds.
-func (x *decider) whileTrue(r otn.Rule, s otn.Subject, now otn.Snapshot, e ledger.Entry) error {
-	cause := "g" + strconv.FormatUint(e.Seq, 10)
-	run := &Run{
-		ID: otn.NewRunID(r.ID, s, cause, e.At), Rule: r.ID, Version: x.rules.Version(), Topic: r.Topic, Subject: s, Cause: ledger.GrantEntry,
-		At: e.At, Was: now, Last: otn.Last{At: e.At, Now: now, Cleared: true}, Only: e.Seq, Below: e.Seq + 1, Plan: r.Plan, NeedsPerson: r.NeedsPerson,
-	}
-	mine, err := x.d.see(run, nil, now, e.At)
-	if err != nil {
-		return err
-	}
-	holds := false
-	err = x.d.each(run, nil, e.At, func(c *ledger.Candidate) (bool, error) {
-		v, err := mine.Choose(c)
-		holds = v == otn.Yes
-		return false, err
-	})
-	if err != nil || !holds {
-		return err
-	}
-	return x.decide(run, ledger.Decision{Line: run.Line(), At: e.At, Rule: r.ID, Verdict: otn.Yes}, mine.facts)
 }
 
 // event decides every rule that the event concerns and somebody waits for.
@@ -332,76 +278,6 @@ func (x *decider) lookedAgain(e otn.Event, m otn.Match) bool {
 type Decided struct {
 	Version string    `json:"version"`
 	Facts   otn.Facts `json:"facts"`
-}
-
-// open adds a run to the batch: held, gathering or under way. It is not opened where a hold would hold nobody.
-// Nobody else makes runs, so that what is read here stays true.
-func (x *decider) open(run *Run, now otn.Snapshot) (bool, error) {
-	if run.Plan.Hold > 0 {
-		if found, err := x.uncovered(run, now); err != nil || !found {
-			return false, err
-		}
-	}
-	x.put(once(runKey(run.ID), encode(run)))
-	x.put(opened(run.ID))
-	if run.Plan == (otn.Plan{}) {
-		x.hands = append(x.hands, handed{run, true})
-		return true, nil
-	}
-	c := newCourse(run)
-	if run.Plan.Hold > 0 {
-		from := run.At
-		if at := x.d.Clock.Now(); at.Sub(from) > run.Plan.Hold { // nobody looked for longer than that
-			from = at
-		}
-		x.d.keep(c)
-		x.hold(c, from, now)
-		return true, nil
-	}
-	x.d.keep(c)
-	return true, x.goOn(c)
-}
-
-// set changes a course, and has it written down with the batch.
-func (x *decider) set(c *course, change func(*Course)) {
-	x.d.mu.Lock()
-	change(&c.Course)
-	x.put(c.doc(c.run.ID))
-	x.d.mu.Unlock()
-}
-
-// goOn takes a run from the stage it is in to the next, where its moment has come.
-func (x *decider) goOn(c *course) error {
-	now, p := x.d.Clock.Now(), &c.run.Plan
-	switch {
-	case c.Until.After(now): // its timer is on disk
-		x.set(c, func(*Course) {})
-		return nil
-	case p.Coalesce > 0 && c.Began.IsZero() && c.Stage != Gathering:
-		until := now.Add(p.Coalesce)
-		x.set(c, func(c *Course) { c.Stage, c.Until = Gathering, until })
-		x.batch.Timers = append(x.batch.Timers, holdTimer(c.run.ID, until))
-		return nil
-	}
-	if c.Began.IsZero() {
-		if p.Coalesce == 0 {
-			x.d.unkeep(c)
-		}
-		x.set(c, func(c *Course) { c.Stage, c.Until, c.Began = UnderWay, time.Time{}, now })
-		paused, err := x.tooMany(c, now)
-		if err != nil || paused {
-			return err
-		}
-	}
-	if p.Budgeted() && !c.Next.After(now) {
-		if err := x.wave(c, now); err != nil {
-			return err
-		}
-	}
-	if c.Paused == "" {
-		x.hands = append(x.hands, handed{c.run, false})
-	}
-	return nil
 }
 
 // below is the number behind which consents are younger than the event. What has none of its own takes all there are.

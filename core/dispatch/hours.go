@@ -128,28 +128,3 @@ func offset(id otn.DeliveryID, spread time.Duration) time.Duration {
 	at := time.Duration(h % uint64(spread))
 	return at.Truncate(step(spread))
 }
-
-// passAt is when a lane walks over the line again for those who were passed over: not for each of them at their own
-// moment, where there may be many, and not behind the end of the run.
-func (l *Lane) passAt(run *Run, pg *page) time.Time {
-	p := &pg.state.pass
-	gap := time.Second
-	if run.Plan.Limits.Messages > 0 {
-		gap = time.Minute
-	}
-	if run.Plan.Spread > 0 {
-		gap = max(gap, step(run.Plan.Spread))
-	}
-	at := p.wake
-	if soonest := l.d.Clock.Now().Add(gap); at.Before(soonest) {
-		at = soonest
-	}
-	if behind := p.ends.Add(time.Second); !p.ends.IsZero() && at.After(behind) {
-		at = behind
-	}
-	return at
-}
-
-func passTimer(run otn.RunID, channel string, due time.Time) ledger.Timer {
-	return ledger.Timer{TimerID: ledger.TimerID{Due: due, ID: PassTimer + "/" + run.String() + "/" + channel}, Kind: PassTimer, Body: encode(retryBody{Run: run, Channel: channel})}
-}

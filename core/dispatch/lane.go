@@ -267,63 +267,6 @@ func (l *Lane) returns(run *Run) bool {
 	return l.prev != nil && (looksBack || l.prev.claim.Line == run.Line() && slices.ContainsFunc(l.prev.result, whole))
 }
 
-// nobody ends a turn that found nobody to tell: the run goes on behind them, this lane is done with it, or rests.
-func (l *Lane) nobody(store context.Context, t *task, state *Progress, pg *page) (more bool, err error) {
-	state.Tally.add(pg.counts)
-	if pg.over != "" {
-		state.Because = pg.over
-		return false, l.finish(store, t, state, pg)
-	}
-	if t.seqs != nil {
-		return false, l.finish(store, t, state, pg)
-	}
-	if pg.end {
-		return l.passed(store, t, state, pg)
-	}
-	if len(pg.wait) > 0 {
-		return true, l.commit(store, &ledger.Batch{Timers: l.retries(pg)})
-	}
-	return true, nil
-}
-
-// passed ends a pass over the line: the lane rests until somebody is due or has a place, or is done with the run.
-func (l *Lane) passed(store context.Context, t *task, state *Progress, pg *page) (more bool, err error) {
-	if pg.full {
-		how, next := l.d.lacks(t.run, l.name, state.pass.turn)
-		switch how {
-		case tryAgain:
-			t.rewind = true
-			if len(pg.wait) > 0 {
-				return true, l.commit(store, &ledger.Batch{Timers: l.retries(pg)})
-			}
-			return true, nil
-		case waitFor:
-			return false, l.rests(store, t, state, pg, next, "the next wave")
-		}
-		state.Because = fmt.Sprintf("its limit of %d people is reached; those who are left wait on", t.run.Plan.Limits.PerRun)
-	} else if wake := state.pass.wake; !wake.IsZero() {
-		l.d.leave(t.run, l.name)
-		return false, l.rests(store, t, state, pg, l.passAt(t.run, pg), state.pass.why)
-	}
-	l.d.leave(t.run, l.name)
-	return false, l.finish(store, t, state, pg)
-}
-
-// rests writes down that the lane looks at a run again at a moment; zero: when another lane gives it a place.
-func (l *Lane) rests(store context.Context, t *task, state *Progress, pg *page, next time.Time, why string) error {
-	b, err := l.settlement()
-	if err != nil {
-		return err
-	}
-	state.Next, state.Rests = next, why
-	b.Timers = append(b.Timers, l.retries(pg)...)
-	if !pg.full {
-		b.Timers = append(b.Timers, passTimer(t.run.ID, l.name, next))
-	}
-	b.Docs = append(b.Docs, put(laneKey(t.run.ID, l.name), state))
-	return l.commit(store, b)
-}
-
 // describe asks the channel what it can do and whose account it sends from.
 func (l *Lane) describe(ctx context.Context) error {
 	describer, ok := l.channel.(otn.Describer)

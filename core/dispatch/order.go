@@ -5,7 +5,6 @@ package dispatch
 import (
 	"cmp"
 	"slices"
-	"time"
 
 	"github.com/onetimenotify/otn/core/ledger"
 	"github.com/onetimenotify/otn/core/otn"
@@ -26,20 +25,6 @@ type standing struct {
 
 func (a standing) compare(b standing) int {
 	return cmp.Or(cmp.Compare(a.rank, b.rank), cmp.Compare(a.age, b.age))
-}
-
-// pass is one walk of a lane over a run's line.
-type pass struct {
-	wake   time.Time // when the first of those is due who were passed over; zero: nobody was
-	why    string    // they were
-	ends   time.Time // of the run, where its rule says when
-	turn   uint64    // of the course, when the queue was gathered
-	queue  []uint64  // the next of this lane, best first
-	best   *best     // being gathered
-	behind *standing // those of this lane up to here have been in the queue
-	left   bool      // there may be more of this lane
-	rounds int
-	plain  bool // the last walk, as they come: for those whose rank changed meanwhile
 }
 
 // best gathers the first so many of a line.

@@ -58,13 +58,15 @@ func (x *decider) trouble(c *course, err error) error {
 	return nil
 }
 
-// wave begins the next wave: as many as the rule says, by the facts now, beside those of the waves before.
+// wave begins the next wave: as many as the rule says, by the facts now, beside those of the waves before. Where something
+// of the last one is in hand it waits for that. Nobody takes a place from here on until the batch is on disk.
 func (x *decider) wave(c *course, now time.Time) error {
 	p := &c.run.Plan
-	x.d.mu.Lock()
-	base := c.sum()
-	c.over = nil
-	x.d.mu.Unlock()
+	base, free := x.d.seize(c, true)
+	if !free {
+		return nil
+	}
+	x.begun = append(x.begun, c)
 	top, next := base, time.Time{}
 	if p.Every > 0 {
 		s, err := x.d.seeNow(c.run, nil, now)
@@ -98,37 +100,64 @@ func (d *Dispatch) waveOver(ctx context.Context, t ledger.Timer) error {
 	if c == nil || c.Paused != "" || c.Stage != UnderWay || !c.Next.Equal(t.Due) {
 		return x.commit(ctx)
 	}
-	d.mu.Lock()
-	if len(c.flying) > 0 {
-		c.over = &t
-		d.mu.Unlock()
-		return nil
+	if _, free := d.seize(c, true); !free {
+		return nil // its timer stays on disk
 	}
-	d.mu.Unlock()
-	if err := x.goOn(c); err != nil {
+	if err := x.wave(c, d.Clock.Now()); err != nil {
 		return err
+	}
+	if c.Paused == "" {
+		x.hands = append(x.hands, handed{c.run, false})
 	}
 	return x.commit(ctx)
 }
 
+// seize lets nobody take a place of a run until unseize, and says how many are taken. It reports false while some are in
+// hand; who waits for that gets the wave's timer again when they are not.
+func (d *Dispatch) seize(c *course, wait bool) (taken int64, free bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if len(c.flying) > 0 {
+		if again := waveTimer(c.run.ID, c.Next); wait {
+			c.over = &again
+		}
+		return 0, false
+	}
+	c.over, c.begins = nil, true
+	return c.sum(), true
+}
+
+// unseize lets the lanes take places again: those of waves that are on disk.
+func (d *Dispatch) unseize(waves ...*course) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, c := range waves {
+		c.begins = false
+		d.stir(c)
+	}
+}
+
 // afresh begins a wave anew that has told nobody yet, because it was nobody's hour: it is as long from now as any other.
+// It begins the next one where the last is over and nobody was there to see.
 func (d *Dispatch) afresh(ctx context.Context, id otn.RunID) error {
 	c := d.courseOf(id)
 	if c == nil || c.run.Plan.Every == 0 || c.Stage != UnderWay || c.Paused != "" {
 		return nil
 	}
-	d.mu.Lock()
-	begun := c.over != nil || len(c.flying) > 0 || c.sum() != c.Base
-	d.mu.Unlock()
-	if begun {
+	now := d.Clock.Now()
+	taken, free := d.seize(c, false)
+	if !free {
+		return nil
+	}
+	if taken != c.Base && c.Next.After(now) {
+		d.unseize(c)
 		return nil
 	}
 	x := d.decider()
-	old := waveTimer(id, c.Next).TimerID
-	if err := x.wave(c, d.Clock.Now()); err != nil {
+	x.batch.Done = append(x.batch.Done, waveTimer(id, c.Next).TimerID)
+	if err := x.wave(c, now); err != nil {
 		return err
 	}
-	x.batch.Done = append(x.batch.Done, old)
 	return x.commit(ctx)
 }
 
@@ -145,7 +174,7 @@ func (d *Dispatch) room(run *Run) int64 {
 // free is room for who holds mu. A run that is done has none.
 func (d *Dispatch) free(run *Run) int64 {
 	c := d.courses[run.ID]
-	if c == nil || c.over != nil {
+	if c == nil || c.over != nil || c.begins {
 		return 0
 	}
 	return max(c.Cap-c.sum(), 0)

@@ -43,6 +43,7 @@ func Run(t *testing.T, make func(t *testing.T) Store) {
 		{"many expire on one day", manyExpire},
 		{"a wrong clock ends nothing", wrongClock},
 		{"withdrawn consents leave", withdraw},
+		{"what a person was told and waits for", onePersonsStory},
 		{"consents in every state", states},
 		{"an erased person leaves nothing", erased},
 		{"deliveries page by page", deliveryPages},
