@@ -65,14 +65,15 @@ func (h *Host) carry(ctx context.Context, asker otn.Asker, ask otn.Ask) (otn.Rec
 	fail := func(err error) (otn.Receipt, error) {
 		return otn.Receipt{}, fmt.Errorf("core: ask %s: %w", ask.Topic, err)
 	}
-	if err := h.mayAsk(a.person, &ask, h.config.Clock.Now()); err != nil {
+	if _, err := h.mayAsk(a.person, &ask, h.config.Clock.Now()); err != nil {
 		return fail(err)
 	}
 	if !h.dispatch.Turn(ctx, ask.Channel) {
 		return fail(&otn.SendError{Outcome: otn.Deferred, Code: "no_turn", Err: context.Cause(ctx)})
 	}
 	now := h.config.Clock.Now()
-	if err := h.mayAsk(a.person, &ask, now); err != nil { // it may have waited
+	var err error
+	if a.last, err = h.mayAsk(a.person, &ask, now); err != nil { // it may have waited
 		return fail(err)
 	}
 	a.ask.Deadline = now.Add(dispatch.SendTimeout)
@@ -93,6 +94,7 @@ type asking struct {
 	person otn.PersonID
 	rule   string        // the ask of the rules that it is; "": an operator's or a bot's
 	with   *ledger.Batch // what becomes true with it being made, before it is
+	last   ledger.Doc    // the ask of the same before this one, as it was when this one was decided
 
 	kept   *ledger.Doc // that it was made
 	window ledger.Doc  // as it was then
@@ -101,15 +103,11 @@ type asking struct {
 // begin writes down that an ask is made: from here on it is never made again by itself, unless its channel says that it
 // certainly was not. Errors: otn.ErrConflict when somebody else asks for the same, or changed what it was decided from.
 func (h *Host) begin(ctx context.Context, a *asking, now time.Time) error {
-	key := askKey(a.person, &a.ask)
-	doc, _, err := h.ledger.Doc(key)
-	if err != nil {
-		return err
-	}
+	var err error
 	if a.window, _, err = h.ledger.Doc(intake.WindowKey(a.person)); err != nil {
 		return err
 	}
-	a.kept = &ledger.Doc{Key: key, Rev: doc.Rev, Value: mustJSON(askKept{At: now, Rule: a.rule, Topic: a.ask.Topic, Subject: a.ask.Subject, Title: a.ask.Title})}
+	a.kept = &ledger.Doc{Key: askKey(a.person, &a.ask), Rev: a.last.Rev, Value: mustJSON(askKept{At: now, Rule: a.rule, Topic: a.ask.Topic, Subject: a.ask.Subject, Title: a.ask.Title})}
 	b := &ledger.Batch{}
 	if a.with != nil {
 		*b = *a.with
@@ -238,43 +236,43 @@ func newAsk(r AskRequest, title, ref string, now time.Time) otn.Ask {
 }
 
 // mayAsk says whether a person may be asked now: they do not want to hear no more, no consent waits already, the window is
-// open, and nobody asked in it.
-func (h *Host) mayAsk(p otn.PersonID, a *otn.Ask, now time.Time) error {
+// open, and nobody asked in it. It gives the last ask of the same, which nobody else may replace before this one is begun.
+func (h *Host) mayAsk(p otn.PersonID, a *otn.Ask, now time.Time) (last ledger.Doc, err error) {
 	silent, err := intake.Silent(h.ledger, p, a.Topic)
 	if err != nil {
-		return err
+		return last, err
 	}
 	if silent {
-		return fmt.Errorf("%s wants to hear no more: %w", a.Subscriber.ID, otn.ErrRefused)
+		return last, fmt.Errorf("%s wants to hear no more: %w", a.Subscriber.ID, otn.ErrRefused)
 	}
 	consents, err := h.ledger.Of(p)
 	if err != nil {
-		return err
+		return last, err
 	}
 	for i := range consents {
 		if c := &consents[i]; a.Topic != "" && c.Topic == a.Topic && c.Subject == a.Subject && waits(c, now) {
-			return otn.ErrAlreadyGiven
+			return last, otn.ErrAlreadyGiven
 		}
 	}
 	window, err := h.windowOf(p)
 	if err != nil {
-		return err
+		return last, err
 	}
 	if !closing(window).After(now) {
-		return otn.ErrOutsideWindow
+		return last, otn.ErrOutsideWindow
 	}
-	asked, ok, err := h.ledger.Doc(askKey(p, a))
+	last, ok, err := h.ledger.Doc(askKey(p, a))
 	if err != nil || !ok {
-		return err
+		return last, err
 	}
 	var before askKept
-	if err := json.Unmarshal(asked.Value, &before); err != nil {
-		return err
+	if err := json.Unmarshal(last.Value, &before); err != nil {
+		return last, err
 	}
 	if now.Sub(before.At) < otn.WindowLength {
-		return otn.ErrAlreadyAsked
+		return last, otn.ErrAlreadyAsked
 	}
-	return nil
+	return last, nil
 }
 
 // waits reports whether a consent waits to be spent.

@@ -109,7 +109,8 @@ func (h *Host) decide(p *intake.Planned) (*asking, decision, error) {
 		return nil, no("the channel " + p.Channel + " cannot ask"), nil
 	}
 	about := otn.Ask{Channel: p.Channel, Subscriber: otn.Subscriber{ID: p.Subscriber}, Topic: topic.ID, Subject: p.Subject}
-	if err := h.mayAsk(person, &about, now); err != nil {
+	var err error
+	if a.last, err = h.mayAsk(person, &about, now); err != nil {
 		d, err := h.mayNot(p, person, err, now)
 		return nil, d, err
 	}
@@ -122,7 +123,6 @@ func (h *Host) decide(p *intake.Planned) (*asking, decision, error) {
 	if d, err := h.maySay(p, topic, person, now); err != nil || d.verdict != otn.Yes {
 		return nil, d, err
 	}
-	var err error
 	a.ask, err = h.request(AskRequest{Channel: p.Channel, Recipient: p.Subscriber, Topic: topic.ID, Subject: p.Subject, Answers: p.Answers}, now)
 	if errors.Is(err, otn.ErrInvalid) || errors.Is(err, otn.ErrNotFound) {
 		return nil, no(inWords(err)), nil

@@ -355,7 +355,9 @@ func TestPauseAboveWaitsForApproval(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		want(t, "state", approved.State, "running")
+		if approved.State != "running" && approved.State != "done" { // its lane goes on at once
+			t.Errorf("state: %s", approved.State)
+		}
 		w.after(time.Minute)
 		want(t, "told", shop.calls(), 11)
 		want(t, "state", w.run().State, "done")
