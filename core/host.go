@@ -33,6 +33,7 @@ type Config struct {
 	Polls    map[string]Poll         // by instance: sources that are asked; one may be in Sources as well
 	Rates    map[string]float64      // messages per second by channel; missing: what the channel declares
 	Clock    Clock                   // nil: the machine's
+	Zone     *time.Location          // in which days are told; nil: UTC
 	Log      *slog.Logger            // nil: silent
 
 	// Memory keeps everything instead of a store in Dir: for tests and rehearsals.

@@ -140,7 +140,7 @@ func (d *daemon) processes() map[string]living {
 
 func (d *daemon) host(processes map[string]living) (*core.Host, error) {
 	c := core.Config{
-		Dir: d.config.Data, Rules: d.rules, Log: d.log,
+		Dir: d.config.Data, Rules: d.rules, Log: d.log, Zone: d.config.Zone,
 		Channels: map[string]otn.Channel{}, Sources: map[string]otn.Receiver{}, Polls: map[string]core.Poll{}, Rates: map[string]float64{},
 	}
 	for _, i := range d.config.Channels {

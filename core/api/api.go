@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"runtime/debug"
 	"strings"
+	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
@@ -32,6 +33,8 @@ type Host interface {
 	Link(ctx context.Context, r core.LinkRequest) (core.LinkView, error)
 	Send(ctx context.Context, r core.SendRequest) (core.SendAnswer, error)
 	Topics() ([]core.TopicView, error)
+	Days(from, to time.Time) ([]core.Day, error)
+	Zone() *time.Location
 	Consents(q core.ConsentQuery) (list []core.ConsentView, next string, err error)
 	Consent(id string) (core.ConsentView, error)
 	Runs(q core.RunQuery) (list []core.RunView, next string, err error)

@@ -48,6 +48,7 @@ func (d *door) calls(a huma.API) {
 	d.authoring(a)
 	d.transfer(a)
 	d.reads(a)
+	d.days(a)
 	d.subscribers(a)
 	d.supervision(a)
 }

@@ -53,6 +53,7 @@ func (d *Dispatch) erase(ctx context.Context, p otn.PersonID, due time.Time) (do
 	if err != nil {
 		return done, purge, err
 	}
+	x.At = d.Clock.Now()
 	x.Wish = erasePrefix + p.String()
 	traces, err := d.Ledger.Traces(x)
 	if err != nil {

@@ -202,9 +202,9 @@ func (l *Ledger) granted(q ConsentQuery, look int) (places []place, last uint64,
 	return places, last, err
 }
 
-// Withdraw ends a waiting consent at the operator's or the person's wish.
+// Withdraw ends a waiting consent at now, at the operator's or the person's wish.
 // Errors: otn.ErrNotFound; otn.ErrSpent when it does not wait any more, or is claimed.
-func (l *Ledger) Withdraw(ctx context.Context, id otn.TokenID) error {
+func (l *Ledger) Withdraw(ctx context.Context, id otn.TokenID, now time.Time) error {
 	key := tokenKey(id)
 	err := l.do(ctx, &turn{wants: [][]byte{key}, size: 256, build: func(g *group) error {
 		v, there := g.get(key)
@@ -224,7 +224,8 @@ func (l *Ledger) Withdraw(ctx context.Context, id otn.TokenID) error {
 		if !there || g.left(at) || !g.free(n, at.seq) {
 			return otn.ErrSpent
 		}
-		g.end(n, at.seq, row, fateWithdrawn, time.Time{})
+		g.seen(now)
+		g.end(n, at.seq, row, fateWithdrawn, now)
 		return nil
 	}})
 	if err != nil {

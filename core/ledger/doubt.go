@@ -147,10 +147,13 @@ func (g *group) resolve(id otn.DeliveryID, d *doubtRow, r *Result, probably bool
 	if r.Outcome == otn.Sent {
 		k.counts.Sent++
 		d.fate = fateSent
-		g.amend(page, place{d.line, d.seq}, &d.entry)
+		was := g.amend(page, place{d.line, d.seq}, &d.entry)
+		g.during(time.UnixMilli(was.at)).end(fateUnknown, -1)
+		g.during(r.At).end(fateSent, 1)
 		return
 	}
-	g.amend(page, place{d.line, d.seq}, nil)
+	was := g.amend(page, place{d.line, d.seq}, nil)
+	g.during(time.UnixMilli(was.at)).end(fateUnknown, -1)
 	d.outcome = otn.Deferred
 	g.put(deliveryKey(spaceTried, id), packTried(&d.triedRow))
 	d.row[rowFlags] |= flagSiblings // somebody may have come meanwhile
@@ -176,8 +179,8 @@ func (g *group) release(page pageID) {
 	g.put(key, packResend(&s))
 }
 
-// amend replaces one entry of a block, or takes it out.
-func (g *group) amend(page pageID, at place, with *entry) {
+// amend replaces one entry of a block, or takes it out, and returns it.
+func (g *group) amend(page pageID, at place, with *entry) (was entry) {
 	key := endedKey(at, page)
 	v, _ := g.get(key)
 	var channel string
@@ -187,16 +190,19 @@ func (g *group) amend(page pageID, at place, with *entry) {
 		switch {
 		case e.seq != at.seq:
 			entries = append(entries, *e)
+			return true
 		case with != nil:
 			entries = append(entries, *with)
 		}
+		was = *e
 		return true
 	})
 	if len(entries) == 0 {
 		g.remove(key)
-		return
+		return was
 	}
 	g.put(key, packBlock(channel, entries))
+	return was
 }
 
 // Doubts lists unknown deliveries behind after, in the order of their ids.

@@ -16,6 +16,7 @@ import (
 // the documents and timers that others keep of the person are named.
 type Erasure struct {
 	Person otn.PersonID
+	At     time.Time // when it happens
 	Docs   []string  // to delete, whatever their revision
 	Under  []string  // beginnings of keys, under which documents of the person were, or may have been
 	Timers []TimerID // to delete
@@ -104,7 +105,7 @@ func (e *eraser) consent(at place) (stays bool, err error) {
 	e.g.amend(gone.pageID, at, nil)
 	e.runs = append(e.runs, gone.run)
 	if gone.fate == fateUnknown {
-		return false, e.doubt(n, at, gone.run)
+		return false, e.doubt(n, at, &gone)
 	}
 	return false, nil
 }
@@ -119,6 +120,7 @@ func (e *eraser) waiting(n *line, at place, row []byte) error {
 	k.waiting--
 	k.days[expiry]--
 	k.counts.Withdrawn++
+	e.g.during(e.x.At).end(fateWithdrawn, 1)
 	e.g.remove(consentKey(at))
 	e.g.drop(appendExpiryKey(nil, n.topic.id, expiry, at))
 	e.g.unindexPacked(n, at.seq, packedAnswers(row))
@@ -127,7 +129,8 @@ func (e *eraser) waiting(n *line, at place, row []byte) error {
 }
 
 // doubt ends the doubt of a consent without a word about it.
-func (e *eraser) doubt(n *line, at place, run otn.RunID) error {
+func (e *eraser) doubt(n *line, at place, gone *ended) error {
+	run := gone.run
 	key := deliveryKey(spaceDoubt, otn.NewDeliveryID(run, e.x.Person))
 	v, there := e.g.get(key)
 	if !there {
@@ -140,6 +143,8 @@ func (e *eraser) doubt(n *line, at place, run otn.RunID) error {
 	k := e.g.count(n)
 	k.counts.Unknown--
 	k.counts.Withdrawn++
+	e.g.during(time.UnixMilli(gone.at)).end(fateUnknown, -1)
+	e.g.during(e.x.At).end(fateWithdrawn, 1)
 	e.g.remove(key)
 	e.g.release(pageID{run, d.page})
 	e.g.drop(appendExpiryKey(nil, n.topic.id, d.day, at))

@@ -19,6 +19,7 @@ func (p *prepared) addGrants(g *group, rev uint64) {
 		g.grant(r, seq, rev)
 		g.index(g.line(r.line), seq, grant.Consent.Answers)
 		g.seen(grant.Consent.GrantedAt)
+		g.during(grant.Consent.GrantedAt).Granted++
 		g.after = append(g.after, func() { grant.Added, grant.Seq, grant.Consent.Seq = true, seq, seq })
 	}
 }

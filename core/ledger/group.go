@@ -24,8 +24,9 @@ type group struct {
 	lines    map[Line]*line // made in this group
 	topics   map[string]*topic
 	numbers  uint64
-	tally    map[*line]*change // what changes in the counts
-	claims   []*openClaim      // won in this group
+	tally    map[*line]*change   // what changes in the counts
+	quarters map[uint64]*Quarter // differences
+	claims   []*openClaim        // won in this group
 	settled  map[*openClaim][]Result
 	marks    []uint64       // to drop when durable
 	after    []func()       // what becomes true, under the ledger's lock
@@ -228,6 +229,7 @@ func (g *group) close() {
 		}
 		g.after = append(g.after, func() { t.settle(c, days[t]) })
 	}
+	g.closeQuarters()
 	if len(g.changes) == 0 {
 		return
 	}

@@ -39,7 +39,7 @@ func Inspect(ctx context.Context, e Engine, key otn.Secret) (Report, error) {
 	}
 	i := &inspector{ctx: ctx, l: l, lines: make(map[uint64]int64), topics: make(map[string]int64), days: make(map[topicDay]int64), doubts: make(map[uint64]int64)}
 	i.Writes, i.Newest, i.Topics, i.OpenClaims = l.writes, l.newest, l.Topics(), len(l.open)
-	for _, step := range []func() error{i.consents, i.answers, i.claims, i.unknown, i.counts} {
+	for _, step := range []func() error{i.consents, i.answers, i.claims, i.unknown, i.counts, i.quarters} {
 		if err := step(); err != nil {
 			return Report{}, fmt.Errorf("ledger: inspect: %w", err)
 		}
@@ -284,6 +284,24 @@ func (i *inspector) counts() error {
 	}
 	for k, n := range i.days {
 		i.fault("topic %s does not count %d that expire on day %d", i.l.topicAt[k.topic].name, n, k.day)
+	}
+	return nil
+}
+
+// quarters compares what is counted over time with what the topics count.
+func (i *inspector) quarters() error {
+	var sum, all Quarter
+	for _, q := range i.l.quarters {
+		sum.add(&q)
+	}
+	for _, t := range i.l.topics {
+		c := &t.counts
+		all.add(&Quarter{Granted: c.Waiting + c.Claimed + c.Sent + c.Refused + c.Unknown + c.Expired + c.Withdrawn,
+			Sent: c.Sent, Refused: c.Refused, Unknown: c.Unknown, Expired: c.Expired, Withdrawn: c.Withdrawn})
+	}
+	if sum != all {
+		i.fault("over time %d consents are counted as given, %d sent, %d refused, %d unknown, %d expired and %d withdrawn, and by topic %d, %d, %d, %d, %d and %d",
+			sum.Granted, sum.Sent, sum.Refused, sum.Unknown, sum.Expired, sum.Withdrawn, all.Granted, all.Sent, all.Refused, all.Unknown, all.Expired, all.Withdrawn)
 	}
 	return nil
 }

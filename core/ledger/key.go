@@ -35,6 +35,7 @@ const (
 	spaceIndex    = 'u' // index's number → topic, answer, which walk makes it good
 	spaceAnswer   = 'v' // index's number, line's number, ordered answer, sequence → nothing
 	spaceWalk     = 'w' // walk's number → how far it has come
+	spaceQuarter  = 'x' // quarter of an hour → what happened in it, counted
 )
 
 const (

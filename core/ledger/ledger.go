@@ -29,6 +29,7 @@ type Ledger struct {
 	topics    map[string]*topic
 	topicAt   map[uint64]*topic
 	open      map[pageID]*openClaim
+	quarters  map[uint64]Quarter
 	indexes   *indexes
 	recovered Recovery
 	noTimers  []byte // no timer's key is below this one: what was deleted there is not walked over again
@@ -100,6 +101,7 @@ func newLedger(e Engine) *Ledger {
 		topics:   make(map[string]*topic),
 		topicAt:  make(map[uint64]*topic),
 		open:     make(map[pageID]*openClaim),
+		quarters: make(map[uint64]Quarter),
 		indexes:  &indexes{make(map[string][]*index), make(map[uint64]place)},
 	}
 }

@@ -83,6 +83,7 @@ func (g *group) settle(o *openClaim, results []Result) {
 		e := g.entry(o, m, r)
 		g.unindexPacked(o.line, m.seq, m.answers)
 		k.days[m.day]--
+		g.during(r.At).end(e.fate, 1)
 		switch r.Outcome {
 		case otn.Sent:
 			k.counts.Sent++

@@ -19,6 +19,7 @@ func (l *Ledger) load() error {
 		{spaceDay, l.loadDay},
 		{spaceLine, l.loadLine},
 		{spaceCount, l.loadCount},
+		{spaceQuarter, l.loadQuarter},
 		{spaceOpen, l.loadOpen},
 		{spaceIndex, l.loadIndex},
 		{spaceWalk, l.loadWalk},

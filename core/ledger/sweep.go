@@ -184,10 +184,7 @@ func (g *group) lineAt(id uint64) *line {
 func (g *group) end(n *line, seq uint64, row []byte, f fate, at time.Time) {
 	p := place{n.id, seq}
 	granted, expires := readTimes(row)
-	e := entry{seq: seq, token: otn.TokenID(row[rowToken:rowPerson]), person: otn.PersonID(row[rowPerson:rowSealed]), fate: f, granted: granted, attempts: 1}
-	if !at.IsZero() {
-		e.at, e.first = at.UnixMilli(), at.UnixMilli()
-	}
+	e := entry{seq: seq, token: otn.TokenID(row[rowToken:rowPerson]), person: otn.PersonID(row[rowPerson:rowSealed]), fate: f, granted: granted, attempts: 1, first: at.UnixMilli(), at: at.UnixMilli()}
 	var seen texts
 	var c Candidate
 	readRow(row, &c, &seen)
@@ -198,6 +195,7 @@ func (g *group) end(n *line, seq uint64, row []byte, f fate, at time.Time) {
 		g.gone = make(map[place]bool)
 	}
 	g.gone[p] = true
+	g.during(at).end(f, 1)
 	k := g.count(n)
 	k.waiting--
 	k.days[dayOf(time.UnixMilli(expires))]--

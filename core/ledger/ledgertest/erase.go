@@ -39,7 +39,7 @@ func erased(t *testing.T, b *bench) {
 		Decisions: []ledger.Decision{line, {Line: drop, Person: p, At: b.now}, {Line: drop, Person: p, At: b.now.Add(-48 * time.Hour)}},
 	})
 	before := b.Topics()["drop"]
-	x := ledger.Erasure{Person: p, Docs: []string{"tags/" + p.String()}, Wish: "wish", Timers: []ledger.TimerID{{Due: b.now.Add(time.Hour), ID: "theirs"}}}
+	x := ledger.Erasure{Person: p, At: b.now, Docs: []string{"tags/" + p.String()}, Wish: "wish", Timers: []ledger.TimerID{{Due: b.now.Add(time.Hour), ID: "theirs"}}}
 
 	held := b.claim("held", 1, drop)
 	done, err := b.Erase(b.t.Context(), x)
@@ -101,7 +101,7 @@ func left(t *testing.T, b *bench, p otn.PersonID, one func(int) otn.Consent, kep
 		if _, ok, err := b.Consent(id); ok || err != nil {
 			t.Errorf("consent %d is there: %v", i, err)
 		}
-		if err := b.Withdraw(b.t.Context(), id); !errors.Is(err, otn.ErrNotFound) {
+		if err := b.Withdraw(b.t.Context(), id, b.now); !errors.Is(err, otn.ErrNotFound) {
 			t.Errorf("withdraw %d: %v", i, err)
 		}
 		if seq := b.grantOne(one(i)); seq != 0 {

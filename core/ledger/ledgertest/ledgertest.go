@@ -51,6 +51,7 @@ func Run(t *testing.T, make func(t *testing.T) Store) {
 		{"a power cut makes the page doubtful", recoverCut},
 		{"work to look at again is not forgotten", redone},
 		{"a doubt ends by proof or by hand", doubts},
+		{"every quarter of an hour is counted", quarters},
 		{"an echo that came first", echo},
 		{"another key is refused", wrongKey},
 		{"lazy settlements ride with the next", lazy},

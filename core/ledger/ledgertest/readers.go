@@ -301,12 +301,12 @@ func wrongClock(t *testing.T, b *bench) {
 func withdraw(t *testing.T, b *bench) {
 	b.grant(3, drop)
 	id := func(i int) otn.TokenID { return b.consent(i, drop).Token.ID() }
-	b.must(b.Withdraw(t.Context(), id(1)))
+	b.must(b.Withdraw(t.Context(), id(1), b.now))
 	for _, c := range []struct {
 		id   otn.TokenID
 		want error
 	}{{id(1), otn.ErrSpent}, {id(77), otn.ErrNotFound}} {
-		if err := b.Withdraw(t.Context(), c.id); !errors.Is(err, c.want) {
+		if err := b.Withdraw(t.Context(), c.id, b.now); !errors.Is(err, c.want) {
 			t.Fatalf("%v, want %v", err, c.want)
 		}
 	}
@@ -314,7 +314,7 @@ func withdraw(t *testing.T, b *bench) {
 	if len(c.Members) != 2 {
 		t.Fatal("a withdrawn consent was claimed")
 	}
-	if err := b.Withdraw(t.Context(), id(0)); !errors.Is(err, otn.ErrSpent) {
+	if err := b.Withdraw(t.Context(), id(0), b.now); !errors.Is(err, otn.ErrSpent) {
 		t.Fatalf("a claimed consent: %v", err)
 	}
 	b.settle(c, otn.Sent)
@@ -335,7 +335,7 @@ func states(t *testing.T, b *bench) {
 		want = append(want, [...]ledger.State{ledger.Spent, ledger.Ended, ledger.Doubtful, ledger.Waiting}[i])
 	}
 	b.grantOne(anna(4))
-	b.must(b.Withdraw(t.Context(), anna(4).Token.ID()))
+	b.must(b.Withdraw(t.Context(), anna(4).Token.ID(), b.now))
 	b.grantOne(anna(5))
 	b.claim("r", 5, ledger.Line{Topic: "drop", Subject: "s5"})
 	want = append(want, ledger.Withdrawn, ledger.Claimed)
