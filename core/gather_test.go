@@ -223,7 +223,7 @@ func (w *fragile) withdraw(sub, subject string) {
 	w.t.Helper()
 	w.stop()
 	l := w.ledger()
-	if err := errors.Join(l.Withdraw(w.t.Context(), otn.NewToken("page", "token-"+sub+"-price-drop-"+subject).ID()), l.Close()); err != nil {
+	if err := errors.Join(l.Withdraw(w.t.Context(), otn.NewToken("page", "token-"+sub+"-price-drop-"+subject).ID(), time.Now()), l.Close()); err != nil {
 		w.t.Fatal(err)
 	}
 	w.start()

@@ -17,7 +17,7 @@ func StopDoc(id otn.TokenID, now time.Time) *ledger.Doc { return put(stopPrefix+
 // Stop withdraws a consent whose StopDoc is on disk: now where it waits, else as soon as it would wait again.
 func (d *Dispatch) Stop(ctx context.Context, id otn.TokenID) error {
 	d.setStopped(id, true)
-	err := d.Ledger.Withdraw(ctx, id)
+	err := d.Ledger.Withdraw(ctx, id, d.Clock.Now())
 	if err != nil && !errors.Is(err, otn.ErrSpent) && !errors.Is(err, otn.ErrNotFound) {
 		return err
 	}

@@ -101,7 +101,7 @@ func (l *Ledger) left(e *ended) (Consent, bool, error) {
 		}
 	}
 	c := Consent{ID: e.token, Person: e.person, State: e.fate.state(), Run: e.run}
-	c.Channel, c.Seq, c.GrantedAt = e.channel, e.seq, time.UnixMilli(e.granted).UTC()
+	c.Channel, c.Seq, c.GrantedAt, c.Left = e.channel, e.seq, time.UnixMilli(e.granted).UTC(), time.UnixMilli(e.at).UTC()
 	if n := l.lineByID(e.line); n != nil {
 		c.Topic, c.Subject = n.Topic, n.Subject
 	}
@@ -204,7 +204,7 @@ func (l *Ledger) granted(q ConsentQuery, look int) (places []place, last uint64,
 
 // Withdraw ends a waiting consent at the operator's or the person's wish.
 // Errors: otn.ErrNotFound; otn.ErrSpent when it does not wait any more, or is claimed.
-func (l *Ledger) Withdraw(ctx context.Context, id otn.TokenID) error {
+func (l *Ledger) Withdraw(ctx context.Context, id otn.TokenID, now time.Time) error {
 	key := tokenKey(id)
 	err := l.do(ctx, &turn{wants: [][]byte{key}, size: 256, build: func(g *group) error {
 		v, there := g.get(key)
@@ -224,7 +224,7 @@ func (l *Ledger) Withdraw(ctx context.Context, id otn.TokenID) error {
 		if !there || g.left(at) || !g.free(n, at.seq) {
 			return otn.ErrSpent
 		}
-		g.end(n, at.seq, row, fateWithdrawn, time.Time{})
+		g.end(n, at.seq, row, fateWithdrawn, now)
 		return nil
 	}})
 	if err != nil {

@@ -101,7 +101,7 @@ func left(t *testing.T, b *bench, p otn.PersonID, one func(int) otn.Consent, kep
 		if _, ok, err := b.Consent(id); ok || err != nil {
 			t.Errorf("consent %d is there: %v", i, err)
 		}
-		if err := b.Withdraw(b.t.Context(), id); !errors.Is(err, otn.ErrNotFound) {
+		if err := b.Withdraw(b.t.Context(), id, b.now); !errors.Is(err, otn.ErrNotFound) {
 			t.Errorf("withdraw %d: %v", i, err)
 		}
 		if seq := b.grantOne(one(i)); seq != 0 {
@@ -117,7 +117,7 @@ func left(t *testing.T, b *bench, p otn.PersonID, one func(int) otn.Consent, kep
 	if len(docs) != 1 || docs[0] != "tags/another" {
 		t.Errorf("documents: %v", docs)
 	}
-	lines, err := b.LineDecisions(drop, time.Time{}, 10)
+	lines, err := b.LineDecisions(drop, time.Time{}, time.Time{}, 10)
 	b.must(err)
 	if len(lines) != 1 {
 		t.Errorf("decisions about the line: %v", lines)

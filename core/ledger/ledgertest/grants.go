@@ -40,7 +40,7 @@ func grantOnce(t *testing.T, b *bench) {
 
 	c = b.consent(1, drop)
 	b.grantOne(c)
-	b.must(b.Withdraw(t.Context(), c.Token.ID()))
+	b.must(b.Withdraw(t.Context(), c.Token.ID(), b.now))
 	never("withdrawn")
 	c = b.consent(2, drop)
 	b.grantOne(c)

@@ -208,7 +208,7 @@ func (b *bench) ends(rng *rand.Rand, round int) {
 	}
 	for i, w := range b.waiting(drop) {
 		if i%9 == 4 {
-			b.must(b.Withdraw(b.t.Context(), w.ID))
+			b.must(b.Withdraw(b.t.Context(), w.ID, b.now))
 		}
 	}
 }
@@ -271,7 +271,7 @@ func lateIndexes(t *testing.T, b *bench) {
 			b.settle(held, otn.Sent, otn.Deferred, otn.Unknown)
 			for i, w := range b.waiting(drop) {
 				if i%50 == 0 {
-					b.must(b.Withdraw(t.Context(), w.ID))
+					b.must(b.Withdraw(t.Context(), w.ID, b.now))
 				}
 			}
 		}

@@ -198,14 +198,20 @@ func decisions(t *testing.T, b *bench) {
 	if d := all[0]; len(all) != 40 || d.Line != drop || d.Person != anna || d.Rule != "r" || d.Run != run("r") || d.Verdict != otn.Yes || d.Facts[1] != 39 || !d.At.Equal(b.now.Add(39*7*time.Hour)) {
 		t.Fatalf("%d, first %+v", len(all), d)
 	}
-	if got := words(b.LineDecisions(drop, b.now.Add(37*7*time.Hour), 100)); !slices.Equal(got, []string{"39", "38", "37"}) {
+	if got := words(b.LineDecisions(drop, b.now.Add(37*7*time.Hour), time.Time{}, 100)); !slices.Equal(got, []string{"39", "38", "37"}) {
 		t.Fatalf("of a line since: %v", got)
+	}
+	if got := words(b.LineDecisions(drop, b.now.Add(3*7*time.Hour), b.now.Add(5*7*time.Hour), 100)); !slices.Equal(got, []string{"5", "4", "3"}) {
+		t.Fatalf("of a line between: %v", got)
+	}
+	if got := words(b.LineDecisions(drop, time.Time{}, b.now.Add(5*7*time.Hour-1), 2)); !slices.Equal(got, []string{"4", "3"}) {
+		t.Fatalf("of a line until: %v", got)
 	}
 	b.must(b.Trim(t.Context(), b.now.Add(30*7*time.Hour)))
 	if got := words(b.DecisionsOf(anna, 100)); len(got) != 10 || got[9] != "30" {
 		t.Fatalf("after trimming: %v", got)
 	}
-	if got := words(b.LineDecisions(drop, time.Time{}, 100)); len(got) != 10 {
+	if got := words(b.LineDecisions(drop, time.Time{}, time.Time{}, 100)); len(got) != 10 {
 		t.Fatalf("of a line after trimming: %v", got)
 	}
 }
@@ -301,12 +307,12 @@ func wrongClock(t *testing.T, b *bench) {
 func withdraw(t *testing.T, b *bench) {
 	b.grant(3, drop)
 	id := func(i int) otn.TokenID { return b.consent(i, drop).Token.ID() }
-	b.must(b.Withdraw(t.Context(), id(1)))
+	b.must(b.Withdraw(t.Context(), id(1), b.now))
 	for _, c := range []struct {
 		id   otn.TokenID
 		want error
 	}{{id(1), otn.ErrSpent}, {id(77), otn.ErrNotFound}} {
-		if err := b.Withdraw(t.Context(), c.id); !errors.Is(err, c.want) {
+		if err := b.Withdraw(t.Context(), c.id, b.now); !errors.Is(err, c.want) {
 			t.Fatalf("%v, want %v", err, c.want)
 		}
 	}
@@ -314,7 +320,7 @@ func withdraw(t *testing.T, b *bench) {
 	if len(c.Members) != 2 {
 		t.Fatal("a withdrawn consent was claimed")
 	}
-	if err := b.Withdraw(t.Context(), id(0)); !errors.Is(err, otn.ErrSpent) {
+	if err := b.Withdraw(t.Context(), id(0), b.now); !errors.Is(err, otn.ErrSpent) {
 		t.Fatalf("a claimed consent: %v", err)
 	}
 	b.settle(c, otn.Sent)
@@ -335,7 +341,7 @@ func states(t *testing.T, b *bench) {
 		want = append(want, [...]ledger.State{ledger.Spent, ledger.Ended, ledger.Doubtful, ledger.Waiting}[i])
 	}
 	b.grantOne(anna(4))
-	b.must(b.Withdraw(t.Context(), anna(4).Token.ID()))
+	b.must(b.Withdraw(t.Context(), anna(4).Token.ID(), b.now))
 	b.grantOne(anna(5))
 	b.claim("r", 5, ledger.Line{Topic: "drop", Subject: "s5"})
 	want = append(want, ledger.Withdrawn, ledger.Claimed)
@@ -351,6 +357,9 @@ func states(t *testing.T, b *bench) {
 			t.Fatalf("%d: %+v", i, c)
 		}
 		whole := c.State == ledger.Waiting || c.State == ledger.Claimed || c.State == ledger.Doubtful
+		if left := c.State == ledger.Spent || c.State == ledger.Ended || c.State == ledger.Withdrawn; c.Left.Equal(b.now) != left || c.Left.IsZero() == left {
+			t.Fatalf("%s: left at %v", c.State, c.Left)
+		}
 		if (c.Subscriber.ID == "anna") != whole || (c.Token.Reveal() == anna(i).Token.Reveal()) != whole {
 			t.Fatalf("%s: what is sealed is gone once a consent has ended, and not before", c.State)
 		}
