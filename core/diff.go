@@ -268,7 +268,7 @@ func (d *differ) open(set otn.Rules, r *otn.Rule, line ledger.Line) (otn.Page, e
 
 // wasOn is the subject of a line before its last event, where a decision remembers it; else as it is now.
 func (h *Host) wasOn(line ledger.Line, now otn.Snapshot) (otn.Snapshot, error) {
-	decisions, err := h.ledger.LineDecisions(line, time.Time{}, 10)
+	decisions, err := h.ledger.LineDecisions(line, time.Time{}, time.Time{}, 10)
 	if err != nil {
 		return now, err
 	}

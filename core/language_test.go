@@ -20,6 +20,7 @@ const topicsOfAShop = `version: 1
 timezone: UTC
 triggers:
   post: {fields: {}}
+  lead: {subscriber: required, fields: {}}
 topics:
   back: {use: back_in_stock, subject: item, ask: back, answers: {quantity: {type: int, default: 1}}}
   price-drop: {use: price_drop, subject: item, ask: cheaper}

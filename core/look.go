@@ -134,7 +134,7 @@ func (h *Host) factsFor(l *Look) error {
 // what it said of the consent.
 func (h *Host) before(l *Look, held *ledger.Consent) error {
 	line := ledger.Line{Topic: l.Rule.Topic, Subject: l.Consent.Subject}
-	decisions, err := h.ledger.LineDecisions(line, time.Time{}, reasonsAtMost)
+	decisions, err := h.ledger.LineDecisions(line, time.Time{}, time.Time{}, reasonsAtMost)
 	if err != nil {
 		return err
 	}

@@ -336,7 +336,7 @@ func (h *Host) deliveriesOf(p otn.PersonID) ([]ledger.Delivery, error) {
 		if c.Run != (otn.RunID{}) {
 			runs[c.Run] = true
 		}
-		decisions, err := h.ledger.LineDecisions(ledger.Line{Topic: c.Topic, Subject: c.Subject}, c.GrantedAt, maxLimit)
+		decisions, err := h.ledger.LineDecisions(ledger.Line{Topic: c.Topic, Subject: c.Subject}, c.GrantedAt, lastOf(&c), maxLimit)
 		if err != nil {
 			return nil, err
 		}

@@ -121,51 +121,6 @@ type Reason struct {
 	Values  []string  `json:"values,omitempty"` // what each part of the rule's when was worth
 }
 
-// The codes of reasons: why somebody was not told, or not yet. A delivery has the name of its outcome.
-const (
-	WhenFalse    = "when_false"     // the condition is false for them
-	Undecided    = "undecided"      // a fact that the condition needs is not known
-	Failed       = "failed"         // the condition or the text could not be evaluated
-	FirstSight   = "first_sight"    // the subject was seen for the first time
-	WasTrue      = "was_true"       // it was true before: no news
-	NoLongerTrue = "no_longer_true" // it was true, and is no more now that their turn has come
-	TooLate      = "too_late"       // the consent came after the event
-	OtherConsent = "other_consent"  // another consent of the person was used: one message per person and run
-	OtherPerson  = "other_person"   // the trigger named somebody else
-	OtherRun     = "other_run"      // the consent was used by another run
-	LeftAlone    = "left_alone"     // the channel wants the person left alone for a while
-	Paused       = "paused"         // the run waits for an operator
-	OnHold       = "held"           // the rule holds: it must stay true for a while first
-	HoldBroken   = "hold_broken"    // it did not stay true for as long as the rule holds
-	Gathering    = "gathering"      // the rule gathers what each person is told of
-	QuietHours   = "quiet_hours"    // outside the hours in which messages go out
-	Spread       = "spread"         // the messages of the run are spread over time
-	Limit        = "limit"          // as many messages as the rule allows were sent: to the person, or by the run
-	NextWave     = "next_wave"      // left for the next wave
-	NotAfter     = "not_after"      // the moment behind which nothing is sent has passed
-	Cancelled    = "cancelled"      // an operator cancelled the run
-	Turn         = "turn"           // their turn has not come yet
-)
-
-// Reasons lists the codes with what each says.
-func Reasons() map[string]string {
-	return map[string]string{
-		WhenFalse: "the condition is false for them", Undecided: "a fact that the condition needs is not known",
-		Failed: "the condition or the text could not be evaluated", FirstSight: "the subject was seen for the first time",
-		WasTrue: "it was true before: no news", NoLongerTrue: "it was true, and is no more now that their turn has come",
-		TooLate: "the consent came after the event", OtherConsent: "another consent of the person was used: one message per person and run",
-		OtherPerson: "the trigger named somebody else", OtherRun: "the consent was used by another run",
-		LeftAlone: "the channel wants the person left alone for a while", Paused: "the run waits for an operator",
-		OnHold: "the rule holds: it must stay true for a while first", HoldBroken: "it did not stay true for as long as the rule holds",
-		Gathering: "the rule gathers what each person is told of", QuietHours: "outside the hours in which messages go out",
-		Spread: "the messages of the run are spread over time", Limit: "as many messages as the rule allows were sent: to the person, or by the run",
-		NextWave: "left for the next wave", NotAfter: "the moment behind which nothing is sent has passed", Cancelled: "an operator cancelled the run",
-		Turn:      "their turn has not come yet",
-		"refused": "the platform refused for good", "deferred": "put off, nothing left", "invalid": "the message or the configuration is at fault, nothing left",
-		"unknown": "nobody can tell whether it arrived", "sending": "on its way", "expired": "the consent is expired", "withdrawn": "the consent is withdrawn",
-	}
-}
-
 // Why is everything that is known of why a person got or did not get a message, oldest first.
 type Why struct {
 	Channel    string        `json:"channel"`

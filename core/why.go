@@ -3,6 +3,7 @@
 package core
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -10,6 +11,7 @@ import (
 	"time"
 
 	"github.com/onetimenotify/otn/core/dispatch"
+	"github.com/onetimenotify/otn/core/intake"
 	"github.com/onetimenotify/otn/core/ledger"
 	"github.com/onetimenotify/otn/core/otn"
 )
@@ -49,35 +51,75 @@ func (h *Host) Why(channel, subscriber, rule string) (Why, error) {
 	return w, nil
 }
 
-// reasons is the story of one consent.
+// reasons is the story of one consent: as long as it waited, each decision about its line was about it.
 func (h *Host) reasons(p otn.PersonID, c *ledger.Consent, rule string) ([]Reason, error) {
-	story := []Reason{{At: c.GrantedAt, Topic: c.Topic, Subject: c.Subject, Consent: c.ID.String(), Verdict: "granted", Because: granted(c)}}
-	decisions, err := h.ledger.LineDecisions(ledger.Line{Topic: c.Topic, Subject: c.Subject}, c.GrantedAt, reasonsAtMost)
+	if c.State == ledger.Waiting && !waits(c, h.config.Clock.Now()) { // and nobody has swept it up yet
+		gone := *c
+		gone.State, gone.Left = ledger.Expired, c.ExpiresAt
+		c = &gone
+	}
+	story := []Reason{granted(c)}
+	decisions, err := h.ledger.LineDecisions(ledger.Line{Topic: c.Topic, Subject: c.Subject}, c.GrantedAt, lastOf(c), reasonsAtMost)
 	if err != nil {
 		return nil, err
 	}
 	for _, d := range decisions {
-		if d.At.Before(c.GrantedAt) || rule != "" && d.Rule != rule {
+		if rule != "" && d.Rule != rule {
 			continue
 		}
-		r := Reason{At: d.At, Rule: d.Rule, Topic: c.Topic, Subject: c.Subject, Consent: c.ID.String(), Verdict: d.Verdict.String(), Because: d.Because}
+		r := about(c, d.At)
+		r.Rule, r.Verdict, r.Because = d.Rule, d.Verdict.String(), d.Because
 		if err := h.retell(p, c, d, &r); err != nil {
 			return nil, err
 		}
 		story = append(story, r)
 	}
-	if c.State == ledger.Expired || c.State == ledger.Withdrawn {
-		story = append(story, Reason{At: c.ExpiresAt, Topic: c.Topic, Subject: c.Subject, Consent: c.ID.String(), Verdict: string(c.State),
-			Because: "the consent is " + string(c.State), Code: string(c.State)})
+	if r, ended, err := h.unused(p, c); err != nil || ended {
+		return append(story, r), err
 	}
 	return story, nil
 }
 
-func granted(c *ledger.Consent) string {
-	if c.Topic == "" {
-		return "agreed, but to no topic that the rules declare: nothing can be sent until it is assigned one"
+// about is a reason about a consent.
+func about(c *ledger.Consent, at time.Time) Reason {
+	return Reason{At: at, Topic: c.Topic, Subject: c.Subject, Consent: c.ID.String()}
+}
+
+// lastOf is when a consent was decided about for the last time; zero while it waits. Its end is known to the millisecond.
+func lastOf(c *ledger.Consent) time.Time {
+	if c.Left.IsZero() {
+		return time.Time{}
 	}
-	return "agreed to be told once"
+	return c.Left.Add(time.Millisecond)
+}
+
+func granted(c *ledger.Consent) Reason {
+	r := about(c, c.GrantedAt)
+	r.Verdict, r.Because = "granted", "agreed to be told once"
+	if c.Topic == "" {
+		r.Because, r.Code = "agreed, but to no topic that the rules declare: nothing can be sent until it is assigned one", NoTopic
+	}
+	return r
+}
+
+// unused tells of the end of a consent that expired, or was withdrawn.
+func (h *Host) unused(p otn.PersonID, c *ledger.Consent) (Reason, bool, error) {
+	r := about(c, c.Left)
+	if r.Verdict = string(c.State); c.State != ledger.Expired && c.State != ledger.Withdrawn {
+		return r, false, nil
+	}
+	r.Because, r.Code = Reasons()[r.Verdict], r.Verdict
+	if r.Verdict == Expired {
+		r.Because += ": nothing can be sent for it any more"
+		return r, true, nil
+	}
+	stops, err := intake.Stops(h.ledger, p)
+	for _, topic := range []string{c.Topic, ""} {
+		if at, stopped := stops[topic]; stopped && !at.Before(c.GrantedAt) && at.Before(lastOf(c)) {
+			r.Because, r.Code = Reasons()[Stopped], Stopped
+		}
+	}
+	return r, true, err
 }
 
 // retell says what a decision meant for one person: how their delivery ended, or what their own half of the rule gave.
@@ -101,14 +143,15 @@ func (h *Host) retell(p otn.PersonID, c *ledger.Consent, d ledger.Decision, r *R
 			return nil
 		}
 		if ok {
-			r.Verdict, r.Because, r.Code = "no", "another consent of the same person was used: one message per person and run", OtherConsent
+			r.no("another consent of the same person was used: one message per person and run", OtherConsent)
 			return nil
 		}
 	}
 	return h.again(p, c, d, from, r)
 }
 
-// again decides once more, from the same facts, for this consent.
+// again decides once more, from the same facts, for this consent. Of one that has ended nobody knows any more what it asked
+// for: of it only that is said which was the same for everybody.
 func (h *Host) again(p otn.PersonID, c *ledger.Consent, d ledger.Decision, from dispatch.Decided, r *Reason) error {
 	if from.Version == "" {
 		return nil
@@ -118,29 +161,41 @@ func (h *Host) again(p otn.PersonID, c *ledger.Consent, d ledger.Decision, from 
 		r.Because = fmt.Sprintf("cannot be told any more: %v", err)
 		return nil
 	}
-	if err := h.dispatch.Meet(&c.Consent, p, h.config.Clock.Now()); err != nil {
-		return err
+	var unwritten error
+	whole := !c.Token.IsZero()
+	if whole {
+		if err := h.dispatch.Meet(&c.Consent, p, h.config.Clock.Now()); err != nil {
+			return err
+		}
+		r.Values = page.Explain(&c.Consent)
 	}
-	r.Values = page.Explain(&c.Consent)
 	if d.Verdict != otn.Yes {
 		return nil
 	}
-	verdict := page.Select(&c.Consent)
-	r.Verdict, r.Because, r.Code = verdict.String(), page.Because(), codeOf(verdict, from.Facts)
-	if verdict != otn.Yes {
-		return nil
+	if whole {
+		verdict := page.Select(&c.Consent)
+		r.Verdict, r.Because, r.Code = verdict.String(), page.Because(), codeOf(verdict, from.Facts)
+		if verdict != otn.Yes {
+			return nil
+		}
+		_, unwritten = page.Render(&c.Consent, nil)
 	}
 	if d.Run == (otn.RunID{}) {
-		r.Because, r.Code = d.Because, waitCode(d.Because)
+		r.Because, r.Code = d.Because, OnHold // by an earlier run: no other decision to tell makes none
 		return nil
 	}
-	_, unwritten := page.Render(&c.Consent, nil)
 	return h.turn(p, c, d.Run, unwritten, r)
 }
 
+// no says that a consent is not told by a run, and why.
+func (r *Reason) no(because, code string) { r.Verdict, r.Because, r.Code = "no", because, code }
+
+// wait says that the turn of a consent has not come, and why.
+func (r *Reason) wait(because, code string) { r.Because, r.Code = because, code }
+
 // turn says what became of somebody whom a decision meant, and whom its run has not told.
 func (h *Host) turn(p otn.PersonID, c *ledger.Consent, id otn.RunID, unwritten error, r *Reason) error {
-	run, err := h.RunByID(r.Run)
+	run, err := h.dispatch.Stand(id)
 	if err != nil {
 		return err
 	}
@@ -148,101 +203,91 @@ func (h *Host) turn(p otn.PersonID, c *ledger.Consent, id otn.RunID, unwritten e
 	if err != nil {
 		return err
 	}
-	waits := c.State == ledger.Waiting
 	until, held := h.dispatch.Held(p, h.config.Clock.Now())
 	switch {
 	case made.Person != nil && *made.Person != p, made.Only != 0 && made.Only != c.Seq:
-		r.Verdict, r.Because, r.Code = "no", "it was about somebody else", OtherPerson
+		r.no("it was about somebody else", OtherPerson)
 		if made.Trigger != nil {
 			r.Because = "the trigger named somebody else"
 		}
 		return nil
 	case c.Seq >= made.Below:
-		r.Verdict, r.Because, r.Code = "no", "the consent came after the event", TooLate
-		return nil
-	case run.State == dispatch.IsPaused:
-		r.Because, r.Code = "its turn did not come: the run is paused: "+run.Why, Paused
-		return nil
-	case run.State == dispatch.IsHolding, run.State == dispatch.IsWaiting && run.Sent+run.Unknown+run.Refused == 0 && run.Seen == 0:
-		r.Because, r.Code = "its turn has not come yet: "+run.Why, waitCode(run.Why)
+		r.no("the consent came after the event", TooLate)
 		return nil
 	case run.State == dispatch.IsCancelled:
-		r.Verdict, r.Because, r.Code = "no", "the run was cancelled: "+run.Why, waitCode(run.Why)
-		if r.Code == Turn {
-			r.Code = Cancelled
+		r.no("the run was cancelled: "+run.Why, run.Code)
+		return nil
+	case !c.Left.IsZero():
+		r.no("the consent was used by another run", OtherRun)
+		if c.State == ledger.Expired || c.State == ledger.Withdrawn {
+			r.no("not told by it; what the consent asked for was forgotten at its end: "+Reasons()[string(c.State)], string(c.State))
 		}
 		return nil
-	case held && waits:
-		r.Because, r.Code = "left alone until "+until.UTC().Format(time.RFC3339)+", as the channel asked", LeftAlone
+	case run.State == dispatch.IsPaused:
+		r.wait("its turn did not come: the run is paused: "+run.Why, Paused)
+		return nil
+	case run.Code == OnHold, run.Code == Gathering:
+		r.wait("its turn has not come yet: "+run.Why, run.Code)
+		return nil
+	case held && c.State == ledger.Waiting:
+		r.wait("left alone until "+until.UTC().Format(time.RFC3339)+", as the channel asked", LeftAlone)
 		return nil
 	}
 	if with, told, err := h.dispatch.With(id, p); err != nil || told {
-		r.Verdict, r.Because, r.Code = "no", "told of it in the message "+with.String()+", which gathered what there was; this consent waits on", OtherConsent
+		r.no("told of it in the message "+with.String()+", which gathered what there was; this consent waits on", OtherConsent)
 		return err
 	}
-	return h.stillMeant(p, c, made, run, unwritten, r)
+	return h.stillMeant(c, made, run, unwritten, r)
 }
 
 // stillMeant says why somebody whom a run looked at was passed over: for now, or by it. unwritten is why their message
 // cannot be made, nil where it can.
-func (h *Host) stillMeant(p otn.PersonID, c *ledger.Consent, made *dispatch.Run, run RunView, unwritten error, r *Reason) error {
+func (h *Host) stillMeant(c *ledger.Consent, made *dispatch.Run, run dispatch.Standing, unwritten error, r *Reason) error {
 	open := run.State == dispatch.IsRunning || run.State == dispatch.IsWaiting
 	if c.State != ledger.Waiting {
-		r.Verdict, r.Because, r.Code = "no", "the consent was used by another run", OtherRun
+		r.no("the consent was used by another run", OtherRun)
 		if open {
-			r.Because, r.Code = "its turn has not come yet", Turn
-		}
-		if c.State == ledger.Expired || c.State == ledger.Withdrawn {
-			r.Because, r.Code = "the consent is "+string(c.State), string(c.State)
+			r.wait("its turn has not come yet", Turn)
 		}
 		return nil
 	}
-	meant, why, until, err := h.dispatch.Look(made, c.Seq, h.config.Clock.Now())
+	meant, why, until, err := h.dispatch.Look(made, c.Seq, h.config.Clock.Now(), !open)
 	switch {
 	case err != nil:
 		return err
 	case !meant:
-		r.Verdict, r.Because, r.Code = "no", "no longer true when its turn came", NoLongerTrue
-		if why != "" {
-			r.Because += ": " + why
+		r.no("no longer true when its turn came", NoLongerTrue)
+		if why.Words != "" {
+			r.Because += ": " + why.Words
 		}
-	case open && !until.IsZero():
-		r.Because, r.Code = why+": its turn comes at "+until.UTC().Format(time.RFC3339), waitCode(why)
-		if strings.HasPrefix(why, "left alone") {
-			r.Because = "left alone until " + until.UTC().Format(time.RFC3339) + ", after as many messages as the rule allows"
-		}
-	case open && why != "":
-		r.Verdict, r.Because, r.Code = "no", why, waitCode(why)
-	case open && run.Until.IsZero():
-		r.Because, r.Code = "its turn has not come yet", Turn
+	case !h.dispatch.Spends(c.Channel, c.Token):
+		r.no(dispatch.AnotherAccount, OtherAccount)
+	case why != (dispatch.Why{}) && until.IsZero():
+		r.no(why.Words, why.Code)
 	case open:
-		r.Because, r.Code = "its turn has not come yet: "+run.Why+" begins at "+run.Until.UTC().Format(time.RFC3339), waitCode(run.Why)
-	case waitCode(run.Why) == NotAfter:
-		r.Verdict, r.Because, r.Code = "no", run.Why, NotAfter
+		r.comes(run, why, until)
+	case run.Code == Limit, run.Code == NotAfter, run.Code == OtherAccount:
+		r.no(run.Why, run.Code)
 	case unwritten != nil:
 		r.Verdict, r.Because, r.Code = "failed", strings.TrimSuffix(unwritten.Error(), ": "+otn.ErrInvalid.Error()), Failed
-	case why != "":
-		r.Verdict, r.Because, r.Code = "no", why, waitCode(why)
-	case run.Why != "":
-		r.Verdict, r.Because, r.Code = "no", run.Why, waitCode(run.Why)
 	default:
-		r.Verdict, r.Because, r.Code = "no", "no longer true when its turn came", NoLongerTrue
+		r.no("no longer true when its turn came", NoLongerTrue)
 	}
 	return nil
 }
 
-// waitCode is the code of what dispatch says of a run, or of somebody's turn in it.
-func waitCode(words string) string {
-	for _, w := range []struct{ begins, code string }{
-		{"held until", OnHold}, {"everybody whom it selects is held", OnHold}, {"the condition did not stay true", HoldBroken},
-		{"gathers", Gathering}, {"spread over", Spread}, {"outside the hours", QuietHours}, {"left alone", Limit}, {"its limit of", Limit},
-		{"nothing is sent after", NotAfter}, {"the next wave", NextWave},
-	} {
-		if strings.HasPrefix(words, w.begins) {
-			return w.code
-		}
+// comes says when the turn of somebody comes in a run that goes on: by what holds them back themselves, or all of it.
+func (r *Reason) comes(run dispatch.Standing, why dispatch.Why, until time.Time) {
+	switch at := until.UTC().Format(time.RFC3339); {
+	case why.Code == Limit:
+		r.wait("left alone until "+at+", after as many messages as the rule allows", Limit)
+	case why.Code != "":
+		r.wait(why.Words+": its turn comes at "+at, why.Code)
+	case run.Until.IsZero():
+		r.wait("its turn has not come yet", Turn)
+	default:
+		r.wait("its turn has not come yet: "+run.Why+" begins at "+run.Until.UTC().Format(time.RFC3339), cmp.Or(run.Code, Turn))
 	}
-	return Turn
 }
 
 // codeOf is the code of a decision from facts.

@@ -225,7 +225,9 @@ func (d *Dispatch) Cancel(ctx context.Context, id otn.RunID, why string) error {
 	}
 	d.unkeep(c)
 	b := ledger.Batch{Docs: []*ledger.Doc{drop(openPrefix + id.String())}}
-	if err := d.alter(context.WithoutCancel(ctx), c, &b, func(c *Course) { c.Stage, c.Paused, c.Approve, c.Why = Cancelled, "", false, why }); err != nil {
+	if err := d.alter(context.WithoutCancel(ctx), c, &b, func(c *Course) {
+		c.Stage, c.Paused, c.Approve, c.Why, c.Code = Cancelled, "", false, why, ByOperator
+	}); err != nil {
 		return err
 	}
 	d.halt(id)

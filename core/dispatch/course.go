@@ -36,6 +36,7 @@ type Course struct {
 	Cap     int64      `json:"cap,omitempty"`     // how many may be taken, over all lanes and waves, until the wave ends
 	Next    time.Time  `json:"next,omitzero"`     // when the next wave begins
 	Why     string     `json:"why,omitempty"`     // it was cancelled
+	Code    string     `json:"code,omitempty"`    // of Why
 }
 
 func (c *Course) doc(id otn.RunID) *ledger.Doc { return put(courseKey(id), c) }
@@ -155,6 +156,7 @@ func (d *Dispatch) forget(id otn.RunID) {
 type Standing struct {
 	State string    // holding waiting running paused done cancelled
 	Why   string    // in words, where there is something to say
+	Code  string    // of Why, where it has one
 	Until time.Time // when it goes on by itself, where that is known
 	Wave  int
 	Tally
@@ -184,19 +186,19 @@ func (d *Dispatch) Stand(id otn.RunID) (s Standing, err error) {
 	s.Wave = c.Wave
 	switch {
 	case c.Stage == Cancelled:
-		s.State, s.Why, s.Until = IsCancelled, c.Why, time.Time{}
+		s.State, s.Why, s.Code, s.Until = IsCancelled, c.Why, c.Code, time.Time{}
 	case c.Paused != "":
-		s.State, s.Why = IsPaused, c.Paused
+		s.State, s.Why, s.Code = IsPaused, c.Paused, ""
 	case !open:
-		s.State, s.Why, s.Until = IsDone, cmp.Or(s.Because, c.Why), time.Time{}
+		s.State, s.Why, s.Code, s.Until = IsDone, cmp.Or(s.Because, c.Why), s.BecauseCode, time.Time{}
 	case c.Stage == Holding:
-		s.State, s.Until, s.Why = IsHolding, c.Until, "held until "+words(c.Until)
+		s.State, s.Until, s.Why, s.Code = IsHolding, c.Until, "held until "+words(c.Until), OnHold
 	case c.Stage == Gathering:
-		s.State, s.Until, s.Why = IsWaiting, c.Until, "gathers what each person is told of until "+words(c.Until)
+		s.State, s.Until, s.Why, s.Code = IsWaiting, c.Until, "gathers what each person is told of until "+words(c.Until), OnGathering
 	case rests:
 		s.State = IsWaiting
 	default:
-		s.State, s.Why, s.Until = IsRunning, s.Because, time.Time{}
+		s.State, s.Why, s.Code, s.Until = IsRunning, s.Because, s.BecauseCode, time.Time{}
 	}
 	return s, err
 }
@@ -222,7 +224,7 @@ func (d *Dispatch) lanesOf(id otn.RunID, s *Standing) (rest bool, err error) {
 		if !p.Done && !p.Next.IsZero() {
 			resting++
 			if s.Until.IsZero() || p.Next.Before(s.Until) {
-				s.Until, s.Why = p.Next, p.Rests
+				s.Until, s.Why, s.Code = p.Next, p.Rests, p.RestsCode
 			}
 		}
 		return nil

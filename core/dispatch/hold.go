@@ -157,7 +157,8 @@ func (x *decider) stays(c *course, e otn.Event) (still, fell bool, err error) {
 func (x *decider) release(c *course) {
 	x.batch.Done = append(x.batch.Done, holdTimer(c.run.ID, c.Until).TimerID)
 	x.set(c, func(c *Course) {
-		c.Stage, c.Paused, c.Why = Cancelled, "", "the condition did not stay true for as long as the rule holds"
+		c.Stage, c.Paused = Cancelled, ""
+		c.Why, c.Code = "the condition did not stay true for as long as the rule holds", HoldBroken
 	})
 	x.put(drop(openPrefix + c.run.ID.String()))
 	x.d.unkeep(c)

@@ -28,29 +28,29 @@ func (d *Dispatch) calendar(run *Run, began, now time.Time) *calendar {
 }
 
 // when says when a person in a zone may be told: zero and no reason for now, zero with a reason for not by this run.
-func (k *calendar) when(zone string, p otn.PersonID) (at time.Time, why string, err error) {
+func (k *calendar) when(zone string, p otn.PersonID) (at time.Time, why Why, err error) {
 	plan := &k.run.Plan
 	if plan.Spread > 0 {
 		if due := k.began.Add(offset(otn.NewDeliveryID(k.run.ID, p), plan.Spread)); due.After(k.now) {
-			at, why = due, "spread over "+plan.Spread.String()
+			at, why = due, Why{OnSpread, "spread over " + plan.Spread.String()}
 		}
 	}
 	if plan.Hours.Set() {
 		switch h := k.hour(zone); {
 		case h.open:
 		case plan.Hours.Skip:
-			return time.Time{}, "outside the hours: the consent waits for another event", nil
+			return time.Time{}, Why{OutsideHours, "outside the hours: the consent waits for another event"}, nil
 		case h.next.After(at):
-			at, why = h.next, "outside the hours"
+			at, why = h.next, Why{OutsideHours, "outside the hours"}
 		}
 	}
 	if plan.Limits.Messages > 0 {
 		until, err := k.alone(p)
 		if err != nil {
-			return time.Time{}, "", err
+			return time.Time{}, Why{}, err
 		}
 		if until.After(k.now) && until.After(at) {
-			at, why = until, "left alone for a while after the last message"
+			at, why = until, Why{LimitReached, "left alone for a while after the last message"}
 		}
 	}
 	return at, why, nil
@@ -94,7 +94,7 @@ func (f *filler) due(c *ledger.Candidate) (bool, error) {
 	}
 	at, why, err := f.when(c.TZ, c.Person())
 	switch {
-	case err != nil || why == "":
+	case err != nil || why == (Why{}):
 		return err == nil, err
 	case at.IsZero():
 		return false, nil

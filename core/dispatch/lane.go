@@ -34,7 +34,7 @@ type Lane struct {
 
 	// Of Run's goroutine alone.
 	can      otn.Capabilities
-	account  string
+	account  string // written under mu
 	pace     pace
 	progress map[otn.RunID]*Progress
 	prev     *page // claimed and answered, not yet settled
@@ -278,6 +278,8 @@ func (l *Lane) describe(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	l.can, l.account = d.Capabilities, d.Account
 	return nil
 }

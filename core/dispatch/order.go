@@ -174,5 +174,5 @@ func (f *filler) free(c *ledger.Candidate, own bool) (bool, error) {
 		return f.due(c)
 	}
 	at, why, err := f.when(c.TZ, c.Person())
-	return why == "" && at.IsZero(), err
+	return why == Why{} && at.IsZero(), err
 }

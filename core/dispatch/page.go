@@ -20,11 +20,11 @@ type page struct {
 	rules  *sight
 	facts  otn.Facts
 	picks  []pick
-	end    bool   // the pass came to the end of the line, or to the end of its places
-	full   bool   // there is no place for somebody whom the rule means
-	over   string // nobody is told any more, and why
-	queued bool   // the picks come from the pass's queue
-	lost   int    // places taken for picks that somebody else won
+	end    bool // the pass came to the end of the line, or to the end of its places
+	full   bool // there is no place for somebody whom the rule means
+	over   Why  // nobody is told any more, and why
+	queued bool // the picks come from the pass's queue
+	lost   int  // places taken for picks that somebody else won
 	claim  *ledger.Claim
 	result []ledger.Result
 	errs   []*otn.SendError // of each member that was not sent
@@ -74,7 +74,7 @@ func (l *Lane) fill(t *task, state *Progress) (*page, error) {
 			return nil, fmt.Errorf("the end of the run cannot be decided: %w", err)
 		}
 		if now.After(ends) {
-			pg.end, pg.over = true, "nothing is sent after "+words(ends)+"; those who are left wait on"
+			pg.end, pg.over = true, Why{Ended, "nothing is sent after " + words(ends) + "; those who are left wait on"}
 			return pg, nil
 		}
 		state.pass.ends = ends
@@ -199,9 +199,23 @@ func (f *filler) again(c *ledger.Candidate) bool {
 	return f.page.task.seqs != nil || c.Seq <= f.page.state.Again
 }
 
+// AnotherAccount is why a consent cannot be spent whose token another account of its channel got.
+const AnotherAccount = "the consent was given to another account of this channel"
+
 // ours reports whether an unsealed consent was given to the account that the channel sends from.
-func (f *filler) ours(c *ledger.Candidate) bool {
-	return f.l.account == "" || c.Token.Account() == f.l.account
+func (f *filler) ours(c *ledger.Candidate) bool { return f.l.spends(c.Token) }
+
+func (l *Lane) spends(t otn.Token) bool { return l.account == "" || t.Account() == l.account }
+
+// Spends reports whether the account that a channel sends from can spend a token, as far as that is known.
+func (d *Dispatch) Spends(channel string, t otn.Token) bool {
+	l, here := d.lanes[channel]
+	if !here {
+		return true
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.spends(t)
 }
 
 func (f *filler) pick(c *ledger.Candidate, counts *Tally) error {
@@ -215,7 +229,7 @@ func (f *filler) pick(c *ledger.Candidate, counts *Tally) error {
 		return err
 	}
 	if !f.ours(c) {
-		counts.Because = "the consent was given to another account of this channel"
+		counts.because(Why{OtherAccount, AnotherAccount})
 		return nil
 	}
 	if f.persons[person] {

@@ -14,7 +14,7 @@ import (
 // pass is one walk of a lane over a run's line.
 type pass struct {
 	wake   time.Time // when the first of those is due who were passed over; zero: nobody was
-	why    string    // they were
+	why    Why       // they were
 	ends   time.Time // of the run, where its rule says when
 	turn   uint64    // of the course, when the queue was gathered
 	queue  []uint64  // the next of this lane, best first
@@ -28,8 +28,8 @@ type pass struct {
 // nobody ends a turn that found nobody to tell: the run goes on behind them, this lane is done with it, or rests.
 func (l *Lane) nobody(store context.Context, t *task, state *Progress, pg *page) (more bool, err error) {
 	state.Tally.add(pg.counts)
-	if pg.over != "" {
-		state.Because = pg.over
+	if pg.over != (Why{}) {
+		state.because(pg.over)
 		return false, l.finish(store, t, state, pg)
 	}
 	if t.seqs != nil {
@@ -56,9 +56,9 @@ func (l *Lane) passed(store context.Context, t *task, state *Progress, pg *page)
 			}
 			return true, nil
 		case waitFor:
-			return false, l.rests(store, t, state, pg, next, "the next wave")
+			return false, l.rests(store, t, state, pg, next, Why{NextWave, "the next wave"})
 		}
-		state.Because = fmt.Sprintf("its limit of %d people is reached; those who are left wait on", t.run.Plan.Limits.PerRun)
+		state.because(Why{LimitReached, fmt.Sprintf("its limit of %d people is reached; those who are left wait on", t.run.Plan.Limits.PerRun)})
 	} else if wake := state.pass.wake; !wake.IsZero() {
 		l.d.leave(t.run, l.name)
 		return false, l.rests(store, t, state, pg, l.passAt(t.run, pg), state.pass.why)
@@ -68,12 +68,12 @@ func (l *Lane) passed(store context.Context, t *task, state *Progress, pg *page)
 }
 
 // rests writes down that the lane looks at a run again at a moment; zero: when another lane gives it a place.
-func (l *Lane) rests(store context.Context, t *task, state *Progress, pg *page, next time.Time, why string) error {
+func (l *Lane) rests(store context.Context, t *task, state *Progress, pg *page, next time.Time, why Why) error {
 	b, err := l.settlement()
 	if err != nil {
 		return err
 	}
-	state.Next, state.Rests = next, why
+	state.Next, state.Rests, state.RestsCode = next, why.Words, why.Code
 	b.Timers = append(b.Timers, l.retries(pg)...)
 	if !pg.full {
 		b.Timers = append(b.Timers, passTimer(t.run.ID, l.name, next))

@@ -52,6 +52,8 @@ type Progress struct {
 	Done   bool      `json:"done,omitempty"`
 	Tally
 
+	RestsCode string `json:"rests_code,omitempty"` // of Rests
+
 	faults int // messages at fault in a row
 	pass   pass
 }
@@ -59,22 +61,25 @@ type Progress struct {
 // rewind goes back to the head of the line.
 func (p *Progress) rewind() {
 	p.Again, p.Cursor, p.Done = max(p.Again, p.Cursor), 0, false
-	p.Next, p.Rests, p.pass = time.Time{}, "", pass{}
+	p.Next, p.Rests, p.RestsCode, p.pass = time.Time{}, "", "", pass{}
 }
 
 // Tally counts what became of a run, or of a lane's part of it.
 type Tally struct {
-	Seen      int64  `json:"seen,omitempty"`
-	Selected  int64  `json:"selected,omitempty"`
-	Sent      int64  `json:"sent,omitempty"`
-	Refused   int64  `json:"refused,omitempty"`
-	Deferred  int64  `json:"deferred,omitempty"`
-	Invalid   int64  `json:"invalid,omitempty"`
-	Unknown   int64  `json:"unknown,omitempty"`
-	Undecided int64  `json:"undecided,omitempty"`
-	Failed    int64  `json:"failed,omitempty"`
-	Because   string `json:"because,omitempty"` // of the latest undecided or failed one
+	Seen        int64  `json:"seen,omitempty"`
+	Selected    int64  `json:"selected,omitempty"`
+	Sent        int64  `json:"sent,omitempty"`
+	Refused     int64  `json:"refused,omitempty"`
+	Deferred    int64  `json:"deferred,omitempty"`
+	Invalid     int64  `json:"invalid,omitempty"`
+	Unknown     int64  `json:"unknown,omitempty"`
+	Undecided   int64  `json:"undecided,omitempty"`
+	Failed      int64  `json:"failed,omitempty"`
+	Because     string `json:"because,omitempty"`      // of the latest undecided or failed one, or why it tells nobody else
+	BecauseCode string `json:"because_code,omitempty"` // of Because, where it is not about one person's facts
 }
+
+func (t *Tally) because(w Why) { t.Because, t.BecauseCode = w.Words, w.Code }
 
 func (t *Tally) count(o otn.Outcome) {
 	switch o {
@@ -102,7 +107,7 @@ func (t *Tally) add(o Tally) {
 	t.Undecided += o.Undecided
 	t.Failed += o.Failed
 	if o.Because != "" {
-		t.Because = o.Because
+		t.Because, t.BecauseCode = o.Because, o.BecauseCode
 	}
 }
 

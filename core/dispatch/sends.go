@@ -72,7 +72,7 @@ func (d *Dispatch) cancelSend(ctx context.Context, id otn.RunID, why string) err
 	if err != nil || b.Rule == "" {
 		return errOr(err, otn.ErrNotFound)
 	}
-	c := Course{Stage: Cancelled, Why: why}
+	c := Course{Stage: Cancelled, Why: why, Code: ByOperator}
 	return d.commit(ctx, &ledger.Batch{
 		Docs: []*ledger.Doc{drop(scheduledKey(id)), once(runKey(id), encode(b.run())), c.doc(id)},
 		Done: []ledger.TimerID{sendTimer(b).TimerID},

@@ -143,14 +143,15 @@ func (d *Dispatch) Meet(c *otn.Consent, p otn.PersonID, now time.Time) error {
 }
 
 // Look decides for one waiting consent as a run would now: whether it is meant, and if so whether it is due; else why not.
-func (d *Dispatch) Look(run *Run, seq uint64, now time.Time) (meant bool, why string, until time.Time, err error) {
+// Of a run that is over it says whether it was due when the run began.
+func (d *Dispatch) Look(run *Run, seq uint64, now time.Time, over bool) (meant bool, why Why, until time.Time, err error) {
 	c, there, err := d.Ledger.Candidate(run.Line(), seq, now)
 	if err != nil || !there {
-		return false, "", time.Time{}, err
+		return false, Why{}, time.Time{}, err
 	}
 	course, _, err := d.readCourse(run.ID)
 	if err != nil {
-		return false, "", time.Time{}, err
+		return false, Why{}, time.Time{}, err
 	}
 	began := run.At
 	if !course.Began.IsZero() {
@@ -158,13 +159,16 @@ func (d *Dispatch) Look(run *Run, seq uint64, now time.Time) (meant bool, why st
 	}
 	s, err := d.seeNow(run, course.Dips, now)
 	if errors.Is(err, otn.ErrStore) {
-		return false, "", time.Time{}, err
+		return false, Why{}, time.Time{}, err
 	}
 	if err != nil {
-		return false, err.Error(), time.Time{}, nil
+		return false, Why{Words: err.Error()}, time.Time{}, nil
 	}
 	if v, err := s.Choose(c); err != nil || v != otn.Yes {
-		return false, s.Because(), time.Time{}, err
+		return false, Why{Words: s.Because()}, time.Time{}, err
+	}
+	if over {
+		now = began
 	}
 	until, why, err = d.calendar(run, began, now).when(c.TZ, c.Person())
 	return true, why, until, err

@@ -101,7 +101,7 @@ func (l *Ledger) left(e *ended) (Consent, bool, error) {
 		}
 	}
 	c := Consent{ID: e.token, Person: e.person, State: e.fate.state(), Run: e.run}
-	c.Channel, c.Seq, c.GrantedAt = e.channel, e.seq, time.UnixMilli(e.granted).UTC()
+	c.Channel, c.Seq, c.GrantedAt, c.Left = e.channel, e.seq, time.UnixMilli(e.granted).UTC(), time.UnixMilli(e.at).UTC()
 	if n := l.lineByID(e.line); n != nil {
 		c.Topic, c.Subject = n.Topic, n.Subject
 	}

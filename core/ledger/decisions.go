@@ -67,16 +67,17 @@ func readDecision(v []byte) (d Decision, ok bool) {
 
 // DecisionsOf lists the decisions about one person, newest first.
 func (l *Ledger) DecisionsOf(p otn.PersonID, limit int) ([]Decision, error) {
-	out, err := l.decisions(ownerOfPerson(p), time.Time{}, limit)
+	out, err := l.decisions(ownerOfPerson(p), time.Time{}, time.Time{}, limit)
 	if err != nil {
 		return nil, fmt.Errorf("ledger: decisions of %s: %w", p, err)
 	}
 	return out, nil
 }
 
-// LineDecisions lists the decisions about a whole line that were made at since or later, newest first.
-func (l *Ledger) LineDecisions(of Line, since time.Time, limit int) ([]Decision, error) {
-	out, err := l.decisions(ownerOfLine(of), since, limit)
+// LineDecisions lists the decisions about a whole line that were made at since or later, and not after until, where there is
+// one, newest first.
+func (l *Ledger) LineDecisions(of Line, since, until time.Time, limit int) ([]Decision, error) {
+	out, err := l.decisions(ownerOfLine(of), since, until, limit)
 	if err != nil {
 		return nil, fmt.Errorf("ledger: decisions about %s: %w", of.Topic, err)
 	}
@@ -84,15 +85,22 @@ func (l *Ledger) LineDecisions(of Line, since time.Time, limit int) ([]Decision,
 }
 
 // decisions walks the days that hold any, and in each the owner's rows.
-func (l *Ledger) decisions(owner []byte, since time.Time, limit int) (out []Decision, err error) {
-	for at := []byte{spaceDecision}; len(out) < limit; {
+func (l *Ledger) decisions(owner []byte, since, until time.Time, limit int) (out []Decision, err error) {
+	at := []byte{spaceDecision}
+	if !until.IsZero() {
+		at = decisionDay(dayOf(until))
+	}
+	for len(out) < limit {
 		d, there, err := l.firstDecisionDay(at)
 		if err != nil || !there || d < dayOf(since) {
 			return out, err
 		}
 		prefix := append(decisionDay(d), owner...)
-		bad := false
-		err = l.engine.Scan(prefix, after(prefix), func(_, v []byte) bool {
+		begin, bad := prefix, false
+		if !until.IsZero() && d == dayOf(until) {
+			begin = binary.BigEndian.AppendUint64(slices.Clone(prefix), ^instant(until))
+		}
+		err = l.engine.Scan(begin, after(prefix), func(_, v []byte) bool {
 			dec, ok := readDecision(v)
 			if bad = !ok; bad || len(out) >= limit || dec.At.Before(since) {
 				return false

@@ -28,7 +28,7 @@ func (l *Ledger) Sweep(ctx context.Context, now time.Time, limit int) (n int, er
 	if err == nil {
 		err = l.do(ctx, &turn{size: 80*len(due) + 64, build: func(g *group) error {
 			for _, e := range due {
-				if g.expire(e, now) {
+				if g.expire(e) {
 					n++
 				}
 			}
@@ -154,7 +154,7 @@ func (g *group) forget(d expiring) {
 }
 
 // expire ends one consent, unless it is claimed or gone by now.
-func (g *group) expire(e expiring, now time.Time) bool {
+func (g *group) expire(e expiring) bool {
 	n := g.lineAt(e.line)
 	if n == nil || g.left(e.place) || !g.free(n, e.seq) {
 		return false
@@ -163,7 +163,8 @@ func (g *group) expire(e expiring, now time.Time) bool {
 	if !there {
 		return false
 	}
-	g.end(n, e.seq, row, fateExpired, now)
+	_, expired := readTimes(row)
+	g.end(n, e.seq, row, fateExpired, time.UnixMilli(expired))
 	g.drop(appendExpiryKey(nil, e.topic, e.day, e.place))
 	return true
 }
@@ -184,7 +185,8 @@ func (g *group) lineAt(id uint64) *line {
 func (g *group) end(n *line, seq uint64, row []byte, f fate, at time.Time) {
 	p := place{n.id, seq}
 	granted, expires := readTimes(row)
-	e := entry{seq: seq, token: otn.TokenID(row[rowToken:rowPerson]), person: otn.PersonID(row[rowPerson:rowSealed]), fate: f, granted: granted, attempts: 1, first: at.UnixMilli(), at: at.UnixMilli()}
+	e := entry{seq: seq, token: otn.TokenID(row[rowToken:rowPerson]), person: otn.PersonID(row[rowPerson:rowSealed]), fate: f, granted: granted, attempts: 1,
+		first: at.UnixMilli(), at: at.UnixMilli()}
 	var seen texts
 	var c Candidate
 	readRow(row, &c, &seen)

@@ -53,6 +53,7 @@ type Consent struct {
 	Person      otn.PersonID
 	State       State
 	Run         otn.RunID // where State is not Waiting
+	Left        time.Time // when it left its line for good, to the millisecond; zero while it waits, is claimed or in doubt
 }
 
 // Delivery is one run for one person, and how it ended or stands.

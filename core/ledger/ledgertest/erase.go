@@ -117,7 +117,7 @@ func left(t *testing.T, b *bench, p otn.PersonID, one func(int) otn.Consent, kep
 	if len(docs) != 1 || docs[0] != "tags/another" {
 		t.Errorf("documents: %v", docs)
 	}
-	lines, err := b.LineDecisions(drop, time.Time{}, 10)
+	lines, err := b.LineDecisions(drop, time.Time{}, time.Time{}, 10)
 	b.must(err)
 	if len(lines) != 1 {
 		t.Errorf("decisions about the line: %v", lines)

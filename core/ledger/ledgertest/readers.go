@@ -198,14 +198,20 @@ func decisions(t *testing.T, b *bench) {
 	if d := all[0]; len(all) != 40 || d.Line != drop || d.Person != anna || d.Rule != "r" || d.Run != run("r") || d.Verdict != otn.Yes || d.Facts[1] != 39 || !d.At.Equal(b.now.Add(39*7*time.Hour)) {
 		t.Fatalf("%d, first %+v", len(all), d)
 	}
-	if got := words(b.LineDecisions(drop, b.now.Add(37*7*time.Hour), 100)); !slices.Equal(got, []string{"39", "38", "37"}) {
+	if got := words(b.LineDecisions(drop, b.now.Add(37*7*time.Hour), time.Time{}, 100)); !slices.Equal(got, []string{"39", "38", "37"}) {
 		t.Fatalf("of a line since: %v", got)
+	}
+	if got := words(b.LineDecisions(drop, b.now.Add(3*7*time.Hour), b.now.Add(5*7*time.Hour), 100)); !slices.Equal(got, []string{"5", "4", "3"}) {
+		t.Fatalf("of a line between: %v", got)
+	}
+	if got := words(b.LineDecisions(drop, time.Time{}, b.now.Add(5*7*time.Hour-1), 2)); !slices.Equal(got, []string{"4", "3"}) {
+		t.Fatalf("of a line until: %v", got)
 	}
 	b.must(b.Trim(t.Context(), b.now.Add(30*7*time.Hour)))
 	if got := words(b.DecisionsOf(anna, 100)); len(got) != 10 || got[9] != "30" {
 		t.Fatalf("after trimming: %v", got)
 	}
-	if got := words(b.LineDecisions(drop, time.Time{}, 100)); len(got) != 10 {
+	if got := words(b.LineDecisions(drop, time.Time{}, time.Time{}, 100)); len(got) != 10 {
 		t.Fatalf("of a line after trimming: %v", got)
 	}
 }
@@ -351,6 +357,9 @@ func states(t *testing.T, b *bench) {
 			t.Fatalf("%d: %+v", i, c)
 		}
 		whole := c.State == ledger.Waiting || c.State == ledger.Claimed || c.State == ledger.Doubtful
+		if left := c.State == ledger.Spent || c.State == ledger.Ended || c.State == ledger.Withdrawn; c.Left.Equal(b.now) != left || c.Left.IsZero() == left {
+			t.Fatalf("%s: left at %v", c.State, c.Left)
+		}
 		if (c.Subscriber.ID == "anna") != whole || (c.Token.Reveal() == anna(i).Token.Reveal()) != whole {
 			t.Fatalf("%s: what is sealed is gone once a consent has ended, and not before", c.State)
 		}
