@@ -94,14 +94,16 @@ func TestLookupRightAfterAKill(t *testing.T) {
 			return nil
 		}
 		f.start()
-		f.waiting("ann")
+		f.waiting()
+		ann := f.grant("ann", "price-drop", "coat")
 		f.price("coat", "99.00 USD")
 		f.after(time.Second)
 		after := f.looker(false, never)
 		after.answer = nil
 		f.rise()
-		f.after(time.Minute)
-		want(f.t, "sent again at once", after.calls(), 0)
+		f.after(time.Second)
+		want(f.t, "asked", len(after.asked), 1)
+		want(f.t, "state when it was asked once", f.state(ann.ID), "unknown")
 		f.after(time.Hour)
 		want(f.t, "sent again in the end", texts(after.channel), "ann: now price-drop 99.00 USD")
 		if times := slices.Compact(after.asked); len(times) < 2 {
