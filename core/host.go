@@ -65,6 +65,8 @@ type Host struct {
 	intake   *intake.Intake
 	hooks    http.Handler
 	pollers  map[string]*poller // made by New
+
+	listeners map[string]*listener // made by New
 }
 
 // New makes a Host. It opens nothing and starts nothing.
@@ -93,11 +95,13 @@ func New(c Config) (*Host, error) {
 	if err := h.makePollers(); err != nil {
 		return nil, err
 	}
+	h.makeListeners()
 	return h, nil
 }
 
 // Loops is how many goroutines of Run wait by the Clock when they have nothing to do, once the Host is Ready. Those that
-// carry a message count as none of their own: the one that handed it to them waits for them.
+// carry a message count as none of their own: the one that handed it to them waits for them. Nor do those that listen: what
+// they wait for is outside.
 func (h *Host) Loops() int { return int(h.loops.Load()) }
 
 // Ready is closed when the store is open and what an earlier Host left is recovered.
@@ -148,6 +152,7 @@ func (h *Host) work(ctx context.Context) error {
 	for _, p := range h.pollers {
 		loop(p.run)
 	}
+	h.listening(func(run func(context.Context) error) { deciders.Go(func() error { return run(deciding) }) })
 	failed := make(chan error, len(h.dispatch.Lanes()))
 	for _, lane := range h.dispatch.Lanes() {
 		for range dispatch.MaxCarriers {

@@ -414,7 +414,7 @@ func outcome(d ledger.Delivery) string {
 // Instances lists the channels and the sources as they stand.
 func (h *Host) Instances(ctx context.Context) (channels, sources []InstanceView) {
 	for name, ch := range h.config.Channels {
-		v := describe(ctx, name, ch)
+		v := h.describe(ctx, name, ch)
 		if h.isOpen() == nil {
 			if lane, ok := h.dispatch.Lane(name); ok {
 				if p, paused := lane.Paused(); paused && v.State == "ready" {
@@ -429,7 +429,7 @@ func (h *Host) Instances(ctx context.Context) (channels, sources []InstanceView)
 	}
 	for name, s := range h.config.Sources {
 		if _, polled := h.config.Polls[name]; !polled {
-			sources = append(sources, describe(ctx, name, s))
+			sources = append(sources, h.describe(ctx, name, s))
 		}
 	}
 	for name := range h.config.Polls {
@@ -443,7 +443,7 @@ func (h *Host) Instances(ctx context.Context) (channels, sources []InstanceView)
 
 // polledSource is a source that is polled, with how that goes.
 func (h *Host) polledSource(ctx context.Context, name string) InstanceView {
-	v := describe(ctx, name, h.config.Polls[name].Poller)
+	v := h.describe(ctx, name, h.config.Polls[name].Poller)
 	if h.isOpen() != nil {
 		return v
 	}
@@ -460,8 +460,8 @@ func (h *Host) polledSource(ctx context.Context, name string) InstanceView {
 // describeTimeout bounds the wait for an instance that does not say what it is.
 const describeTimeout = 2 * time.Second
 
-// describe asks an instance what it is.
-func describe(ctx context.Context, name string, instance any) InstanceView {
+// describe asks an instance what it is, and adds how it listens.
+func (h *Host) describe(ctx context.Context, name string, instance any) InstanceView {
 	v := InstanceView{Name: name, State: "ready"}
 	d, ok := instance.(otn.Describer)
 	if !ok {
@@ -475,5 +475,6 @@ func describe(ctx context.Context, name string, instance any) InstanceView {
 		return v
 	}
 	v.Plugin, v.Version, v.Account, v.Rate = about.Name, about.Version, about.Account, about.Capabilities.Rate
+	h.hears(&v, about.Capabilities.Listens)
 	return v
 }

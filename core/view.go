@@ -170,6 +170,20 @@ type InstanceView struct {
 	Rate      float64   `json:"rate,omitempty"`
 	LastError string    `json:"last_error,omitempty"`
 	Poll      *PollView `json:"poll,omitempty"` // of a source that is polled
+
+	Listen *ListenView `json:"listen,omitempty"` // of an instance that listens
+}
+
+// ListenView is how an instance listens. Its numbers are since the daemon started.
+type ListenView struct {
+	Listening bool      `json:"listening"`         // right now
+	Since     time.Time `json:"since,omitzero"`    // the last beginning
+	Heard     time.Time `json:"heard_at,omitzero"` // the last record
+	Records   int       `json:"records"`           // heard and written down
+	Refused   int       `json:"refused,omitempty"` // of them those that could not be used; the log says why
+	Failures  int       `json:"failures"`          // endings in a row without a record between
+	Error     string    `json:"error,omitempty"`   // why the last one ended
+	Next      time.Time `json:"next_at,omitzero"`  // when it begins anew, while it does not listen
 }
 
 // PollView is how the polls of a source go.

@@ -55,6 +55,8 @@ func badPlugin(name string) {
 		channel.Serve(printer)
 	case "fetcher":
 		channel.Serve(fetcher)
+	case "ear":
+		channel.Serve(ear)
 	case "mute":
 		serve(mute{})
 	case "hanger":

@@ -40,6 +40,8 @@ type life struct {
 	polls  polls
 	about  otn.Description
 	inside sync.WaitGroup // calls that go to it; raised under the Process's lock while it is the one in place
+
+	leaving chan struct{} // closed when it is to go: who listens listens to the next one
 }
 
 var (
@@ -113,7 +115,7 @@ func start(ctx context.Context, spec *Spec, m *meter, dir string, then func(*lif
 	if err != nil {
 		return nil, fault{err}
 	}
-	l := &life{spec: spec, child: newChild(file, spec.Command[1:], hostEnv(spec.Env), spec.WorkDir, newSink(spec.Log, m))}
+	l := &life{spec: spec, child: newChild(file, spec.Command[1:], hostEnv(spec.Env), spec.WorkDir, newSink(spec.Log, m)), leaving: make(chan struct{})}
 	starting, cancel := context.WithTimeout(ctx, spec.StartTimeout)
 	defer cancel()
 	keep := context.AfterFunc(starting, l.child.kill)
@@ -254,6 +256,7 @@ func (l *life) broken() error {
 func (l *life) drain(ctx context.Context, why error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), l.spec.Grace)
 	defer cancel()
+	close(l.leaving)
 	settled := l.stream.settled(why)
 	answer, err := l.calls.Drain(ctx, &wire.DrainRequest{GraceNs: int64(l.spec.Grace)})
 	if err != nil {

@@ -55,12 +55,12 @@ func (l *life) poll(ctx context.Context, cursor string, yield func(otn.Record) e
 	defer func() { l.polls.end(ended, time.Now()) }()
 	stream, err := l.calls.Poll(calling, &wire.PollRequest{Instance: l.spec.Name, Cursor: cursor})
 	if err != nil {
-		return "", lost(ctx, err)
+		return "", lost(ctx, errCut, err)
 	}
 	for {
 		frame, err := stream.Recv()
 		if err != nil {
-			return "", lost(ctx, err)
+			return "", lost(ctx, errCut, err)
 		}
 		for _, m := range frame.GetRecords() {
 			r, err := wire.ToRecord(m)
@@ -78,20 +78,20 @@ func (l *life) poll(ctx context.Context, cursor string, yield func(otn.Record) e
 	}
 }
 
-// lost says why a poll broke off.
-func lost(ctx context.Context, err error) error {
+// lost says why a poll or a listening broke off.
+func lost(ctx context.Context, cut, err error) error {
 	switch {
 	case ctx.Err() != nil:
 		return context.Cause(ctx)
 	case errors.Is(err, io.EOF):
-		return fmt.Errorf("%w: the plugin ended it without a word", errCut)
+		return fmt.Errorf("%w: the plugin ended it without a word", cut)
 	case rpc.Code(err) == codes.FailedPrecondition:
 		return fmt.Errorf("%w: %s", otn.ErrUnavailable, rpc.Convert(err).Message())
 	}
-	return fmt.Errorf("%w: %w: %s", errCut, otn.ErrUnavailable, rpc.Convert(err).Message())
+	return fmt.Errorf("%w: %w: %s", cut, otn.ErrUnavailable, rpc.Convert(err).Message())
 }
 
-// polls watches the polls of a life: those that the host is at, and when it last left one that had not ended.
+// polls watches the polls and listenings of a life: those that the host is at, and when it last left one that had not ended.
 type polls struct {
 	mu   sync.Mutex
 	open int

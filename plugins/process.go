@@ -35,6 +35,8 @@ var (
 	_ otn.Channel   = (*Process)(nil)
 	_ otn.Receiver  = (*Process)(nil)
 	_ otn.Poller    = (*Process)(nil)
+	_ otn.Listener  = (*Process)(nil)
+	_ otn.Lookuper  = (*Process)(nil)
 	_ otn.Asker     = (*Process)(nil)
 	_ otn.Linker    = (*Process)(nil)
 	_ otn.Validator = (*Process)(nil)
@@ -156,12 +158,17 @@ func (p *Process) Receive(ctx context.Context, r otn.Request) (otn.Response, []o
 	if err != nil {
 		return fail(err)
 	}
+	l.account(records)
+	return resp, records, nil
+}
+
+// account says of consents whose tokens are minted through which account they are spent: the one that asked.
+func (l *life) account(records []otn.Record) {
 	for _, r := range records {
-		if c := r.Consent; c != nil && c.Mint && c.Token.Account() == "" { // what is minted is spent through the account that asked
+		if c := r.Consent; c != nil && c.Mint && c.Token.Account() == "" {
 			c.Token = otn.NewToken(l.about.Account, "")
 		}
 	}
-	return resp, records, nil
 }
 
 // Validate has the plugin ask its platform whether the configuration is good. It sends nothing to anybody. Errors: *ConfigError for what is

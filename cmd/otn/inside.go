@@ -21,7 +21,9 @@ type living interface {
 	otn.Channel
 	otn.Receiver
 	otn.Poller
+	otn.Listener
 	otn.Asker
+	otn.Lookuper
 	otn.Linker
 	otn.Validator
 	otn.Describer
@@ -158,6 +160,24 @@ func (i *inside) Poll(ctx context.Context, cursor string, yield func(otn.Record)
 		return "", err
 	}
 	return open.Poll(ctx, cursor, yield)
+}
+
+// Listen hears.
+func (i *inside) Listen(ctx context.Context, cursor string, yield func(string, ...otn.Record) error) error {
+	open, err := i.instance()
+	if err != nil {
+		return err
+	}
+	return open.Listen(ctx, cursor, yield)
+}
+
+// Lookup asks what became of a delivery.
+func (i *inside) Lookup(ctx context.Context, d otn.Delivery) (otn.Receipt, error) {
+	open, err := i.instance()
+	if err != nil {
+		return otn.Receipt{}, err
+	}
+	return open.Lookup(ctx, d)
 }
 
 // Link makes a link.

@@ -1,4 +1,4 @@
-// Doubts: deliveries that nobody can tell about, tried again where the platform itself refuses a second use.
+// Doubts: deliveries that nobody can tell about, asked about where the platform can tell, and tried again where it refuses a second use itself.
 
 package dispatch
 
@@ -67,8 +67,9 @@ func nextResend(doubt ledger.Delivery) (time.Time, bool) {
 	return doubt.At.Add(resendWaits[max(doubt.Attempts, 1)-1]), true
 }
 
-// resend tries a doubt again: the same token, the identical text, the same account. Sent ends it, "already used" marks it
-// as probably delivered, and anything else leaves it as it is.
+// resend ends a doubt where it can: it asks the platform what became of the message, then tries again with the same token, the identical
+// text, the same account where the platform itself refuses a second use. Sent ends it, "already used" marks it as probably
+// delivered, "never taken" lets the consent wait again, and anything else leaves it as it is.
 func (l *Lane) resend(ctx, store context.Context, t *task) error {
 	if err := l.settle(store); err != nil {
 		return err
@@ -78,12 +79,17 @@ func (l *Lane) resend(ctx, store context.Context, t *task) error {
 	if err != nil {
 		return err
 	}
-	if !ok || doubt.Probably || !l.can.SingleUseToken || doubt.Account != l.account || l.d.isStopped(doubt.Token) {
+	if !ok || doubt.Probably || doubt.Account != l.account {
 		return l.commit(store, done)
 	}
-	message, err := l.sameText(doubt, c)
-	if err != nil {
-		l.log.Error("a doubt cannot be sent again", "delivery", doubt.ID, "why", err)
+	try := again{doubt: doubt, c: c, resends: l.can.SingleUseToken && !l.d.isStopped(doubt.Token)}
+	if try.resends {
+		if try.message, err = l.sameText(doubt, c); err != nil {
+			l.log.Error("a doubt cannot be sent again", "delivery", doubt.ID, "why", err)
+			try.resends = false
+		}
+	}
+	if !try.resends && !l.can.Lookups {
 		return l.commit(store, done)
 	}
 	if !l.pace.wait(ctx, l.d.Clock, l.limit()) {
@@ -93,28 +99,103 @@ func (l *Lane) resend(ctx, store context.Context, t *task) error {
 		return l.over(store, done, err)
 	}
 	defer l.d.end(doubt.ID)
-	receipt, err := l.again(store, doubt, c, message)
-	outcome, se := otn.OutcomeOf(err)
-	r := ledger.Result{Outcome: outcome, At: l.d.Clock.Now(), ProviderID: receipt.ProviderID, Code: receipt.Code}
-	if se != nil {
-		r.Code, r.Detail = se.Code, detail(se)
-	}
-	probably := outcome == otn.Refused
-	if outcome != otn.Sent {
-		r.Outcome = otn.Unknown
+	r, probably, err := l.find(store, &try, done)
+	if err != nil {
+		return err
 	}
 	if err := l.d.Ledger.Resolve(store, doubt.ID, r, probably); err != nil {
 		return l.over(store, done, err)
 	}
-	if outcome == otn.Sent {
-		if err := l.d.Resolved(store, doubt.ID, Tally{Sent: 1, Unknown: -1}); err != nil {
-			return err
+	switch r.Outcome {
+	case otn.Sent:
+		err = l.d.Resolved(store, doubt.ID, Tally{Sent: 1, Unknown: -1})
+	case otn.Deferred:
+		err = errors.Join(l.d.Resolved(store, doubt.ID, Tally{Unknown: -1}), l.d.StopAgain(store, doubt.Token))
+	}
+	if err != nil {
+		return err
+	}
+	return l.remind(store, doubt.ID, done)
+}
+
+// again is a doubt that is looked into.
+type again struct {
+	doubt   *ledger.Doubt
+	c       *ledger.Candidate
+	resends bool
+	message otn.Message // where it is sent again
+}
+
+// find asks, then tries again, and says what became of the doubt.
+func (l *Lane) find(store context.Context, try *again, done *ledger.Batch) (r ledger.Result, probably bool, err error) {
+	if l.can.Lookups {
+		if r = l.lookUp(store, try); r.Outcome == otn.Sent {
+			return r, false, nil
 		}
+		if r.Outcome == otn.Deferred && !try.resends {
+			return r, false, l.waitAgain(store, try, r.At)
+		}
+		r.Outcome = otn.Unknown
+	}
+	if !try.resends {
+		return r, false, nil
+	}
+	receipt, err := l.sendAgain(store, try)
+	outcome, se := otn.OutcomeOf(err)
+	r = ledger.Result{Outcome: outcome, At: l.d.Clock.Now(), ProviderID: receipt.ProviderID, Code: receipt.Code}
+	if se != nil {
+		r.Code, r.Detail = se.Code, detail(se)
+	}
+	if outcome != otn.Sent {
+		r.Outcome = otn.Unknown
 	}
 	if outcome == otn.Deferred && se.Scope == otn.ChannelScope {
 		l.pause(Pause{Until: r.At.Add(max(se.After, firstBreath)), Reason: se.Error()})
 	}
-	return l.remind(store, doubt.ID, done)
+	return r, outcome == otn.Refused, nil
+}
+
+// tooFresh is how long after an attempt "never taken" is not believed: the attempt may still be under way.
+const tooFresh = time.Minute
+
+// lookUp asks the platform what became of a delivery. Whatever is no clear word is Unknown.
+func (l *Lane) lookUp(ctx context.Context, try *again) (r ledger.Result) {
+	asked := l.d.Clock.Now()
+	receipt, err := l.lookup(ctx, otn.Delivery{
+		ID: try.doubt.ID, Channel: l.name, Token: try.c.Token, Subscriber: try.c.Subscriber, Attempt: max(try.doubt.Attempts, 1),
+	})
+	outcome, se := otn.OutcomeOf(err)
+	r = ledger.Result{Outcome: outcome, At: l.d.Clock.Now(), ProviderID: receipt.ProviderID, Code: receipt.Code}
+	if se != nil {
+		r.Code, r.Detail = se.Code, detail(se)
+	}
+	if outcome != otn.Sent && (outcome != otn.Deferred || asked.Sub(try.doubt.At) < tooFresh) {
+		r.Outcome = otn.Unknown
+	}
+	return r
+}
+
+// lookup calls the channel. A channel that panics, or cannot be asked after all, leaves the doubt as it is.
+func (l *Lane) lookup(ctx context.Context, d otn.Delivery) (r otn.Receipt, err error) {
+	ch, ok := l.channel.(otn.Lookuper)
+	if !ok {
+		return r, fmt.Errorf("dispatch: channel %s looks nothing up: %w", l.name, otn.ErrNotFound)
+	}
+	defer func() {
+		if p := recover(); p != nil {
+			err = &otn.SendError{Outcome: otn.Unknown, Code: "panic", Err: fmt.Errorf("the channel panicked: %v", p)}
+		}
+	}()
+	ctx, cancel := context.WithTimeout(ctx, SendTimeout)
+	defer cancel()
+	return ch.Lookup(ctx, d)
+}
+
+// waitAgain has the run come again to somebody whose message was never taken. It is on disk before the doubt ends, so that a death
+// between the two loses nobody: a retry of somebody who does not wait does nothing.
+func (l *Lane) waitAgain(store context.Context, try *again, now time.Time) error {
+	at := now.Add(messageWaits[0])
+	return l.commit(store, &ledger.Batch{Timers: []ledger.Timer{retryTimer(at, try.doubt.ID.Run(), l.name, []uint64{try.c.Seq})}})
 }
 
 // begin notes that a doubt is being sent again, until end.
@@ -197,11 +278,11 @@ func (l *Lane) sameText(doubt *ledger.Doubt, c *ledger.Candidate) (otn.Message, 
 	return m, l.d.compose(&m, doubt.ID, run.Topic, &l.can)
 }
 
-func (l *Lane) again(ctx context.Context, doubt *ledger.Doubt, c *ledger.Candidate, m otn.Message) (otn.Receipt, error) {
+func (l *Lane) sendAgain(ctx context.Context, try *again) (otn.Receipt, error) {
 	ctx, cancel := context.WithTimeout(ctx, SendTimeout)
 	defer cancel()
 	return l.attempt(ctx, otn.Delivery{
-		ID: doubt.ID, Channel: l.name, Token: c.Token, Subscriber: c.Subscriber, Message: m, Attempt: doubt.Attempts + 1,
+		ID: try.doubt.ID, Channel: l.name, Token: try.c.Token, Subscriber: try.c.Subscriber, Message: try.message, Attempt: try.doubt.Attempts + 1,
 		Deadline: l.d.Clock.Now().Add(SendTimeout),
 	})
 }

@@ -241,9 +241,9 @@ func retryTimer(due time.Time, run otn.RunID, channel string, seqs []uint64) led
 	return ledger.Timer{TimerID: ledger.TimerID{Due: due, ID: id}, Kind: RetryTimer, Body: encode(retryBody{run, channel, seqs})}
 }
 
-// doubts are the timers of resends: only where the platform itself refuses a token's second use.
+// doubts are the timers of what is found out or tried again: only where the platform can be asked, or refuses a token's second use itself.
 func (l *Lane) doubts(pg *page) []ledger.Timer {
-	if !l.can.SingleUseToken {
+	if !l.can.SingleUseToken && !l.can.Lookups {
 		return nil
 	}
 	var timers []ledger.Timer

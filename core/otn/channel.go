@@ -36,6 +36,28 @@ type Poller interface {
 	Poll(ctx context.Context, cursor string, yield func(Record) error) (next string, err error)
 }
 
+// MaxHeard is how many records a Listener may yield at once.
+const MaxHeard = 1000
+
+// Listener hears: it holds a connection to its platform, where the platform does not call webhooks.
+type Listener interface {
+	// Listen yields what happens since cursor for as long as it can, and returns when the connection is lost or ctx is done, soon
+	// after: the host calls it again, later, and not before the After of a *SendError. The empty cursor is the beginning; one
+	// that means nothing is taken for it. yield returns nil when the records are on disk together with next, the cursor behind
+	// them: only then may the platform be told that they were taken. Its error ends the listening; what it was given is
+	// told again, under the same keys. It may be called without records, to move the cursor. It is called once at a time. A
+	// cursor is UTF-8 text of at most MaxCursor bytes, and no secret. An instance that has nothing to hear waits until ctx is done.
+	Listen(ctx context.Context, cursor string, yield func(next string, records ...Record) error) error
+}
+
+// Lookuper can tell what became of a message whose answer was lost.
+type Lookuper interface {
+	// Lookup asks the platform about a delivery; of the delivery the message is missing. It returns nil when the platform took it, a
+	// *SendError that is Deferred when it certainly did not and never will, and any other error when it cannot tell. It
+	// sends nothing and may be repeated.
+	Lookup(ctx context.Context, d Delivery) (Receipt, error)
+}
+
 // Asker can request consent.
 type Asker interface {
 	// Ask sends the request. Its errors are those of Send, and ErrOutsideWindow, ErrAlreadyAsked inside a *SendError.
@@ -73,6 +95,7 @@ type Description struct {
 // Capabilities are what an instance can do. The zero value can do nothing.
 type Capabilities struct {
 	Sends, Receives, Polls, Asks, Links bool
+	Listens, Lookups                    bool
 
 	Replies bool // can say something into a subscriber's open window, without a token: see Delivery.Reply
 

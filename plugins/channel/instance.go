@@ -29,6 +29,8 @@ var (
 	_ otn.Asker     = (*Instance)(nil)
 	_ otn.Linker    = (*Instance)(nil)
 	_ otn.Poller    = (*Instance)(nil)
+	_ otn.Listener  = (*Instance)(nil)
+	_ otn.Lookuper  = (*Instance)(nil)
 	_ otn.Validator = (*Instance)(nil)
 	_ otn.Describer = (*Instance)(nil)
 	_ io.Closer     = (*Instance)(nil)
@@ -41,8 +43,10 @@ func newInstance(about otn.Description, impl any, at Setup) (*Instance, error) {
 	_, can.Asks = impl.(otn.Asker)
 	_, can.Polls = impl.(otn.Poller)
 	_, can.Links = impl.(otn.Linker)
-	if !can.Sends && !can.Receives && !can.Asks && !can.Polls {
-		return nil, Fault("", "plugin %s opened a %T, which implements none of otn.Channel, otn.Receiver, otn.Poller and otn.Asker", about.Name, impl)
+	_, can.Listens = impl.(otn.Listener)
+	_, can.Lookups = impl.(otn.Lookuper)
+	if !can.Sends && !can.Receives && !can.Asks && !can.Polls && !can.Listens {
+		return nil, Fault("", "plugin %s opened a %T, which implements none of otn.Channel, otn.Receiver, otn.Poller, otn.Listener and otn.Asker", about.Name, impl)
 	}
 	return &Instance{impl, about, at}, nil
 }
@@ -84,6 +88,20 @@ func (i *Instance) Ask(ctx context.Context, a otn.Ask) (r otn.Receipt, err error
 	return impl.Ask(ctx, a)
 }
 
+// Lookup guards and calls the author's Lookup. A panic leaves open what became of the message. Errors: otn.ErrNotFound for a plugin that
+// looks nothing up, and the author's.
+func (i *Instance) Lookup(ctx context.Context, d otn.Delivery) (r otn.Receipt, err error) {
+	impl, ok := i.impl.(otn.Lookuper)
+	if !ok {
+		return r, fmt.Errorf("plugin %s looks nothing up: %w", i.about.Name, otn.ErrNotFound)
+	}
+	if ctx.Err() != nil {
+		return r, context.Cause(ctx)
+	}
+	defer i.recovered("Lookup", &err)
+	return impl.Lookup(ctx, d)
+}
+
 // Link guards and calls the author's Link. Errors: otn.ErrNotFound for a plugin that makes no links, and the author's.
 func (i *Instance) Link(ctx context.Context, ref string) (url string, err error) {
 	impl, ok := i.impl.(otn.Linker)
@@ -119,6 +137,7 @@ func (i *Instance) Describe(ctx context.Context) (about otn.Description, err err
 	about.Account, about.Capabilities = own.Account, own.Capabilities
 	about.Capabilities.Sends, about.Capabilities.Receives = can.Sends, can.Receives
 	about.Capabilities.Polls, about.Capabilities.Asks, about.Capabilities.Links = can.Polls, can.Asks, can.Links
+	about.Capabilities.Listens, about.Capabilities.Lookups = can.Listens, can.Lookups
 	return about, nil
 }
 

@@ -26,12 +26,12 @@ type Plugin[C any] struct {
 	Name    string // of the plugin, [a-z0-9-]
 	Version string // semantic
 
-	// Capabilities are what every instance can do. Sends, Receives, Polls, Asks and Links may be left out: an open instance reports
-	// what its type implements. An instance that differs implements otn.Describer and says it there.
+	// Capabilities are what every instance can do. Sends, Receives, Polls, Listens, Asks, Links and Lookups may be left out: an open
+	// instance reports what its type implements. An instance that differs implements otn.Describer and says it there.
 	Capabilities otn.Capabilities
 
-	// New opens an instance: something that implements otn.Channel, otn.Receiver, otn.Poller, otn.Asker, otn.Linker or several of them, otn.Describer
-	// for an account and capabilities of its own, otn.Validator where the platform can be asked whether the configuration is good, and
+	// New opens an instance: something that implements otn.Channel, otn.Receiver, otn.Poller, otn.Listener, otn.Asker, otn.Linker or several of
+	// them, otn.Describer for an account and capabilities of its own, otn.Lookuper where the platform can be asked what became of a message, otn.Validator where the platform can be asked whether the configuration is good, and
 	// io.Closer where it has something to close. It calls no network.
 	// Its error is shown to the operator as a fault of the configuration; see [Fault] for one with the field's name.
 	New func(ctx context.Context, config C, at Setup) (any, error)

@@ -26,33 +26,43 @@ func (i *Instance) Poll(ctx context.Context, cursor string, yield func(otn.Recor
 	if !ok {
 		return "", fmt.Errorf("plugin %s does not poll: %w", i.about.Name, otn.ErrInvalid)
 	}
-	var mu sync.Mutex
-	var failed error
-	fail := func(err error) error {
-		mu.Lock()
-		defer mu.Unlock()
-		if failed == nil {
-			failed = err
-		}
-		return failed
-	}
+	var v valve
 	defer func() {
-		if bad := fail(errOver); !errors.Is(bad, errOver) {
+		if bad := v.close(); bad != nil {
 			next, err = "", bad
 		}
 	}()
 	defer i.recovered("Poll", &err)
-	return impl.Poll(ctx, cursor, func(r otn.Record) error {
-		mu.Lock()
-		defer mu.Unlock()
-		if failed == nil {
-			failed = ctx.Err()
-		}
-		if failed == nil {
-			failed = yield(r)
-		}
-		return failed
-	})
+	return impl.Poll(ctx, cursor, func(r otn.Record) error { return v.pass(ctx, func() error { return yield(r) }) })
+}
+
+// valve lets what an author yields through, one call after the other, until one has failed or the author has returned.
+type valve struct {
+	mu     sync.Mutex
+	failed error
+}
+
+func (v *valve) pass(ctx context.Context, yield func() error) error {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.failed == nil {
+		v.failed = ctx.Err()
+	}
+	if v.failed == nil {
+		v.failed = yield()
+	}
+	return v.failed
+}
+
+// close lets nothing more through and gives the yield that failed, also where the author forgot it.
+func (v *valve) close() error {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.failed != nil {
+		return v.failed
+	}
+	v.failed = errOver
+	return nil
 }
 
 // leaving is how long a poll that nobody waits for any more may take to return before the next one is turned away.

@@ -42,6 +42,7 @@ type opened struct {
 	revision string
 	calls    sync.WaitGroup // raised under the server's lock, while the instance is in its map
 	polling  chan struct{}  // has room for the one poll
+	hearing  chan struct{}  // and for the one listening
 }
 
 func newServer(p Program, log *slog.Logger, own func()) *server {
@@ -80,7 +81,7 @@ func (s *server) Configure(ctx context.Context, r *wire.ConfigureRequest) (*wire
 		return &wire.ConfigureResponse{Faults: wire.FromDiagnostics(wire.Diagnose(err))}, nil
 	}
 	s.mu.Lock()
-	s.open[name] = &opened{Instance: i, revision: r.GetRevision(), polling: make(chan struct{}, 1)}
+	s.open[name] = &opened{Instance: i, revision: r.GetRevision(), polling: make(chan struct{}, 1), hearing: make(chan struct{}, 1)}
 	s.mu.Unlock()
 	if old != nil {
 		go s.retire(old)
@@ -175,6 +176,21 @@ func (s *server) Ask(ctx context.Context, r *wire.AskRequest) (*wire.Result, err
 	defer s.end()
 	defer i.calls.Done()
 	receipt, err := i.Ask(ctx, wire.ToAsk(r))
+	return wire.FromResult(0, receipt, err), nil
+}
+
+// Lookup asks what became of a delivery.
+func (s *server) Lookup(ctx context.Context, r *wire.Delivery) (*wire.Result, error) {
+	i, err := s.enter(r.GetInstance())
+	if err != nil {
+		return nil, err
+	}
+	defer i.calls.Done()
+	d, err := wire.ToDelivery(r)
+	if err != nil {
+		return nil, rpc.Error(codes.InvalidArgument, err.Error())
+	}
+	receipt, err := i.Lookup(ctx, d)
 	return wire.FromResult(0, receipt, err), nil
 }
 

@@ -450,6 +450,53 @@ func (x *trial) answersCancelled(t T) {
 	l.one(wire.FromDelivery(new(x.delivery(2))))
 }
 
+// listensOnce: a second listening beside the first is turned away, and one that the host says nothing to goes on telling nothing.
+func (x *trial) listensOnce(t T) {
+	if !x.about.GetCapabilities().GetListens() {
+		t.Skip("it does not listen")
+	}
+	b := x.configured(t)
+	open := func() (wire.Plugin_ListenClient, context.CancelFunc) {
+		ctx, cancel := context.WithTimeout(t.Context(), b.patience)
+		stream, err := b.calls.Listen(ctx)
+		if err == nil {
+			err = stream.Send(&wire.ListenFrame{Instance: instance})
+		}
+		if err != nil {
+			cancel()
+			t.Fatalf("Listen: %s", b.why(err))
+		}
+		return stream, cancel
+	}
+	first, stop := open()
+	told := make(chan int, 1)
+	go func() { // and keeps nothing
+		n := 0
+		for {
+			frame, err := first.Recv()
+			if err != nil {
+				break
+			}
+			if frame.GetEnd() == nil {
+				n++
+			}
+		}
+		told <- n
+	}()
+	time.Sleep(quiet)
+	second, cancel := open()
+	if frame, err := second.Recv(); err == nil && frame.GetEnd() == nil {
+		t.Error("a second listening is told things beside the first")
+	} else if rpc.Code(err) == codes.DeadlineExceeded {
+		t.Error("a second listening beside the first is not turned away")
+	}
+	cancel()
+	stop()
+	if n := <-told; n > 1 {
+		t.Errorf("it told %d times, and its host had kept nothing: each waits for the word that the one before is on disk", n)
+	}
+}
+
 var errStays = errors.New("it is still there")
 
 func gone(b *border, within time.Duration) error {

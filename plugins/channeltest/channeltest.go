@@ -1,5 +1,5 @@
-// Package channeltest holds what every channel owes its host, and every source that is polled, as one suite each: for an author's own
-// type in process, for the same plugin across the process border ([Run], [RunPoller]), and for a program in any language, with what the
+// Package channeltest holds what every channel owes its host, every source that is polled and whoever listens, as one suite each: for an author's own
+// type in process, for the same plugin across the process border ([Run], [RunPoller], [RunListener]), and for a program in any language, with what the
 // border itself asks of it ([RunProgram], [Conform]).
 package channeltest
 
@@ -32,9 +32,10 @@ type Option func(*suite)
 func Deliver(make func(n int) otn.Delivery) Option { return func(s *suite) { s.make = make } }
 
 const (
-	soon    = 10 * time.Second // longer than anything here takes
-	flood   = 200              // deliveries sent at once, in all
-	tooMuch = 20 << 20         // bytes of a message that no platform takes
+	soon      = 10 * time.Second // longer than anything here takes
+	flood     = 200              // deliveries sent at once, in all
+	tooMuch   = 20 << 20         // bytes of a message that no platform takes
+	neverSent = 1 << 30          // the number of a delivery that no check sends
 )
 
 // Run checks one implementation. open gives a fresh instance that accepts every message, and closes it with the test.
@@ -69,6 +70,7 @@ func channelChecks() []check[*suite] {
 		{"starts nothing after the deadline", (*suite).keepsDeadline},
 		{"returns when nobody waits", (*suite).heedsContext},
 		{"says a reply, or that it cannot", (*suite).replies},
+		{"looks up what it sent, where it looks up", (*suite).looksUp},
 		{"survives an oversized message", (*suite).survivesOversize},
 		{"survives an empty delivery", (*suite).survivesNothing},
 		{refusesNonsense, (*suite).refusesNonsense},
@@ -208,6 +210,40 @@ func (s *suite) replies(t T) {
 		t.Errorf("it says that it replies, and a reply is %s: %v", outcome, err)
 	case !about.Capabilities.Replies && outcome != otn.Invalid:
 		t.Errorf("it does not say that it replies, and a reply is %s, want invalid: %v", outcome, err)
+	}
+}
+
+// looksUp: of a message that was taken nobody hears that it was not, which would be told twice then; of one that never was nobody hears
+// that it was, which would never be told.
+func (s *suite) looksUp(t T) {
+	c, d := s.open(t), s.delivery(1)
+	about, err := c.Describe(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	looker, ok := c.(otn.Lookuper)
+	if !ok || !about.Capabilities.Lookups {
+		t.Skip("it looks nothing up")
+	}
+	if _, err := answered(t, c, t.Context(), d); err != nil {
+		t.Fatalf("Send: %v", err)
+	}
+	find := func(d otn.Delivery) otn.Outcome {
+		ctx, cancel := context.WithTimeout(t.Context(), soon)
+		defer cancel()
+		d.Message = otn.Message{}
+		_, err := looker.Lookup(ctx, d)
+		if ctx.Err() != nil {
+			t.Errorf("Lookup did not return within %s", soon)
+		}
+		outcome, _ := otn.OutcomeOf(err)
+		return outcome
+	}
+	if got := find(d); got != otn.Sent && got != otn.Unknown {
+		t.Errorf("a message that it sent is %s when it is looked up, want sent, or unknown where it cannot tell", got)
+	}
+	if got := find(s.delivery(neverSent)); got != otn.Deferred && got != otn.Unknown {
+		t.Errorf("a message that it never got is %s when it is looked up, want deferred, or unknown where it cannot tell", got)
 	}
 }
 

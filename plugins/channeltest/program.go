@@ -114,7 +114,16 @@ func programChecks() []check[*trial] {
 			c.run(&pollerSuite{open: func(t T) Poller { return x.run(t) }}, t)
 		}})
 	}
+	for _, c := range listenerChecks() {
+		all = append(all, check[*trial]{c.name, func(x *trial, t T) {
+			if !x.about.GetCapabilities().GetListens() {
+				t.Skip("it does not listen")
+			}
+			c.run(&listenerSuite{open: func(t T) Listener { return x.run(t) }}, t)
+		}})
+	}
 	return append(all,
+		check[*trial]{"is listened to once at a time", (*trial).listensOnce},
 		check[*trial]{"drains", (*trial).drains},
 		check[*trial]{"heeds no signal but its host's end", (*trial).heedsNoSignal},
 		check[*trial]{"ends when its host does", (*trial).endsWithHost},

@@ -63,6 +63,8 @@ func TestBrokenPluginsFailWhereTheyAreBroken(t *testing.T) {
 		seqs, largeFrame, cancelled   = "answers each seq once, in words that are known", "takes a large frame", "answers what was cancelled"
 		deadline, emptiness, nonsense = "starts nothing after the deadline", "survives an empty delivery", "refuses a webhook that makes no sense"
 		drains, signals, endsWithHost = "drains", "heeds no signal but its host's end", "ends when its host does"
+		lookup, hearsOnce, anyPlace   = "looks up what it sent, where it looks up", "is listened to once at a time", "takes a place that means nothing for the beginning"
+		stopsListening                = "stops listening when nobody waits"
 		nothingLeft, keepsStdout      = "leaves nothing behind", "prints nothing to stdout after its handshake"
 	)
 	for mode, check := range map[string]string{
@@ -74,7 +76,8 @@ func TestBrokenPluginsFailWhereTheyAreBroken(t *testing.T) {
 		"answers first": grants, "refuses": seqs, "forgets": seqs, "answers twice": seqs, "answers others": seqs, "odd outcomes": seqs, "talks": seqs,
 		"small frames": largeFrame, "cancels the stream": cancelled, "late": deadline, "dies of emptiness": emptiness, "takes any webhook": nonsense,
 		"never drains": drains, "goes on after Drain": drains, "a signal ends it": signals, "outlives its host": endsWithHost, "family": nothingLeft,
-		"prints": keepsStdout,
+		"prints": keepsStdout, "denies what it sent": lookup, "claims what it never got": lookup, "tells on": hearsOnce, "listens to all": hearsOnce,
+		"wants its place": anyPlace, "stays on": stopsListening,
 	} {
 		t.Run(strings.ReplaceAll(mode, " ", "_"), func(t *testing.T) {
 			t.Parallel()

@@ -23,7 +23,7 @@ func FromDescription(d *otn.Description) *Description {
 	return &Description{
 		Name: d.Name, Version: d.Version, Account: d.Account, Schema: d.Schema,
 		Capabilities: &Capabilities{
-			Sends: c.Sends, Receives: c.Receives, Polls: c.Polls, Asks: c.Asks, Links: c.Links, Replies: c.Replies, SingleUseToken: c.SingleUseToken, MultiInstance: c.MultiInstance,
+			Sends: c.Sends, Receives: c.Receives, Polls: c.Polls, Asks: c.Asks, Links: c.Links, Replies: c.Replies, Listens: c.Listens, Lookups: c.Lookups, SingleUseToken: c.SingleUseToken, MultiInstance: c.MultiInstance,
 			Simulated: c.Simulated, MaxInFlight: int64(c.MaxInFlight), MaxMessage: int64(c.MaxMessage), Rate: c.Rate,
 			Forms: each(c.Forms, func(f otn.Form) string { return string(f) }), QuickReply: c.QuickReply,
 		},
@@ -36,7 +36,7 @@ func ToDescription(p *Description) otn.Description {
 	d := otn.Description{
 		Name: clip(p.GetName()), Version: clip(p.GetVersion()), Account: clip(p.GetAccount()),
 		Capabilities: otn.Capabilities{
-			Sends: c.GetSends(), Receives: c.GetReceives(), Polls: c.GetPolls(), Asks: c.GetAsks(), Links: c.GetLinks(), Replies: c.GetReplies(), SingleUseToken: c.GetSingleUseToken(), MultiInstance: c.GetMultiInstance(),
+			Sends: c.GetSends(), Receives: c.GetReceives(), Polls: c.GetPolls(), Asks: c.GetAsks(), Links: c.GetLinks(), Replies: c.GetReplies(), Listens: c.GetListens(), Lookups: c.GetLookups(), SingleUseToken: c.GetSingleUseToken(), MultiInstance: c.GetMultiInstance(),
 			Simulated: c.GetSimulated(), MaxInFlight: int(min(max(c.GetMaxInFlight(), 0), MaxCredits)), MaxMessage: int(min(max(c.GetMaxMessage(), 0), MaxFrame)), Rate: c.GetRate(),
 			QuickReply: c.GetQuickReply(),
 		},

@@ -264,6 +264,8 @@ type Capabilities struct {
 	QuickReply     bool                   `protobuf:"varint,12,opt,name=quick_reply,json=quickReply,proto3" json:"quick_reply,omitempty"`
 	Links          bool                   `protobuf:"varint,14,opt,name=links,proto3" json:"links,omitempty"`
 	Replies        bool                   `protobuf:"varint,15,opt,name=replies,proto3" json:"replies,omitempty"`
+	Listens        bool                   `protobuf:"varint,16,opt,name=listens,proto3" json:"listens,omitempty"`
+	Lookups        bool                   `protobuf:"varint,17,opt,name=lookups,proto3" json:"lookups,omitempty"`
 	unknownFields  protoimpl.UnknownFields
 	sizeCache      protoimpl.SizeCache
 }
@@ -392,6 +394,20 @@ func (x *Capabilities) GetLinks() bool {
 func (x *Capabilities) GetReplies() bool {
 	if x != nil {
 		return x.Replies
+	}
+	return false
+}
+
+func (x *Capabilities) GetListens() bool {
+	if x != nil {
+		return x.Listens
+	}
+	return false
+}
+
+func (x *Capabilities) GetLookups() bool {
+	if x != nil {
+		return x.Lookups
 	}
 	return false
 }
@@ -786,7 +802,7 @@ func (x *ResultFrame) GetResults() []*Result {
 
 type Delivery struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	Seq           uint64                 `protobuf:"varint,1,opt,name=seq,proto3" json:"seq,omitempty"` // of the stream
+	Seq           uint64                 `protobuf:"varint,1,opt,name=seq,proto3" json:"seq,omitempty"` // of the stream; 0 in a lookup
 	Instance      string                 `protobuf:"bytes,2,opt,name=instance,proto3" json:"instance,omitempty"`
 	Id            []byte                 `protobuf:"bytes,3,opt,name=id,proto3" json:"id,omitempty"` // 25 bytes, stable over attempts
 	Token         *Token                 `protobuf:"bytes,4,opt,name=token,proto3" json:"token,omitempty"`
@@ -1982,6 +1998,134 @@ func (x *PollFrame) GetEnd() *PollEnd {
 	return nil
 }
 
+type ListenFrame struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Instance      string                 `protobuf:"bytes,1,opt,name=instance,proto3" json:"instance,omitempty"` // in the first frame
+	Cursor        string                 `protobuf:"bytes,2,opt,name=cursor,proto3" json:"cursor,omitempty"`     // in the first frame; empty: from the beginning
+	Kept          uint64                 `protobuf:"varint,3,opt,name=kept,proto3" json:"kept,omitempty"`        // in every other one: the seq of what is on disk
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListenFrame) Reset() {
+	*x = ListenFrame{}
+	mi := &file_otn_proto_msgTypes[27]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListenFrame) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListenFrame) ProtoMessage() {}
+
+func (x *ListenFrame) ProtoReflect() protoreflect.Message {
+	mi := &file_otn_proto_msgTypes[27]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListenFrame.ProtoReflect.Descriptor instead.
+func (*ListenFrame) Descriptor() ([]byte, []int) {
+	return file_otn_proto_rawDescGZIP(), []int{27}
+}
+
+func (x *ListenFrame) GetInstance() string {
+	if x != nil {
+		return x.Instance
+	}
+	return ""
+}
+
+func (x *ListenFrame) GetCursor() string {
+	if x != nil {
+		return x.Cursor
+	}
+	return ""
+}
+
+func (x *ListenFrame) GetKept() uint64 {
+	if x != nil {
+		return x.Kept
+	}
+	return 0
+}
+
+type HeardFrame struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Seq           uint64                 `protobuf:"varint,1,opt,name=seq,proto3" json:"seq,omitempty"` // 1, 2, 3, …
+	Records       []*Record              `protobuf:"bytes,2,rep,name=records,proto3" json:"records,omitempty"`
+	Next          string                 `protobuf:"bytes,3,opt,name=next,proto3" json:"next,omitempty"` // the cursor behind them
+	End           *PollEnd               `protobuf:"bytes,4,opt,name=end,proto3" json:"end,omitempty"`   // nothing comes behind it
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *HeardFrame) Reset() {
+	*x = HeardFrame{}
+	mi := &file_otn_proto_msgTypes[28]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *HeardFrame) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*HeardFrame) ProtoMessage() {}
+
+func (x *HeardFrame) ProtoReflect() protoreflect.Message {
+	mi := &file_otn_proto_msgTypes[28]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use HeardFrame.ProtoReflect.Descriptor instead.
+func (*HeardFrame) Descriptor() ([]byte, []int) {
+	return file_otn_proto_rawDescGZIP(), []int{28}
+}
+
+func (x *HeardFrame) GetSeq() uint64 {
+	if x != nil {
+		return x.Seq
+	}
+	return 0
+}
+
+func (x *HeardFrame) GetRecords() []*Record {
+	if x != nil {
+		return x.Records
+	}
+	return nil
+}
+
+func (x *HeardFrame) GetNext() string {
+	if x != nil {
+		return x.Next
+	}
+	return ""
+}
+
+func (x *HeardFrame) GetEnd() *PollEnd {
+	if x != nil {
+		return x.End
+	}
+	return nil
+}
+
 type PollEnd struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Next          string                 `protobuf:"bytes,1,opt,name=next,proto3" json:"next,omitempty"`                       // the cursor for the next time
@@ -1994,7 +2138,7 @@ type PollEnd struct {
 
 func (x *PollEnd) Reset() {
 	*x = PollEnd{}
-	mi := &file_otn_proto_msgTypes[27]
+	mi := &file_otn_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2006,7 +2150,7 @@ func (x *PollEnd) String() string {
 func (*PollEnd) ProtoMessage() {}
 
 func (x *PollEnd) ProtoReflect() protoreflect.Message {
-	mi := &file_otn_proto_msgTypes[27]
+	mi := &file_otn_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2019,7 +2163,7 @@ func (x *PollEnd) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PollEnd.ProtoReflect.Descriptor instead.
 func (*PollEnd) Descriptor() ([]byte, []int) {
-	return file_otn_proto_rawDescGZIP(), []int{27}
+	return file_otn_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *PollEnd) GetNext() string {
@@ -2074,7 +2218,7 @@ type Record struct {
 
 func (x *Record) Reset() {
 	*x = Record{}
-	mi := &file_otn_proto_msgTypes[28]
+	mi := &file_otn_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2086,7 +2230,7 @@ func (x *Record) String() string {
 func (*Record) ProtoMessage() {}
 
 func (x *Record) ProtoReflect() protoreflect.Message {
-	mi := &file_otn_proto_msgTypes[28]
+	mi := &file_otn_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2099,7 +2243,7 @@ func (x *Record) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Record.ProtoReflect.Descriptor instead.
 func (*Record) Descriptor() ([]byte, []int) {
-	return file_otn_proto_rawDescGZIP(), []int{28}
+	return file_otn_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *Record) GetKey() string {
@@ -2315,7 +2459,7 @@ type Consent struct {
 
 func (x *Consent) Reset() {
 	*x = Consent{}
-	mi := &file_otn_proto_msgTypes[29]
+	mi := &file_otn_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2327,7 +2471,7 @@ func (x *Consent) String() string {
 func (*Consent) ProtoMessage() {}
 
 func (x *Consent) ProtoReflect() protoreflect.Message {
-	mi := &file_otn_proto_msgTypes[29]
+	mi := &file_otn_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2340,7 +2484,7 @@ func (x *Consent) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Consent.ProtoReflect.Descriptor instead.
 func (*Consent) Descriptor() ([]byte, []int) {
-	return file_otn_proto_rawDescGZIP(), []int{29}
+	return file_otn_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *Consent) GetToken() *Token {
@@ -2458,7 +2602,7 @@ type Named struct {
 
 func (x *Named) Reset() {
 	*x = Named{}
-	mi := &file_otn_proto_msgTypes[30]
+	mi := &file_otn_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2470,7 +2614,7 @@ func (x *Named) String() string {
 func (*Named) ProtoMessage() {}
 
 func (x *Named) ProtoReflect() protoreflect.Message {
-	mi := &file_otn_proto_msgTypes[30]
+	mi := &file_otn_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2483,7 +2627,7 @@ func (x *Named) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Named.ProtoReflect.Descriptor instead.
 func (*Named) Descriptor() ([]byte, []int) {
-	return file_otn_proto_rawDescGZIP(), []int{30}
+	return file_otn_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *Named) GetName() string {
@@ -2517,7 +2661,7 @@ type Value struct {
 
 func (x *Value) Reset() {
 	*x = Value{}
-	mi := &file_otn_proto_msgTypes[31]
+	mi := &file_otn_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2529,7 +2673,7 @@ func (x *Value) String() string {
 func (*Value) ProtoMessage() {}
 
 func (x *Value) ProtoReflect() protoreflect.Message {
-	mi := &file_otn_proto_msgTypes[31]
+	mi := &file_otn_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2542,7 +2686,7 @@ func (x *Value) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Value.ProtoReflect.Descriptor instead.
 func (*Value) Descriptor() ([]byte, []int) {
-	return file_otn_proto_rawDescGZIP(), []int{31}
+	return file_otn_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *Value) GetOf() isValue_Of {
@@ -2656,7 +2800,7 @@ type Money struct {
 
 func (x *Money) Reset() {
 	*x = Money{}
-	mi := &file_otn_proto_msgTypes[32]
+	mi := &file_otn_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2668,7 +2812,7 @@ func (x *Money) String() string {
 func (*Money) ProtoMessage() {}
 
 func (x *Money) ProtoReflect() protoreflect.Message {
-	mi := &file_otn_proto_msgTypes[32]
+	mi := &file_otn_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2681,7 +2825,7 @@ func (x *Money) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Money.ProtoReflect.Descriptor instead.
 func (*Money) Descriptor() ([]byte, []int) {
-	return file_otn_proto_rawDescGZIP(), []int{32}
+	return file_otn_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *Money) GetMinor() int64 {
@@ -2710,7 +2854,7 @@ type Window struct {
 
 func (x *Window) Reset() {
 	*x = Window{}
-	mi := &file_otn_proto_msgTypes[33]
+	mi := &file_otn_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2722,7 +2866,7 @@ func (x *Window) String() string {
 func (*Window) ProtoMessage() {}
 
 func (x *Window) ProtoReflect() protoreflect.Message {
-	mi := &file_otn_proto_msgTypes[33]
+	mi := &file_otn_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2735,7 +2879,7 @@ func (x *Window) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Window.ProtoReflect.Descriptor instead.
 func (*Window) Descriptor() ([]byte, []int) {
-	return file_otn_proto_rawDescGZIP(), []int{33}
+	return file_otn_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *Window) GetChannel() string {
@@ -2777,7 +2921,7 @@ type Referral struct {
 
 func (x *Referral) Reset() {
 	*x = Referral{}
-	mi := &file_otn_proto_msgTypes[34]
+	mi := &file_otn_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2789,7 +2933,7 @@ func (x *Referral) String() string {
 func (*Referral) ProtoMessage() {}
 
 func (x *Referral) ProtoReflect() protoreflect.Message {
-	mi := &file_otn_proto_msgTypes[34]
+	mi := &file_otn_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2802,7 +2946,7 @@ func (x *Referral) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Referral.ProtoReflect.Descriptor instead.
 func (*Referral) Descriptor() ([]byte, []int) {
-	return file_otn_proto_rawDescGZIP(), []int{34}
+	return file_otn_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *Referral) GetChannel() string {
@@ -2837,7 +2981,7 @@ type Echo struct {
 
 func (x *Echo) Reset() {
 	*x = Echo{}
-	mi := &file_otn_proto_msgTypes[35]
+	mi := &file_otn_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2849,7 +2993,7 @@ func (x *Echo) String() string {
 func (*Echo) ProtoMessage() {}
 
 func (x *Echo) ProtoReflect() protoreflect.Message {
-	mi := &file_otn_proto_msgTypes[35]
+	mi := &file_otn_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2862,7 +3006,7 @@ func (x *Echo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Echo.ProtoReflect.Descriptor instead.
 func (*Echo) Descriptor() ([]byte, []int) {
-	return file_otn_proto_rawDescGZIP(), []int{35}
+	return file_otn_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *Echo) GetKind() string {
@@ -2898,7 +3042,7 @@ type Stop struct {
 
 func (x *Stop) Reset() {
 	*x = Stop{}
-	mi := &file_otn_proto_msgTypes[36]
+	mi := &file_otn_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2910,7 +3054,7 @@ func (x *Stop) String() string {
 func (*Stop) ProtoMessage() {}
 
 func (x *Stop) ProtoReflect() protoreflect.Message {
-	mi := &file_otn_proto_msgTypes[36]
+	mi := &file_otn_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2923,7 +3067,7 @@ func (x *Stop) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Stop.ProtoReflect.Descriptor instead.
 func (*Stop) Descriptor() ([]byte, []int) {
-	return file_otn_proto_rawDescGZIP(), []int{36}
+	return file_otn_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *Stop) GetChannel() string {
@@ -2965,7 +3109,7 @@ type Notice struct {
 
 func (x *Notice) Reset() {
 	*x = Notice{}
-	mi := &file_otn_proto_msgTypes[37]
+	mi := &file_otn_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2977,7 +3121,7 @@ func (x *Notice) String() string {
 func (*Notice) ProtoMessage() {}
 
 func (x *Notice) ProtoReflect() protoreflect.Message {
-	mi := &file_otn_proto_msgTypes[37]
+	mi := &file_otn_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2990,7 +3134,7 @@ func (x *Notice) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Notice.ProtoReflect.Descriptor instead.
 func (*Notice) Descriptor() ([]byte, []int) {
-	return file_otn_proto_rawDescGZIP(), []int{37}
+	return file_otn_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *Notice) GetChannel() string {
@@ -3031,7 +3175,7 @@ type Observation struct {
 
 func (x *Observation) Reset() {
 	*x = Observation{}
-	mi := &file_otn_proto_msgTypes[38]
+	mi := &file_otn_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3043,7 +3187,7 @@ func (x *Observation) String() string {
 func (*Observation) ProtoMessage() {}
 
 func (x *Observation) ProtoReflect() protoreflect.Message {
-	mi := &file_otn_proto_msgTypes[38]
+	mi := &file_otn_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3056,7 +3200,7 @@ func (x *Observation) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Observation.ProtoReflect.Descriptor instead.
 func (*Observation) Descriptor() ([]byte, []int) {
-	return file_otn_proto_rawDescGZIP(), []int{38}
+	return file_otn_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *Observation) GetSource() string {
@@ -3131,7 +3275,7 @@ type Part struct {
 
 func (x *Part) Reset() {
 	*x = Part{}
-	mi := &file_otn_proto_msgTypes[39]
+	mi := &file_otn_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3143,7 +3287,7 @@ func (x *Part) String() string {
 func (*Part) ProtoMessage() {}
 
 func (x *Part) ProtoReflect() protoreflect.Message {
-	mi := &file_otn_proto_msgTypes[39]
+	mi := &file_otn_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3156,7 +3300,7 @@ func (x *Part) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Part.ProtoReflect.Descriptor instead.
 func (*Part) Descriptor() ([]byte, []int) {
-	return file_otn_proto_rawDescGZIP(), []int{39}
+	return file_otn_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *Part) GetStock() int64 {
@@ -3193,7 +3337,7 @@ type Item struct {
 
 func (x *Item) Reset() {
 	*x = Item{}
-	mi := &file_otn_proto_msgTypes[40]
+	mi := &file_otn_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3205,7 +3349,7 @@ func (x *Item) String() string {
 func (*Item) ProtoMessage() {}
 
 func (x *Item) ProtoReflect() protoreflect.Message {
-	mi := &file_otn_proto_msgTypes[40]
+	mi := &file_otn_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3218,7 +3362,7 @@ func (x *Item) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Item.ProtoReflect.Descriptor instead.
 func (*Item) Descriptor() ([]byte, []int) {
-	return file_otn_proto_rawDescGZIP(), []int{40}
+	return file_otn_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *Item) GetId() string {
@@ -3364,7 +3508,7 @@ type Low struct {
 
 func (x *Low) Reset() {
 	*x = Low{}
-	mi := &file_otn_proto_msgTypes[41]
+	mi := &file_otn_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3376,7 +3520,7 @@ func (x *Low) String() string {
 func (*Low) ProtoMessage() {}
 
 func (x *Low) ProtoReflect() protoreflect.Message {
-	mi := &file_otn_proto_msgTypes[41]
+	mi := &file_otn_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3389,7 +3533,7 @@ func (x *Low) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Low.ProtoReflect.Descriptor instead.
 func (*Low) Descriptor() ([]byte, []int) {
-	return file_otn_proto_rawDescGZIP(), []int{41}
+	return file_otn_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *Low) GetAt() *timestamppb.Timestamp {
@@ -3424,7 +3568,7 @@ type Collection struct {
 
 func (x *Collection) Reset() {
 	*x = Collection{}
-	mi := &file_otn_proto_msgTypes[42]
+	mi := &file_otn_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3436,7 +3580,7 @@ func (x *Collection) String() string {
 func (*Collection) ProtoMessage() {}
 
 func (x *Collection) ProtoReflect() protoreflect.Message {
-	mi := &file_otn_proto_msgTypes[42]
+	mi := &file_otn_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3449,7 +3593,7 @@ func (x *Collection) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Collection.ProtoReflect.Descriptor instead.
 func (*Collection) Descriptor() ([]byte, []int) {
-	return file_otn_proto_rawDescGZIP(), []int{42}
+	return file_otn_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *Collection) GetId() string {
@@ -3536,7 +3680,7 @@ type Trigger struct {
 
 func (x *Trigger) Reset() {
 	*x = Trigger{}
-	mi := &file_otn_proto_msgTypes[43]
+	mi := &file_otn_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3548,7 +3692,7 @@ func (x *Trigger) String() string {
 func (*Trigger) ProtoMessage() {}
 
 func (x *Trigger) ProtoReflect() protoreflect.Message {
-	mi := &file_otn_proto_msgTypes[43]
+	mi := &file_otn_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3561,7 +3705,7 @@ func (x *Trigger) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Trigger.ProtoReflect.Descriptor instead.
 func (*Trigger) Descriptor() ([]byte, []int) {
-	return file_otn_proto_rawDescGZIP(), []int{43}
+	return file_otn_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *Trigger) GetName() string {
@@ -3616,7 +3760,7 @@ type Note struct {
 
 func (x *Note) Reset() {
 	*x = Note{}
-	mi := &file_otn_proto_msgTypes[44]
+	mi := &file_otn_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3628,7 +3772,7 @@ func (x *Note) String() string {
 func (*Note) ProtoMessage() {}
 
 func (x *Note) ProtoReflect() protoreflect.Message {
-	mi := &file_otn_proto_msgTypes[44]
+	mi := &file_otn_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3641,7 +3785,7 @@ func (x *Note) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Note.ProtoReflect.Descriptor instead.
 func (*Note) Descriptor() ([]byte, []int) {
-	return file_otn_proto_rawDescGZIP(), []int{44}
+	return file_otn_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *Note) GetCode() string {
@@ -3669,7 +3813,7 @@ type Whole struct {
 
 func (x *Whole) Reset() {
 	*x = Whole{}
-	mi := &file_otn_proto_msgTypes[45]
+	mi := &file_otn_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3681,7 +3825,7 @@ func (x *Whole) String() string {
 func (*Whole) ProtoMessage() {}
 
 func (x *Whole) ProtoReflect() protoreflect.Message {
-	mi := &file_otn_proto_msgTypes[45]
+	mi := &file_otn_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3694,7 +3838,7 @@ func (x *Whole) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Whole.ProtoReflect.Descriptor instead.
 func (*Whole) Descriptor() ([]byte, []int) {
-	return file_otn_proto_rawDescGZIP(), []int{45}
+	return file_otn_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *Whole) GetItems() int64 {
@@ -3720,7 +3864,7 @@ type HealthRequest struct {
 
 func (x *HealthRequest) Reset() {
 	*x = HealthRequest{}
-	mi := &file_otn_proto_msgTypes[46]
+	mi := &file_otn_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3732,7 +3876,7 @@ func (x *HealthRequest) String() string {
 func (*HealthRequest) ProtoMessage() {}
 
 func (x *HealthRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_otn_proto_msgTypes[46]
+	mi := &file_otn_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3745,7 +3889,7 @@ func (x *HealthRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HealthRequest.ProtoReflect.Descriptor instead.
 func (*HealthRequest) Descriptor() ([]byte, []int) {
-	return file_otn_proto_rawDescGZIP(), []int{46}
+	return file_otn_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *HealthRequest) GetInstance() string {
@@ -3758,14 +3902,14 @@ func (x *HealthRequest) GetInstance() string {
 type HealthResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	InFlight      int64                  `protobuf:"varint,1,opt,name=in_flight,json=inFlight,proto3" json:"in_flight,omitempty"`
-	Polling       int64                  `protobuf:"varint,2,opt,name=polling,proto3" json:"polling,omitempty"` // polls that have not returned
+	Polling       int64                  `protobuf:"varint,2,opt,name=polling,proto3" json:"polling,omitempty"` // polls and listenings that have not returned
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *HealthResponse) Reset() {
 	*x = HealthResponse{}
-	mi := &file_otn_proto_msgTypes[47]
+	mi := &file_otn_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3777,7 +3921,7 @@ func (x *HealthResponse) String() string {
 func (*HealthResponse) ProtoMessage() {}
 
 func (x *HealthResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_otn_proto_msgTypes[47]
+	mi := &file_otn_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3790,7 +3934,7 @@ func (x *HealthResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HealthResponse.ProtoReflect.Descriptor instead.
 func (*HealthResponse) Descriptor() ([]byte, []int) {
-	return file_otn_proto_rawDescGZIP(), []int{47}
+	return file_otn_proto_rawDescGZIP(), []int{49}
 }
 
 func (x *HealthResponse) GetInFlight() int64 {
@@ -3816,7 +3960,7 @@ type DrainRequest struct {
 
 func (x *DrainRequest) Reset() {
 	*x = DrainRequest{}
-	mi := &file_otn_proto_msgTypes[48]
+	mi := &file_otn_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3828,7 +3972,7 @@ func (x *DrainRequest) String() string {
 func (*DrainRequest) ProtoMessage() {}
 
 func (x *DrainRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_otn_proto_msgTypes[48]
+	mi := &file_otn_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3841,7 +3985,7 @@ func (x *DrainRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DrainRequest.ProtoReflect.Descriptor instead.
 func (*DrainRequest) Descriptor() ([]byte, []int) {
-	return file_otn_proto_rawDescGZIP(), []int{48}
+	return file_otn_proto_rawDescGZIP(), []int{50}
 }
 
 func (x *DrainRequest) GetGraceNs() int64 {
@@ -3861,7 +4005,7 @@ type DrainResponse struct {
 
 func (x *DrainResponse) Reset() {
 	*x = DrainResponse{}
-	mi := &file_otn_proto_msgTypes[49]
+	mi := &file_otn_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3873,7 +4017,7 @@ func (x *DrainResponse) String() string {
 func (*DrainResponse) ProtoMessage() {}
 
 func (x *DrainResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_otn_proto_msgTypes[49]
+	mi := &file_otn_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3886,7 +4030,7 @@ func (x *DrainResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DrainResponse.ProtoReflect.Descriptor instead.
 func (*DrainResponse) Descriptor() ([]byte, []int) {
-	return file_otn_proto_rawDescGZIP(), []int{49}
+	return file_otn_proto_rawDescGZIP(), []int{51}
 }
 
 func (x *DrainResponse) GetFinished() int64 {
@@ -3915,7 +4059,7 @@ const file_otn_proto_rawDesc = "" +
 	"\aversion\x18\x02 \x01(\tR\aversion\x12\x18\n" +
 	"\aaccount\x18\x03 \x01(\tR\aaccount\x12?\n" +
 	"\fcapabilities\x18\x04 \x01(\v2\x1b.otn.plugin.v1.CapabilitiesR\fcapabilities\x12\x16\n" +
-	"\x06schema\x18\x05 \x01(\fR\x06schema\"\x99\x03\n" +
+	"\x06schema\x18\x05 \x01(\fR\x06schema\"\xcd\x03\n" +
 	"\fCapabilities\x12\x14\n" +
 	"\x05sends\x18\x01 \x01(\bR\x05sends\x12\x1a\n" +
 	"\breceives\x18\x02 \x01(\bR\breceives\x12\x14\n" +
@@ -3933,7 +4077,9 @@ const file_otn_proto_rawDesc = "" +
 	"\vquick_reply\x18\f \x01(\bR\n" +
 	"quickReply\x12\x14\n" +
 	"\x05links\x18\x0e \x01(\bR\x05links\x12\x18\n" +
-	"\areplies\x18\x0f \x01(\bR\areplies\"\x81\x01\n" +
+	"\areplies\x18\x0f \x01(\bR\areplies\x12\x18\n" +
+	"\alistens\x18\x10 \x01(\bR\alistens\x12\x18\n" +
+	"\alookups\x18\x11 \x01(\bR\alookups\"\x81\x01\n" +
 	"\x10ConfigureRequest\x12\x1a\n" +
 	"\binstance\x18\x01 \x01(\tR\binstance\x12\x1a\n" +
 	"\brevision\x18\x02 \x01(\tR\brevision\x12\x16\n" +
@@ -4063,7 +4209,17 @@ const file_otn_proto_rawDesc = "" +
 	"\x06cursor\x18\x02 \x01(\tR\x06cursor\"f\n" +
 	"\tPollFrame\x12/\n" +
 	"\arecords\x18\x01 \x03(\v2\x15.otn.plugin.v1.RecordR\arecords\x12(\n" +
-	"\x03end\x18\x02 \x01(\v2\x16.otn.plugin.v1.PollEndR\x03end\"d\n" +
+	"\x03end\x18\x02 \x01(\v2\x16.otn.plugin.v1.PollEndR\x03end\"U\n" +
+	"\vListenFrame\x12\x1a\n" +
+	"\binstance\x18\x01 \x01(\tR\binstance\x12\x16\n" +
+	"\x06cursor\x18\x02 \x01(\tR\x06cursor\x12\x12\n" +
+	"\x04kept\x18\x03 \x01(\x04R\x04kept\"\x8d\x01\n" +
+	"\n" +
+	"HeardFrame\x12\x10\n" +
+	"\x03seq\x18\x01 \x01(\x04R\x03seq\x12/\n" +
+	"\arecords\x18\x02 \x03(\v2\x15.otn.plugin.v1.RecordR\arecords\x12\x12\n" +
+	"\x04next\x18\x03 \x01(\tR\x04next\x12(\n" +
+	"\x03end\x18\x04 \x01(\v2\x16.otn.plugin.v1.PollEndR\x03end\"d\n" +
 	"\aPollEnd\x12\x12\n" +
 	"\x04next\x18\x01 \x01(\tR\x04next\x12\x14\n" +
 	"\x05fault\x18\x02 \x01(\tR\x05fault\x12\x14\n" +
@@ -4241,7 +4397,7 @@ const file_otn_proto_rawDesc = "" +
 	"\x05Scope\x12\x11\n" +
 	"\rSCOPE_MESSAGE\x10\x00\x12\x14\n" +
 	"\x10SCOPE_SUBSCRIBER\x10\x01\x12\x11\n" +
-	"\rSCOPE_CHANNEL\x10\x022\xbe\x05\n" +
+	"\rSCOPE_CHANNEL\x10\x022\xbd\x06\n" +
 	"\x06Plugin\x12F\n" +
 	"\bDescribe\x12\x1e.otn.plugin.v1.DescribeRequest\x1a\x1a.otn.plugin.v1.Description\x12N\n" +
 	"\tConfigure\x12\x1f.otn.plugin.v1.ConfigureRequest\x1a .otn.plugin.v1.ConfigureResponse\x12K\n" +
@@ -4250,7 +4406,9 @@ const file_otn_proto_rawDesc = "" +
 	"\x03Ask\x12\x19.otn.plugin.v1.AskRequest\x1a\x15.otn.plugin.v1.Result\x12H\n" +
 	"\aReceive\x12\x1d.otn.plugin.v1.ReceiveRequest\x1a\x1e.otn.plugin.v1.ReceiveResponse\x12?\n" +
 	"\x04Link\x12\x1a.otn.plugin.v1.LinkRequest\x1a\x1b.otn.plugin.v1.LinkResponse\x12>\n" +
-	"\x04Poll\x12\x1a.otn.plugin.v1.PollRequest\x1a\x18.otn.plugin.v1.PollFrame0\x01\x12E\n" +
+	"\x04Poll\x12\x1a.otn.plugin.v1.PollRequest\x1a\x18.otn.plugin.v1.PollFrame0\x01\x12C\n" +
+	"\x06Listen\x12\x1a.otn.plugin.v1.ListenFrame\x1a\x19.otn.plugin.v1.HeardFrame(\x010\x01\x128\n" +
+	"\x06Lookup\x12\x17.otn.plugin.v1.Delivery\x1a\x15.otn.plugin.v1.Result\x12E\n" +
 	"\x06Health\x12\x1c.otn.plugin.v1.HealthRequest\x1a\x1d.otn.plugin.v1.HealthResponse\x12B\n" +
 	"\x05Drain\x12\x1b.otn.plugin.v1.DrainRequest\x1a\x1c.otn.plugin.v1.DrainResponseB4Z2github.com/onetimenotify/otn/plugins/internal/wireb\x06proto3"
 
@@ -4267,7 +4425,7 @@ func file_otn_proto_rawDescGZIP() []byte {
 }
 
 var file_otn_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_otn_proto_msgTypes = make([]protoimpl.MessageInfo, 51)
+var file_otn_proto_msgTypes = make([]protoimpl.MessageInfo, 53)
 var file_otn_proto_goTypes = []any{
 	(Outcome)(0),                  // 0: otn.plugin.v1.Outcome
 	(Scope)(0),                    // 1: otn.plugin.v1.Scope
@@ -4298,31 +4456,33 @@ var file_otn_proto_goTypes = []any{
 	(*ReceiveResponse)(nil),       // 26: otn.plugin.v1.ReceiveResponse
 	(*PollRequest)(nil),           // 27: otn.plugin.v1.PollRequest
 	(*PollFrame)(nil),             // 28: otn.plugin.v1.PollFrame
-	(*PollEnd)(nil),               // 29: otn.plugin.v1.PollEnd
-	(*Record)(nil),                // 30: otn.plugin.v1.Record
-	(*Consent)(nil),               // 31: otn.plugin.v1.Consent
-	(*Named)(nil),                 // 32: otn.plugin.v1.Named
-	(*Value)(nil),                 // 33: otn.plugin.v1.Value
-	(*Money)(nil),                 // 34: otn.plugin.v1.Money
-	(*Window)(nil),                // 35: otn.plugin.v1.Window
-	(*Referral)(nil),              // 36: otn.plugin.v1.Referral
-	(*Echo)(nil),                  // 37: otn.plugin.v1.Echo
-	(*Stop)(nil),                  // 38: otn.plugin.v1.Stop
-	(*Notice)(nil),                // 39: otn.plugin.v1.Notice
-	(*Observation)(nil),           // 40: otn.plugin.v1.Observation
-	(*Part)(nil),                  // 41: otn.plugin.v1.Part
-	(*Item)(nil),                  // 42: otn.plugin.v1.Item
-	(*Low)(nil),                   // 43: otn.plugin.v1.Low
-	(*Collection)(nil),            // 44: otn.plugin.v1.Collection
-	(*Trigger)(nil),               // 45: otn.plugin.v1.Trigger
-	(*Note)(nil),                  // 46: otn.plugin.v1.Note
-	(*Whole)(nil),                 // 47: otn.plugin.v1.Whole
-	(*HealthRequest)(nil),         // 48: otn.plugin.v1.HealthRequest
-	(*HealthResponse)(nil),        // 49: otn.plugin.v1.HealthResponse
-	(*DrainRequest)(nil),          // 50: otn.plugin.v1.DrainRequest
-	(*DrainResponse)(nil),         // 51: otn.plugin.v1.DrainResponse
-	nil,                           // 52: otn.plugin.v1.Observation.PartsEntry
-	(*timestamppb.Timestamp)(nil), // 53: google.protobuf.Timestamp
+	(*ListenFrame)(nil),           // 29: otn.plugin.v1.ListenFrame
+	(*HeardFrame)(nil),            // 30: otn.plugin.v1.HeardFrame
+	(*PollEnd)(nil),               // 31: otn.plugin.v1.PollEnd
+	(*Record)(nil),                // 32: otn.plugin.v1.Record
+	(*Consent)(nil),               // 33: otn.plugin.v1.Consent
+	(*Named)(nil),                 // 34: otn.plugin.v1.Named
+	(*Value)(nil),                 // 35: otn.plugin.v1.Value
+	(*Money)(nil),                 // 36: otn.plugin.v1.Money
+	(*Window)(nil),                // 37: otn.plugin.v1.Window
+	(*Referral)(nil),              // 38: otn.plugin.v1.Referral
+	(*Echo)(nil),                  // 39: otn.plugin.v1.Echo
+	(*Stop)(nil),                  // 40: otn.plugin.v1.Stop
+	(*Notice)(nil),                // 41: otn.plugin.v1.Notice
+	(*Observation)(nil),           // 42: otn.plugin.v1.Observation
+	(*Part)(nil),                  // 43: otn.plugin.v1.Part
+	(*Item)(nil),                  // 44: otn.plugin.v1.Item
+	(*Low)(nil),                   // 45: otn.plugin.v1.Low
+	(*Collection)(nil),            // 46: otn.plugin.v1.Collection
+	(*Trigger)(nil),               // 47: otn.plugin.v1.Trigger
+	(*Note)(nil),                  // 48: otn.plugin.v1.Note
+	(*Whole)(nil),                 // 49: otn.plugin.v1.Whole
+	(*HealthRequest)(nil),         // 50: otn.plugin.v1.HealthRequest
+	(*HealthResponse)(nil),        // 51: otn.plugin.v1.HealthResponse
+	(*DrainRequest)(nil),          // 52: otn.plugin.v1.DrainRequest
+	(*DrainResponse)(nil),         // 53: otn.plugin.v1.DrainResponse
+	nil,                           // 54: otn.plugin.v1.Observation.PartsEntry
+	(*timestamppb.Timestamp)(nil), // 55: google.protobuf.Timestamp
 }
 var file_otn_proto_depIdxs = []int32{
 	4,  // 0: otn.plugin.v1.Description.capabilities:type_name -> otn.plugin.v1.Capabilities
@@ -4333,8 +4493,8 @@ var file_otn_proto_depIdxs = []int32{
 	13, // 5: otn.plugin.v1.Delivery.token:type_name -> otn.plugin.v1.Token
 	14, // 6: otn.plugin.v1.Delivery.subscriber:type_name -> otn.plugin.v1.Subscriber
 	15, // 7: otn.plugin.v1.Delivery.message:type_name -> otn.plugin.v1.Message
-	53, // 8: otn.plugin.v1.Delivery.deadline:type_name -> google.protobuf.Timestamp
-	53, // 9: otn.plugin.v1.Delivery.give_up:type_name -> google.protobuf.Timestamp
+	55, // 8: otn.plugin.v1.Delivery.deadline:type_name -> google.protobuf.Timestamp
+	55, // 9: otn.plugin.v1.Delivery.give_up:type_name -> google.protobuf.Timestamp
 	17, // 10: otn.plugin.v1.Message.card:type_name -> otn.plugin.v1.Card
 	17, // 11: otn.plugin.v1.Message.gallery:type_name -> otn.plugin.v1.Card
 	19, // 12: otn.plugin.v1.Message.quick_reply:type_name -> otn.plugin.v1.QuickReply
@@ -4343,83 +4503,89 @@ var file_otn_proto_depIdxs = []int32{
 	0,  // 15: otn.plugin.v1.Result.outcome:type_name -> otn.plugin.v1.Outcome
 	1,  // 16: otn.plugin.v1.Result.scope:type_name -> otn.plugin.v1.Scope
 	14, // 17: otn.plugin.v1.AskRequest.subscriber:type_name -> otn.plugin.v1.Subscriber
-	53, // 18: otn.plugin.v1.AskRequest.deadline:type_name -> google.protobuf.Timestamp
-	53, // 19: otn.plugin.v1.AskRequest.not_before:type_name -> google.protobuf.Timestamp
+	55, // 18: otn.plugin.v1.AskRequest.deadline:type_name -> google.protobuf.Timestamp
+	55, // 19: otn.plugin.v1.AskRequest.not_before:type_name -> google.protobuf.Timestamp
 	25, // 20: otn.plugin.v1.ReceiveRequest.query:type_name -> otn.plugin.v1.Values
 	25, // 21: otn.plugin.v1.ReceiveRequest.header:type_name -> otn.plugin.v1.Values
-	53, // 22: otn.plugin.v1.ReceiveRequest.at:type_name -> google.protobuf.Timestamp
+	55, // 22: otn.plugin.v1.ReceiveRequest.at:type_name -> google.protobuf.Timestamp
 	25, // 23: otn.plugin.v1.ReceiveResponse.header:type_name -> otn.plugin.v1.Values
-	30, // 24: otn.plugin.v1.ReceiveResponse.records:type_name -> otn.plugin.v1.Record
-	30, // 25: otn.plugin.v1.PollFrame.records:type_name -> otn.plugin.v1.Record
-	29, // 26: otn.plugin.v1.PollFrame.end:type_name -> otn.plugin.v1.PollEnd
-	53, // 27: otn.plugin.v1.Record.at:type_name -> google.protobuf.Timestamp
-	31, // 28: otn.plugin.v1.Record.consent:type_name -> otn.plugin.v1.Consent
-	35, // 29: otn.plugin.v1.Record.window:type_name -> otn.plugin.v1.Window
-	36, // 30: otn.plugin.v1.Record.referral:type_name -> otn.plugin.v1.Referral
-	37, // 31: otn.plugin.v1.Record.echo:type_name -> otn.plugin.v1.Echo
-	38, // 32: otn.plugin.v1.Record.stop:type_name -> otn.plugin.v1.Stop
-	39, // 33: otn.plugin.v1.Record.notice:type_name -> otn.plugin.v1.Notice
-	40, // 34: otn.plugin.v1.Record.observation:type_name -> otn.plugin.v1.Observation
-	45, // 35: otn.plugin.v1.Record.trigger:type_name -> otn.plugin.v1.Trigger
-	46, // 36: otn.plugin.v1.Record.note:type_name -> otn.plugin.v1.Note
-	21, // 37: otn.plugin.v1.Record.ask:type_name -> otn.plugin.v1.AskRequest
-	47, // 38: otn.plugin.v1.Record.whole:type_name -> otn.plugin.v1.Whole
-	13, // 39: otn.plugin.v1.Consent.token:type_name -> otn.plugin.v1.Token
-	14, // 40: otn.plugin.v1.Consent.subscriber:type_name -> otn.plugin.v1.Subscriber
-	32, // 41: otn.plugin.v1.Consent.answers:type_name -> otn.plugin.v1.Named
-	53, // 42: otn.plugin.v1.Consent.granted_at:type_name -> google.protobuf.Timestamp
-	53, // 43: otn.plugin.v1.Consent.expires_at:type_name -> google.protobuf.Timestamp
-	34, // 44: otn.plugin.v1.Consent.price_then:type_name -> otn.plugin.v1.Money
-	33, // 45: otn.plugin.v1.Named.value:type_name -> otn.plugin.v1.Value
-	34, // 46: otn.plugin.v1.Value.money:type_name -> otn.plugin.v1.Money
-	53, // 47: otn.plugin.v1.Value.time:type_name -> google.protobuf.Timestamp
-	14, // 48: otn.plugin.v1.Window.subscriber:type_name -> otn.plugin.v1.Subscriber
-	53, // 49: otn.plugin.v1.Window.until:type_name -> google.protobuf.Timestamp
-	14, // 50: otn.plugin.v1.Referral.subscriber:type_name -> otn.plugin.v1.Subscriber
-	14, // 51: otn.plugin.v1.Stop.subscriber:type_name -> otn.plugin.v1.Subscriber
-	53, // 52: otn.plugin.v1.Observation.as_of:type_name -> google.protobuf.Timestamp
-	42, // 53: otn.plugin.v1.Observation.item:type_name -> otn.plugin.v1.Item
-	44, // 54: otn.plugin.v1.Observation.collection:type_name -> otn.plugin.v1.Collection
-	52, // 55: otn.plugin.v1.Observation.parts:type_name -> otn.plugin.v1.Observation.PartsEntry
-	34, // 56: otn.plugin.v1.Item.price:type_name -> otn.plugin.v1.Money
-	34, // 57: otn.plugin.v1.Item.list_price:type_name -> otn.plugin.v1.Money
-	53, // 58: otn.plugin.v1.Item.published_at:type_name -> google.protobuf.Timestamp
-	53, // 59: otn.plugin.v1.Item.starts_at:type_name -> google.protobuf.Timestamp
-	32, // 60: otn.plugin.v1.Item.attrs:type_name -> otn.plugin.v1.Named
-	43, // 61: otn.plugin.v1.Item.lows:type_name -> otn.plugin.v1.Low
-	53, // 62: otn.plugin.v1.Low.at:type_name -> google.protobuf.Timestamp
-	34, // 63: otn.plugin.v1.Low.price:type_name -> otn.plugin.v1.Money
-	53, // 64: otn.plugin.v1.Collection.published_at:type_name -> google.protobuf.Timestamp
-	53, // 65: otn.plugin.v1.Collection.launch_at:type_name -> google.protobuf.Timestamp
-	42, // 66: otn.plugin.v1.Collection.top:type_name -> otn.plugin.v1.Item
-	14, // 67: otn.plugin.v1.Trigger.subscriber:type_name -> otn.plugin.v1.Subscriber
-	32, // 68: otn.plugin.v1.Trigger.fields:type_name -> otn.plugin.v1.Named
-	41, // 69: otn.plugin.v1.Observation.PartsEntry.value:type_name -> otn.plugin.v1.Part
-	2,  // 70: otn.plugin.v1.Plugin.Describe:input_type -> otn.plugin.v1.DescribeRequest
-	5,  // 71: otn.plugin.v1.Plugin.Configure:input_type -> otn.plugin.v1.ConfigureRequest
-	8,  // 72: otn.plugin.v1.Plugin.Validate:input_type -> otn.plugin.v1.ValidateRequest
-	10, // 73: otn.plugin.v1.Plugin.Send:input_type -> otn.plugin.v1.SendFrame
-	21, // 74: otn.plugin.v1.Plugin.Ask:input_type -> otn.plugin.v1.AskRequest
-	24, // 75: otn.plugin.v1.Plugin.Receive:input_type -> otn.plugin.v1.ReceiveRequest
-	22, // 76: otn.plugin.v1.Plugin.Link:input_type -> otn.plugin.v1.LinkRequest
-	27, // 77: otn.plugin.v1.Plugin.Poll:input_type -> otn.plugin.v1.PollRequest
-	48, // 78: otn.plugin.v1.Plugin.Health:input_type -> otn.plugin.v1.HealthRequest
-	50, // 79: otn.plugin.v1.Plugin.Drain:input_type -> otn.plugin.v1.DrainRequest
-	3,  // 80: otn.plugin.v1.Plugin.Describe:output_type -> otn.plugin.v1.Description
-	6,  // 81: otn.plugin.v1.Plugin.Configure:output_type -> otn.plugin.v1.ConfigureResponse
-	9,  // 82: otn.plugin.v1.Plugin.Validate:output_type -> otn.plugin.v1.ValidateResponse
-	11, // 83: otn.plugin.v1.Plugin.Send:output_type -> otn.plugin.v1.ResultFrame
-	20, // 84: otn.plugin.v1.Plugin.Ask:output_type -> otn.plugin.v1.Result
-	26, // 85: otn.plugin.v1.Plugin.Receive:output_type -> otn.plugin.v1.ReceiveResponse
-	23, // 86: otn.plugin.v1.Plugin.Link:output_type -> otn.plugin.v1.LinkResponse
-	28, // 87: otn.plugin.v1.Plugin.Poll:output_type -> otn.plugin.v1.PollFrame
-	49, // 88: otn.plugin.v1.Plugin.Health:output_type -> otn.plugin.v1.HealthResponse
-	51, // 89: otn.plugin.v1.Plugin.Drain:output_type -> otn.plugin.v1.DrainResponse
-	80, // [80:90] is the sub-list for method output_type
-	70, // [70:80] is the sub-list for method input_type
-	70, // [70:70] is the sub-list for extension type_name
-	70, // [70:70] is the sub-list for extension extendee
-	0,  // [0:70] is the sub-list for field type_name
+	32, // 24: otn.plugin.v1.ReceiveResponse.records:type_name -> otn.plugin.v1.Record
+	32, // 25: otn.plugin.v1.PollFrame.records:type_name -> otn.plugin.v1.Record
+	31, // 26: otn.plugin.v1.PollFrame.end:type_name -> otn.plugin.v1.PollEnd
+	32, // 27: otn.plugin.v1.HeardFrame.records:type_name -> otn.plugin.v1.Record
+	31, // 28: otn.plugin.v1.HeardFrame.end:type_name -> otn.plugin.v1.PollEnd
+	55, // 29: otn.plugin.v1.Record.at:type_name -> google.protobuf.Timestamp
+	33, // 30: otn.plugin.v1.Record.consent:type_name -> otn.plugin.v1.Consent
+	37, // 31: otn.plugin.v1.Record.window:type_name -> otn.plugin.v1.Window
+	38, // 32: otn.plugin.v1.Record.referral:type_name -> otn.plugin.v1.Referral
+	39, // 33: otn.plugin.v1.Record.echo:type_name -> otn.plugin.v1.Echo
+	40, // 34: otn.plugin.v1.Record.stop:type_name -> otn.plugin.v1.Stop
+	41, // 35: otn.plugin.v1.Record.notice:type_name -> otn.plugin.v1.Notice
+	42, // 36: otn.plugin.v1.Record.observation:type_name -> otn.plugin.v1.Observation
+	47, // 37: otn.plugin.v1.Record.trigger:type_name -> otn.plugin.v1.Trigger
+	48, // 38: otn.plugin.v1.Record.note:type_name -> otn.plugin.v1.Note
+	21, // 39: otn.plugin.v1.Record.ask:type_name -> otn.plugin.v1.AskRequest
+	49, // 40: otn.plugin.v1.Record.whole:type_name -> otn.plugin.v1.Whole
+	13, // 41: otn.plugin.v1.Consent.token:type_name -> otn.plugin.v1.Token
+	14, // 42: otn.plugin.v1.Consent.subscriber:type_name -> otn.plugin.v1.Subscriber
+	34, // 43: otn.plugin.v1.Consent.answers:type_name -> otn.plugin.v1.Named
+	55, // 44: otn.plugin.v1.Consent.granted_at:type_name -> google.protobuf.Timestamp
+	55, // 45: otn.plugin.v1.Consent.expires_at:type_name -> google.protobuf.Timestamp
+	36, // 46: otn.plugin.v1.Consent.price_then:type_name -> otn.plugin.v1.Money
+	35, // 47: otn.plugin.v1.Named.value:type_name -> otn.plugin.v1.Value
+	36, // 48: otn.plugin.v1.Value.money:type_name -> otn.plugin.v1.Money
+	55, // 49: otn.plugin.v1.Value.time:type_name -> google.protobuf.Timestamp
+	14, // 50: otn.plugin.v1.Window.subscriber:type_name -> otn.plugin.v1.Subscriber
+	55, // 51: otn.plugin.v1.Window.until:type_name -> google.protobuf.Timestamp
+	14, // 52: otn.plugin.v1.Referral.subscriber:type_name -> otn.plugin.v1.Subscriber
+	14, // 53: otn.plugin.v1.Stop.subscriber:type_name -> otn.plugin.v1.Subscriber
+	55, // 54: otn.plugin.v1.Observation.as_of:type_name -> google.protobuf.Timestamp
+	44, // 55: otn.plugin.v1.Observation.item:type_name -> otn.plugin.v1.Item
+	46, // 56: otn.plugin.v1.Observation.collection:type_name -> otn.plugin.v1.Collection
+	54, // 57: otn.plugin.v1.Observation.parts:type_name -> otn.plugin.v1.Observation.PartsEntry
+	36, // 58: otn.plugin.v1.Item.price:type_name -> otn.plugin.v1.Money
+	36, // 59: otn.plugin.v1.Item.list_price:type_name -> otn.plugin.v1.Money
+	55, // 60: otn.plugin.v1.Item.published_at:type_name -> google.protobuf.Timestamp
+	55, // 61: otn.plugin.v1.Item.starts_at:type_name -> google.protobuf.Timestamp
+	34, // 62: otn.plugin.v1.Item.attrs:type_name -> otn.plugin.v1.Named
+	45, // 63: otn.plugin.v1.Item.lows:type_name -> otn.plugin.v1.Low
+	55, // 64: otn.plugin.v1.Low.at:type_name -> google.protobuf.Timestamp
+	36, // 65: otn.plugin.v1.Low.price:type_name -> otn.plugin.v1.Money
+	55, // 66: otn.plugin.v1.Collection.published_at:type_name -> google.protobuf.Timestamp
+	55, // 67: otn.plugin.v1.Collection.launch_at:type_name -> google.protobuf.Timestamp
+	44, // 68: otn.plugin.v1.Collection.top:type_name -> otn.plugin.v1.Item
+	14, // 69: otn.plugin.v1.Trigger.subscriber:type_name -> otn.plugin.v1.Subscriber
+	34, // 70: otn.plugin.v1.Trigger.fields:type_name -> otn.plugin.v1.Named
+	43, // 71: otn.plugin.v1.Observation.PartsEntry.value:type_name -> otn.plugin.v1.Part
+	2,  // 72: otn.plugin.v1.Plugin.Describe:input_type -> otn.plugin.v1.DescribeRequest
+	5,  // 73: otn.plugin.v1.Plugin.Configure:input_type -> otn.plugin.v1.ConfigureRequest
+	8,  // 74: otn.plugin.v1.Plugin.Validate:input_type -> otn.plugin.v1.ValidateRequest
+	10, // 75: otn.plugin.v1.Plugin.Send:input_type -> otn.plugin.v1.SendFrame
+	21, // 76: otn.plugin.v1.Plugin.Ask:input_type -> otn.plugin.v1.AskRequest
+	24, // 77: otn.plugin.v1.Plugin.Receive:input_type -> otn.plugin.v1.ReceiveRequest
+	22, // 78: otn.plugin.v1.Plugin.Link:input_type -> otn.plugin.v1.LinkRequest
+	27, // 79: otn.plugin.v1.Plugin.Poll:input_type -> otn.plugin.v1.PollRequest
+	29, // 80: otn.plugin.v1.Plugin.Listen:input_type -> otn.plugin.v1.ListenFrame
+	12, // 81: otn.plugin.v1.Plugin.Lookup:input_type -> otn.plugin.v1.Delivery
+	50, // 82: otn.plugin.v1.Plugin.Health:input_type -> otn.plugin.v1.HealthRequest
+	52, // 83: otn.plugin.v1.Plugin.Drain:input_type -> otn.plugin.v1.DrainRequest
+	3,  // 84: otn.plugin.v1.Plugin.Describe:output_type -> otn.plugin.v1.Description
+	6,  // 85: otn.plugin.v1.Plugin.Configure:output_type -> otn.plugin.v1.ConfigureResponse
+	9,  // 86: otn.plugin.v1.Plugin.Validate:output_type -> otn.plugin.v1.ValidateResponse
+	11, // 87: otn.plugin.v1.Plugin.Send:output_type -> otn.plugin.v1.ResultFrame
+	20, // 88: otn.plugin.v1.Plugin.Ask:output_type -> otn.plugin.v1.Result
+	26, // 89: otn.plugin.v1.Plugin.Receive:output_type -> otn.plugin.v1.ReceiveResponse
+	23, // 90: otn.plugin.v1.Plugin.Link:output_type -> otn.plugin.v1.LinkResponse
+	28, // 91: otn.plugin.v1.Plugin.Poll:output_type -> otn.plugin.v1.PollFrame
+	30, // 92: otn.plugin.v1.Plugin.Listen:output_type -> otn.plugin.v1.HeardFrame
+	20, // 93: otn.plugin.v1.Plugin.Lookup:output_type -> otn.plugin.v1.Result
+	51, // 94: otn.plugin.v1.Plugin.Health:output_type -> otn.plugin.v1.HealthResponse
+	53, // 95: otn.plugin.v1.Plugin.Drain:output_type -> otn.plugin.v1.DrainResponse
+	84, // [84:96] is the sub-list for method output_type
+	72, // [72:84] is the sub-list for method input_type
+	72, // [72:72] is the sub-list for extension type_name
+	72, // [72:72] is the sub-list for extension extendee
+	0,  // [0:72] is the sub-list for field type_name
 }
 
 func init() { file_otn_proto_init() }
@@ -4427,7 +4593,7 @@ func file_otn_proto_init() {
 	if File_otn_proto != nil {
 		return
 	}
-	file_otn_proto_msgTypes[28].OneofWrappers = []any{
+	file_otn_proto_msgTypes[30].OneofWrappers = []any{
 		(*Record_Consent)(nil),
 		(*Record_Window)(nil),
 		(*Record_Referral)(nil),
@@ -4440,7 +4606,7 @@ func file_otn_proto_init() {
 		(*Record_Ask)(nil),
 		(*Record_Whole)(nil),
 	}
-	file_otn_proto_msgTypes[31].OneofWrappers = []any{
+	file_otn_proto_msgTypes[33].OneofWrappers = []any{
 		(*Value_Bool)(nil),
 		(*Value_Int)(nil),
 		(*Value_Float)(nil),
@@ -4448,14 +4614,14 @@ func file_otn_proto_init() {
 		(*Value_Money)(nil),
 		(*Value_Time)(nil),
 	}
-	file_otn_proto_msgTypes[39].OneofWrappers = []any{}
+	file_otn_proto_msgTypes[41].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_otn_proto_rawDesc), len(file_otn_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   51,
+			NumMessages:   53,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -29,6 +29,8 @@ const (
 	Plugin_Receive_FullMethodName   = "/otn.plugin.v1.Plugin/Receive"
 	Plugin_Link_FullMethodName      = "/otn.plugin.v1.Plugin/Link"
 	Plugin_Poll_FullMethodName      = "/otn.plugin.v1.Plugin/Poll"
+	Plugin_Listen_FullMethodName    = "/otn.plugin.v1.Plugin/Listen"
+	Plugin_Lookup_FullMethodName    = "/otn.plugin.v1.Plugin/Lookup"
 	Plugin_Health_FullMethodName    = "/otn.plugin.v1.Plugin/Health"
 	Plugin_Drain_FullMethodName     = "/otn.plugin.v1.Plugin/Drain"
 )
@@ -56,6 +58,13 @@ type PluginClient interface {
 	// Poll fetches what changed since the cursor. Its last frame, and no other, has an end: a stream that breaks before it was cut
 	// short, and what it carried counts for nothing. An instance is polled once at a time.
 	Poll(ctx context.Context, in *PollRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[PollFrame], error)
+	// Listen hears what happens for as long as both sides are there. The host's first frame says whose and since when. Each frame of
+	// the plugin is answered, when its records and its cursor are on disk, by a frame whose kept is its seq; the next one goes out
+	// behind that. An instance is listened to once at a time. A last frame may have an end, which says why.
+	Listen(ctx context.Context, opts ...grpc.CallOption) (grpc.BidiStreamingClient[ListenFrame, HeardFrame], error)
+	// Lookup asks the platform what became of a delivery whose answer was lost; the delivery has no message. SENT: it was taken.
+	// DEFERRED: it certainly was not and never will be. Anything else: nobody can tell. It sends nothing.
+	Lookup(ctx context.Context, in *Delivery, opts ...grpc.CallOption) (*Result, error)
 	// Health answers at once as long as the process lives. It asks no platform.
 	Health(ctx context.Context, in *HealthRequest, opts ...grpc.CallOption) (*HealthResponse, error)
 	// Drain starts nothing new and returns when what was started is answered, or after the grace.
@@ -162,6 +171,29 @@ func (c *pluginClient) Poll(ctx context.Context, in *PollRequest, opts ...grpc.C
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type Plugin_PollClient = grpc.ServerStreamingClient[PollFrame]
 
+func (c *pluginClient) Listen(ctx context.Context, opts ...grpc.CallOption) (grpc.BidiStreamingClient[ListenFrame, HeardFrame], error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	stream, err := c.cc.NewStream(ctx, &Plugin_ServiceDesc.Streams[2], Plugin_Listen_FullMethodName, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	x := &grpc.GenericClientStream[ListenFrame, HeardFrame]{ClientStream: stream}
+	return x, nil
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type Plugin_ListenClient = grpc.BidiStreamingClient[ListenFrame, HeardFrame]
+
+func (c *pluginClient) Lookup(ctx context.Context, in *Delivery, opts ...grpc.CallOption) (*Result, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(Result)
+	err := c.cc.Invoke(ctx, Plugin_Lookup_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *pluginClient) Health(ctx context.Context, in *HealthRequest, opts ...grpc.CallOption) (*HealthResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(HealthResponse)
@@ -205,6 +237,13 @@ type PluginServer interface {
 	// Poll fetches what changed since the cursor. Its last frame, and no other, has an end: a stream that breaks before it was cut
 	// short, and what it carried counts for nothing. An instance is polled once at a time.
 	Poll(*PollRequest, grpc.ServerStreamingServer[PollFrame]) error
+	// Listen hears what happens for as long as both sides are there. The host's first frame says whose and since when. Each frame of
+	// the plugin is answered, when its records and its cursor are on disk, by a frame whose kept is its seq; the next one goes out
+	// behind that. An instance is listened to once at a time. A last frame may have an end, which says why.
+	Listen(grpc.BidiStreamingServer[ListenFrame, HeardFrame]) error
+	// Lookup asks the platform what became of a delivery whose answer was lost; the delivery has no message. SENT: it was taken.
+	// DEFERRED: it certainly was not and never will be. Anything else: nobody can tell. It sends nothing.
+	Lookup(context.Context, *Delivery) (*Result, error)
 	// Health answers at once as long as the process lives. It asks no platform.
 	Health(context.Context, *HealthRequest) (*HealthResponse, error)
 	// Drain starts nothing new and returns when what was started is answered, or after the grace.
@@ -242,6 +281,12 @@ func (UnimplementedPluginServer) Link(context.Context, *LinkRequest) (*LinkRespo
 }
 func (UnimplementedPluginServer) Poll(*PollRequest, grpc.ServerStreamingServer[PollFrame]) error {
 	return status.Error(codes.Unimplemented, "method Poll not implemented")
+}
+func (UnimplementedPluginServer) Listen(grpc.BidiStreamingServer[ListenFrame, HeardFrame]) error {
+	return status.Error(codes.Unimplemented, "method Listen not implemented")
+}
+func (UnimplementedPluginServer) Lookup(context.Context, *Delivery) (*Result, error) {
+	return nil, status.Error(codes.Unimplemented, "method Lookup not implemented")
 }
 func (UnimplementedPluginServer) Health(context.Context, *HealthRequest) (*HealthResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Health not implemented")
@@ -396,6 +441,31 @@ func _Plugin_Poll_Handler(srv interface{}, stream grpc.ServerStream) error {
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type Plugin_PollServer = grpc.ServerStreamingServer[PollFrame]
 
+func _Plugin_Listen_Handler(srv interface{}, stream grpc.ServerStream) error {
+	return srv.(PluginServer).Listen(&grpc.GenericServerStream[ListenFrame, HeardFrame]{ServerStream: stream})
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type Plugin_ListenServer = grpc.BidiStreamingServer[ListenFrame, HeardFrame]
+
+func _Plugin_Lookup_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(Delivery)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(PluginServer).Lookup(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Plugin_Lookup_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(PluginServer).Lookup(ctx, req.(*Delivery))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _Plugin_Health_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(HealthRequest)
 	if err := dec(in); err != nil {
@@ -464,6 +534,10 @@ var Plugin_ServiceDesc = grpc.ServiceDesc{
 			Handler:    _Plugin_Link_Handler,
 		},
 		{
+			MethodName: "Lookup",
+			Handler:    _Plugin_Lookup_Handler,
+		},
+		{
 			MethodName: "Health",
 			Handler:    _Plugin_Health_Handler,
 		},
@@ -483,6 +557,12 @@ var Plugin_ServiceDesc = grpc.ServiceDesc{
 			StreamName:    "Poll",
 			Handler:       _Plugin_Poll_Handler,
 			ServerStreams: true,
+		},
+		{
+			StreamName:    "Listen",
+			Handler:       _Plugin_Listen_Handler,
+			ServerStreams: true,
+			ClientStreams: true,
 		},
 	},
 	Metadata: "otn.proto",

@@ -59,7 +59,7 @@ func main() {
 			os.Exit(0)
 		}()
 	}
-	s := &server{mode: mode, open: map[string]bool{}}
+	s := &server{mode: mode, open: map[string]bool{}, took: map[string]bool{}}
 	options := wire.NewServer
 	if mode == "small frames" {
 		options = func(o []grpc.ServerOption) *grpc.Server { return grpc.NewServer(o...) } // 4 MiB, as gRPC has it
@@ -77,6 +77,8 @@ type server struct {
 	mu       sync.Mutex
 	open     map[string]bool
 	draining bool
+	took     map[string]bool // ids
+	heard    int             // who listens now
 }
 
 func (s *server) is(mode string) bool { return s.mode == mode }
@@ -90,7 +92,7 @@ func (s *server) Describe(_ context.Context, r *wire.DescribeRequest) (*wire.Des
 		return nil, status.Error(codes.NotFound, "no such instance")
 	}
 	d := &wire.Description{Name: "broken", Version: "1.0.0", Schema: []byte(schema), Capabilities: &wire.Capabilities{
-		Sends: true, Receives: true, MaxInFlight: 8, MultiInstance: true,
+		Sends: true, Receives: true, MaxInFlight: 8, MultiInstance: true, Listens: true, Lookups: true,
 	}}
 	switch s.mode {
 	case "nameless":
@@ -170,6 +172,77 @@ func (s *server) Receive(_ context.Context, r *wire.ReceiveRequest) (*wire.Recei
 	return &wire.ReceiveResponse{HttpStatus: 405}, nil
 }
 
+// Listen tells two things, each when the one before is kept, and stays.
+func (s *server) Listen(stream wire.Plugin_ListenServer) error {
+	first, err := stream.Recv()
+	if err != nil {
+		return err
+	}
+	known, free := s.begin(first.GetInstance())
+	for range 50 { // the one before may be about to return
+		if !known || free {
+			break
+		}
+		time.Sleep(10 * time.Millisecond)
+		known, free = s.begin(first.GetInstance())
+	}
+	switch {
+	case !known:
+		return status.Error(codes.NotFound, "no such instance")
+	case !free:
+		return status.Error(codes.FailedPrecondition, "somebody listens")
+	}
+	defer func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.heard--
+	}()
+	if s.is("stays on") {
+		defer func() { select {} }()
+	}
+	at := 0
+	if s.is("wants its place") {
+		if _, err := fmt.Sscan(first.GetCursor(), &at); err != nil && first.GetCursor() != "" {
+			return status.Error(codes.InvalidArgument, "no place of mine")
+		}
+	}
+	for n := at; n < 2; n++ {
+		frame := &wire.HeardFrame{Seq: uint64(n + 1), Next: fmt.Sprint(n + 1), Records: []*wire.Record{{What: &wire.Record_Note{Note: &wire.Note{Text: "heard"}}}}}
+		if err := stream.Send(frame); err != nil {
+			return err
+		}
+		if s.is("tells on") {
+			continue
+		}
+		if _, err := stream.Recv(); err != nil {
+			return err
+		}
+	}
+	<-stream.Context().Done()
+	return stream.Context().Err()
+}
+
+// begin counts somebody who listens.
+func (s *server) begin(instance string) (known, free bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	known, free = s.open[instance], s.heard == 0 || s.is("listens to all")
+	if known && free {
+		s.heard++
+	}
+	return known, free
+}
+
+func (s *server) Lookup(_ context.Context, d *wire.Delivery) (*wire.Result, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	took := s.took[string(d.GetId())] && !s.is("denies what it sent") || s.is("claims what it never got")
+	if took {
+		return &wire.Result{Outcome: wire.Outcome_OUTCOME_SENT}, nil
+	}
+	return &wire.Result{Outcome: wire.Outcome_OUTCOME_DEFERRED}, nil
+}
+
 func (s *server) Health(context.Context, *wire.HealthRequest) (*wire.HealthResponse, error) {
 	if s.is("no word of health") {
 		select {}
@@ -233,6 +306,9 @@ func (s *server) results(d *wire.Delivery) []*wire.Result {
 		r.Outcome, r.Scope, r.Code = wire.Outcome_OUTCOME_DEFERRED, wire.Scope_SCOPE_CHANNEL, "draining"
 	case !deadline.IsZero() && time.Now().After(deadline) && !s.is("late"):
 		r.Outcome, r.Code = wire.Outcome_OUTCOME_DEFERRED, "expired"
+	}
+	if r.GetOutcome() == wire.Outcome_OUTCOME_SENT {
+		s.took[string(d.GetId())] = true
 	}
 	nth := d.GetSeq() % 10
 	switch {
