@@ -3,7 +3,9 @@
 package ledger
 
 import (
+	"cmp"
 	"encoding/binary"
+	"slices"
 	"time"
 
 	"github.com/onetimenotify/otn/core/otn"
@@ -166,6 +168,41 @@ func (l *Ledger) Lines(of string) []Line {
 		}
 	}
 	return out
+}
+
+// Demand is how many consents stand on a line.
+type Demand struct {
+	Line
+	Waiting, Claimed int64
+}
+
+// Demands are the most lines of a topic with the most waiting, the longest first, and how many lines there are on which
+// somebody waits or is claimed. It reads no disk, and keeps no more than it gives.
+func (l *Ledger) Demands(of string, most int) (longest []Demand, lines int) {
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	t, ok := l.topics[of]
+	if !ok {
+		return nil, 0
+	}
+	for _, n := range t.lines {
+		if n.waiting+n.claimed == 0 {
+			continue
+		}
+		lines++
+		d := Demand{n.Line, n.waiting, n.claimed}
+		at, _ := slices.BinarySearchFunc(longest, d, Demand.compare)
+		if at >= most {
+			continue
+		}
+		longest = slices.Insert(longest, at, d)[:min(len(longest)+1, most)]
+	}
+	return longest, lines
+}
+
+// compare puts the longer line first, and equal ones in the order of their subjects.
+func (d Demand) compare(o Demand) int {
+	return cmp.Or(cmp.Compare(o.Waiting, d.Waiting), cmp.Compare(o.Claimed, d.Claimed), cmp.Compare(d.Subject, o.Subject))
 }
 
 // TopicsOf are the topics of the lines of a subject on which somebody waits or is claimed, in no order. It reads no disk.
