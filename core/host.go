@@ -58,6 +58,9 @@ type Host struct {
 	loops atomic.Int64 // that wait by the Clock
 	rests rests        // of channels from being asked through
 	gone  gone         // people who were erased a short while ago
+	keys  keyring      // of the operator's door
+	trail trail        // what operators and keys did
+	calls calls        // of the operator's door that are under way
 
 	ledger   *ledger.Ledger
 	catalog  *catalog.Catalog
@@ -190,6 +193,9 @@ func (h *Host) open(ctx context.Context) error {
 	}
 	if h.ledger, err = h.openLedger(ctx, engine); err != nil {
 		return err
+	}
+	if err := errors.Join(h.keys.load(h.ledger), h.trail.load(ctx, h.ledger, c.Clock.Now())); err != nil {
+		return errors.Join(err, h.ledger.Close())
 	}
 	h.catalog = catalog.New(h.ledger)
 	h.dispatch = dispatch.New(dispatch.Config{

@@ -25,6 +25,9 @@ func (h *Host) watchClock(ctx context.Context) error {
 	swept := time.Time{}
 	for ctx.Err() == nil {
 		now := h.config.Clock.Now()
+		if err := h.writeUses(context.WithoutCancel(ctx)); err != nil {
+			return err
+		}
 		if now.Sub(swept) >= sweepEvery {
 			if err := h.sweep(context.WithoutCancel(ctx), now); err != nil {
 				return err
@@ -129,6 +132,9 @@ func (h *Host) sweep(ctx context.Context, now time.Time) error {
 		return err
 	}
 	if err := h.dispatch.Tidy(ctx, now.Add(-keepReasons)); err != nil {
+		return err
+	}
+	if err := h.forgetCalls(ctx, now); err != nil {
 		return err
 	}
 	return h.intake.Forget(ctx, now)

@@ -164,8 +164,11 @@ func (d *daemon) announce(host *core.Host, processes map[string]living, open *li
 	if err != nil {
 		return err
 	}
+	if err := host.Trust(api.KeyFile, key); err != nil {
+		return err
+	}
 	admin.open(api.New(shown{host, processes}, api.Options{
-		Key: key, Version: d.version, Log: d.log, Reload: d.atDoor(host), Author: author{capabilitiesOf(d.config.Channels)}, Plugins: alive{processes},
+		Version: d.version, Log: d.log, Reload: d.atDoor(host), Author: author{capabilitiesOf(d.config.Channels)}, Plugins: alive{processes},
 	}))
 	at := open.doors()
 	if err := writeDoors(d.config.Data, at); err != nil {

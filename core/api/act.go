@@ -15,19 +15,19 @@ import (
 
 // acts registers what is done to runs and rules.
 func (d *door) acts(a huma.API) {
-	post(a, "approve-run", "/v1/runs/{id}/approve", "Let a run make its first send",
+	post(a, core.ScopeSend, "approve-run", "/v1/runs/{id}/approve", "Let a run make its first send",
 		"A run that would reach more people than its rule tells without asking waits for this.", http.StatusOK, d.onRun(Host.ApproveRun))
-	post(a, "pause-run", "/v1/runs/{id}/pause", "Keep a run from sending",
+	post(a, core.ScopeSend, "pause-run", "/v1/runs/{id}/pause", "Keep a run from sending",
 		"What is on its way is answered and settled; nothing more is sent until it is resumed.", http.StatusOK, d.onRun(Host.PauseRun))
-	post(a, "resume-run", "/v1/runs/{id}/resume", "Let a paused run go on",
+	post(a, core.ScopeSend, "resume-run", "/v1/runs/{id}/resume", "Let a paused run go on",
 		"A run is paused by an operator, or pauses when the channel says that its messages or the configuration are at fault. It looks again at everybody who still waits.", http.StatusOK, d.onRun(Host.ResumeRun))
-	post(a, "cancel-run", "/v1/runs/{id}/cancel", "End a run, or a send that is not due yet",
+	post(a, core.ScopeSend, "cancel-run", "/v1/runs/{id}/cancel", "End a run, or a send that is not due yet",
 		"Whoever was not told waits on, and is told by another event.", http.StatusOK, d.onRun(Host.CancelRun))
-	post(a, "reload-rules", "/v1/rules/reload", "Read the rules anew",
+	post(a, core.ScopeAdmin, "reload-rules", "/v1/rules/reload", "Read the rules anew",
 		"All or nothing: with any fault the old version goes on. Nothing fires by it, and runs under way end with the version that made them.", http.StatusOK, d.reloadRules)
-	post(a, "rearm-rule", "/v1/rules/{rule}/rearm", "Forget what a rule holds for true",
+	post(a, core.ScopeSend, "rearm-rule", "/v1/rules/{rule}/rearm", "Forget what a rule holds for true",
 		"About one subject or all. At the next event or moment it tells everybody who waits and for whom it is true then.", http.StatusOK, d.rearm)
-	get(a, "rules", "/v1/rules", "The rules that decide now", d.rules)
+	get(a, core.ScopeRead, "rules", "/v1/rules", "The rules that decide now", d.rules)
 }
 
 type runIn struct {
@@ -90,6 +90,7 @@ type Rearmed struct {
 }
 
 func (d *door) rearm(ctx context.Context, in *rearmIn) (*answer[Rearmed], error) {
+	about(ctx, "%s %s", in.Rule, in.Body.Subject)
 	n, err := d.host.RearmRule(ctx, in.Rule, in.Body.Subject)
 	if err != nil {
 		return nil, d.problem(ctx, err)

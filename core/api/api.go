@@ -7,7 +7,6 @@ package api
 import (
 	"context"
 	"crypto/rand"
-	"crypto/subtle"
 	"log/slog"
 	"net/http"
 	"runtime/debug"
@@ -60,14 +59,25 @@ type Host interface {
 	Replay(ctx context.Context, q core.ReplayRequest) (core.Replay, error)
 	Diff(ctx context.Context, q core.DiffRequest) (core.Diff, error)
 	Instances(ctx context.Context) (channels, sources []core.InstanceView)
+	DeliveryByID(id string) (core.DeliveryView, error)
+
+	Authorize(secret otn.Secret) (core.Key, error)
+	Keys() ([]core.Key, error)
+	CreateKey(ctx context.Context, r core.KeyRequest) (core.Key, otn.Secret, error)
+	RevokeKey(ctx context.Context, id string) error
+	Record(ctx context.Context, e core.AuditEntry) error
+	Audit(q core.AuditQuery) (list []core.AuditEntry, next string, err error)
+	VerifyAudit(ctx context.Context, anchor uint64, hash string) (core.AuditReport, error)
+	PersonName(channel, subscriber string) string
+	BeginCall(ctx context.Context, c core.Call) (*core.Begun, *core.CallAnswer, error)
+	EndCall(ctx context.Context, b *core.Begun, what, outcome string, a *core.CallAnswer) error
 }
 
 var _ Host = (*core.Host)(nil)
 
 // Options are what a door is made with.
 type Options struct {
-	Key     otn.Secret // the all-scope key
-	Version string     // of the program, for the document
+	Version string // of the program, for the document
 	Log     *slog.Logger
 
 	// Reload reads the rules from where they come and lets them decide, all of them or, with a Faulty, none.
@@ -77,12 +87,12 @@ type Options struct {
 	Plugins Plugins // nil: the host's channels are no plugins
 }
 
-// New is the door to a host: /v1, and /openapi.json, which needs no key.
+// New is the door to a host: /v1, for who has a key of the host, and /openapi.json, which needs none.
 func New(h Host, o Options) http.Handler {
 	mux := http.NewServeMux()
 	d := &door{host: h, log: o.Log, reload: o.Reload, author: o.Author, plugins: o.Plugins}
 	d.serve(mux, o.Version)
-	return d.guard(o.Key, mux)
+	return d.guard(mux)
 }
 
 // Document is the OpenAPI 3.1 document of the door as JSON.
@@ -97,11 +107,14 @@ type door struct {
 	reload  func(context.Context) error
 	author  Author
 	plugins Plugins
+
+	strangers strangers
 }
 
 // serve registers every call, with problems described as they are.
 func (d *door) serve(mux *http.ServeMux, version string) huma.API {
 	a := humago.New(mux, document(version))
+	a.UseMiddleware(d.permit, d.once)
 	d.calls(a)
 	describeProblems(a.OpenAPI())
 	return a
@@ -118,8 +131,9 @@ func document(version string) huma.Config {
 	return c
 }
 
-// guard lets the right key in, gives every answer an id, and turns a panic into a 500.
-func (d *door) guard(key otn.Secret, next http.Handler) http.Handler {
+// guard lets good keys in, gives every answer an id, and turns a panic into a 500.
+func (d *door) guard(next http.Handler) http.Handler {
+	sameSite := http.NewCrossOriginProtection()
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		id := strings.ToLower(rand.Text()[:16])
 		h := w.Header()
@@ -132,20 +146,21 @@ func (d *door) guard(key otn.Secret, next http.Handler) http.Handler {
 				Problem{Status: http.StatusInternalServerError, Code: "internal", Title: "Internal Server Error", RequestID: id}.write(w)
 			}
 		}()
-		if !strings.HasPrefix(r.URL.Path, "/openapi") && !allowed(key, r.Header.Get("Authorization")) {
-			h.Set("WWW-Authenticate", "Bearer")
-			Problem{Status: http.StatusUnauthorized, Code: "unauthorized", Title: "Unauthorized"}.write(w)
+		if err := sameSite.Check(r); err != nil {
+			Problem{Status: http.StatusForbidden, Code: "cross_site", Title: "Forbidden", RequestID: id}.write(w)
 			return
 		}
+		c := &caller{from: addressOf(r), request: id}
+		if !strings.HasPrefix(r.URL.Path, "/openapi") {
+			var ok bool
+			if c.key, ok = d.admit(w, r); !ok {
+				return
+			}
+		}
 		r.Body = http.MaxBytesReader(w, r.Body, maxBody)
-		next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), requestID{}, id)))
+		ctx := context.WithValue(context.WithValue(r.Context(), requestID{}, id), callerKey{}, c)
+		next.ServeHTTP(w, r.WithContext(ctx))
 	})
-}
-
-// allowed compares in constant time. No key lets nobody in.
-func allowed(key otn.Secret, header string) bool {
-	given, ok := strings.CutPrefix(header, "Bearer ")
-	return ok && !key.IsZero() && subtle.ConstantTimeCompare([]byte(given), []byte(key.Reveal())) == 1
 }
 
 // requestID is the key of a request's id in its context.

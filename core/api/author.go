@@ -28,11 +28,11 @@ type (
 
 // authoring registers the calls about the language.
 func (d *door) authoring(a huma.API) {
-	post(a, "check-rules", "/v1/rules/check", "Find every fault of rule files",
+	weigh(a, core.ScopeRead, "check-rules", "/v1/rules/check", "Find every fault of rule files",
 		"Nothing is loaded, and nothing is remembered: faults are the answer, not a problem.", http.StatusOK, d.check)
-	post(a, "explain", "/v1/explanations", "How a rule is decided, and what each part of it gives for one person",
+	weigh(a, core.ScopeRead, "explain", "/v1/explanations", "How a rule is decided, and what each part of it gives for one person",
 		"Decided from the facts as they are now; was is the subject before its last event. Nothing is sent.", http.StatusOK, d.explain)
-	post(a, "preview", "/v1/previews", "The message of a rule as one person would get it",
+	weigh(a, core.ScopeRead, "preview", "/v1/previews", "The message of a rule as one person would get it",
 		"Rendered from the facts as they are now, through the person's channel and every other one. Nothing is sent.", http.StatusOK, d.preview)
 	d.looking(a)
 }

@@ -37,7 +37,7 @@ func (s scribe) Compile([]api.RuleFile) (otn.Rules, error) {
 func authored(t *testing.T, f *fake, a api.Author) *httptest.Server {
 	t.Helper()
 	f.channels = []core.InstanceView{{Name: "shop", State: "ready", Account: "111"}}
-	s := httptest.NewServer(api.New(f, api.Options{Key: otn.NewSecret(key), Version: "test", Log: slog.New(slog.DiscardHandler), Author: a}))
+	s := httptest.NewServer(api.New(f, api.Options{Version: "test", Log: slog.New(slog.DiscardHandler), Author: a}))
 	t.Cleanup(s.Close)
 	return s
 }

@@ -25,6 +25,7 @@ func (d *door) backup(ctx context.Context, in *backupIn) (*answer[core.Backup], 
 	if !filepath.IsAbs(in.Body.Dir) {
 		return nil, d.problem(ctx, fmt.Errorf("dir is not absolute: %w", otn.ErrInvalid))
 	}
+	about(ctx, "%s", filepath.Clean(in.Body.Dir))
 	b, err := d.host.Backup(ctx, filepath.Clean(in.Body.Dir))
 	if err != nil {
 		return nil, d.problem(ctx, err)

@@ -88,8 +88,17 @@ func (c *Client) do(ctx context.Context, method, path, key string, in []byte, ou
 	if err := json.Unmarshal(text, out); err != nil {
 		return fmt.Errorf("api: %s answered with something else: %w", c.Base, err)
 	}
+	if r, ok := out.(repeated); ok && answer.Header.Get("Idempotency-Replayed") == "true" {
+		r.again()
+	}
 	return nil
 }
+
+// repeated is an answer that can say that it was given before.
+type repeated interface{ again() }
+
+func (a *TriggerAnswer) again() { a.Duplicate = true }
+func (a *SendAnswer) again()    { a.Duplicate = true }
 
 // lost is a call that was not answered, without the address twice.
 func (c *Client) lost(ctx context.Context, err error) error {

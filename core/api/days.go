@@ -19,7 +19,7 @@ type Days struct {
 }
 
 func (d *door) days(a huma.API) {
-	get(a, "days", "/v1/days", "How many consents were given, and how they ended, day by day", d.tellDays)
+	get(a, core.ScopeRead, "days", "/v1/days", "How many consents were given, and how they ended, day by day", d.tellDays)
 }
 
 type daysIn struct {

@@ -23,9 +23,9 @@ type Plugins interface {
 }
 
 func (d *door) supervision(a huma.API) {
-	post(a, "release-plugin", "/v1/plugins/{name}/release", "Let a plugin start again",
+	post(a, core.ScopeAdmin, "release-plugin", "/v1/plugins/{name}/release", "Let a plugin start again",
 		"Of a channel or a source by its name: out of quarantine, or at once where it waits. One that runs is replaced without a gap by its program as it is on disk now.", http.StatusOK, d.release)
-	post(a, "test-channel", "/v1/channels/{name}/test", "Ask the platform whether a channel's configuration is good",
+	post(a, core.ScopeAdmin, "test-channel", "/v1/channels/{name}/test", "Ask the platform whether a channel's configuration is good",
 		"Nothing is sent to anybody. asked is false where the plugin has no way to ask.", http.StatusOK, d.testChannel)
 }
 

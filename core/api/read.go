@@ -5,7 +5,6 @@ package api
 import (
 	"cmp"
 	"context"
-	"net/http"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -46,21 +45,18 @@ type (
 	}
 )
 
-func get[I, O any](a huma.API, id, path, summary string, f func(context.Context, *I) (*body[O], error)) {
-	huma.Register(a, huma.Operation{OperationID: id, Method: http.MethodGet, Path: path, Summary: summary, Errors: []int{401, 404, 422, 503}}, f)
-}
-
 // reads registers the calls that change nothing.
 func (d *door) reads(a huma.API) {
-	get(a, "topics", "/v1/topics", "Topics, with how many consents stand where", d.topics)
-	get(a, "consents", "/v1/consents", "Consents; a token is never shown", d.consents)
-	get(a, "consent", "/v1/consents/{id}", "One consent", d.consent)
-	get(a, "runs", "/v1/runs", "Runs, newest first", d.runs)
-	get(a, "run", "/v1/runs/{id}", "One run", d.run)
-	get(a, "deliveries", "/v1/deliveries", "Deliveries: of a run, of a person, all that are unknown, or the latest", d.deliveries)
-	get(a, "decisions", "/v1/decisions", "Why a person got a message, or did not", d.why)
-	get(a, "channels", "/v1/channels", "Channels as they stand", d.channels)
-	get(a, "sources", "/v1/sources", "Sources as they stand", d.sources)
+	get(a, core.ScopeRead, "topics", "/v1/topics", "Topics, with how many consents stand where", d.topics)
+	get(a, core.ScopeRead, "consents", "/v1/consents", "Consents; a token is never shown", d.consents)
+	get(a, core.ScopeRead, "consent", "/v1/consents/{id}", "One consent", d.consent)
+	get(a, core.ScopeRead, "runs", "/v1/runs", "Runs, newest first", d.runs)
+	get(a, core.ScopeRead, "run", "/v1/runs/{id}", "One run", d.run)
+	get(a, core.ScopeRead, "deliveries", "/v1/deliveries", "Deliveries: of a run, of a person, all that are unknown, or the latest", d.deliveries)
+	get(a, core.ScopeRead, "delivery", "/v1/deliveries/{id}", "One delivery", d.delivery)
+	get(a, core.ScopeRead, "decisions", "/v1/decisions", "Why a person got a message, or did not", d.why)
+	get(a, core.ScopeRead, "channels", "/v1/channels", "Channels as they stand", d.channels)
+	get(a, core.ScopeRead, "sources", "/v1/sources", "Sources as they stand", d.sources)
 }
 
 type none struct{}
@@ -138,6 +134,11 @@ func (d *door) deliveries(ctx context.Context, in *deliveriesIn) (*body[Deliveri
 		list[i].Subscriber = cmp.Or(list[i].Subscriber, in.Subscriber)
 	}
 	return reply(ctx, d, Deliveries{full(list), next}, err)
+}
+
+func (d *door) delivery(ctx context.Context, in *byID) (*body[core.DeliveryView], error) {
+	v, err := d.host.DeliveryByID(in.ID)
+	return reply(ctx, d, v, err)
 }
 
 type whyIn struct {

@@ -15,9 +15,9 @@ import (
 
 // looking registers the calls that try rules out.
 func (d *door) looking(a huma.API) {
-	post(a, "replay-rules", "/v1/rules/replay", "What rules would have fired for the recorded events",
+	weigh(a, core.ScopeRead, "replay-rules", "/v1/rules/replay", "What rules would have fired for the recorded events",
 		"As if no consent had been spent since. Nothing is sent, and nothing is written. It is bounded: partial says what was left out.", http.StatusOK, d.replay)
-	post(a, "diff-rules", "/v1/rules/diff", "Who gains and who loses a message by other rules",
+	weigh(a, core.ScopeRead, "diff-rules", "/v1/rules/diff", "Who gains and who loses a message by other rules",
 		"Decided for everybody who waits, from the facts as they are now, whatever a rule told before. Nothing is written. It is bounded: partial says what was left out.", http.StatusOK, d.diff)
 }
 

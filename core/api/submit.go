@@ -26,23 +26,23 @@ type answer[T any] struct {
 
 // calls registers every call of the door.
 func (d *door) calls(a huma.API) {
-	post(a, "observe", "/v1/observations", "Submit observations",
+	post(a, core.ScopeSubmit, "observe", "/v1/observations", "Submit observations",
 		"Idempotent by nature: the same observation again changes nothing. Fields left out keep their last value, null forgets one. All of a call are written or none.", http.StatusAccepted, d.observe)
-	post(a, "trigger", "/v1/triggers/{name}", "Submit an external trigger",
+	post(a, core.ScopeSubmit, "trigger", "/v1/triggers/{name}", "Submit an external trigger",
 		"With an Idempotency-Key the same trigger is taken once, also after a restart; the second answer says duplicate.", http.StatusAccepted, d.trigger)
-	post(a, "ask", "/v1/asks", "Request consent",
+	post(a, core.ScopeSend, "ask", "/v1/asks", "Request consent",
 		"Only inside the subscriber's open window. Who was asked already, or has agreed, is not asked again.", http.StatusAccepted, d.ask)
-	post(a, "link", "/v1/links", "Make a link to the request for consent",
+	post(a, core.ScopeSubmit, "link", "/v1/links", "Make a link to the request for consent",
 		"Idempotent by nature: the same request gives the same link. Whoever follows it is asked about the topic and the subject.", http.StatusOK, d.link)
-	post(a, "grant", "/v1/consents", "Import one granted token",
+	post(a, core.ScopeSubmit, "grant", "/v1/consents", "Import one granted token",
 		"Idempotent by the token: 201 when it is new, 200 when it was known.", http.StatusCreated, d.grant)
-	post(a, "send", "/v1/sends", "Deliver to those who wait for a topic",
+	post(a, core.ScopeSend, "send", "/v1/sends", "Deliver to those who wait for a topic",
 		"With an Idempotency-Key the same send is made once, also after a restart. dry_run says how many it would reach and sends nothing.", http.StatusAccepted, d.send)
-	post(a, "resolve", "/v1/deliveries/{id}/resolve", "Resolve a delivery whose outcome is unknown",
+	post(a, core.ScopeSend, "resolve", "/v1/deliveries/{id}/resolve", "Resolve a delivery whose outcome is unknown",
 		"sent: the message did arrive, its token is spent. lost: it certainly did not, and the consent waits again at its place.", http.StatusOK, d.resolve)
-	post(a, "backup", "/v1/backups", "Copy the store to a folder",
+	post(a, core.ScopeAdmin, "backup", "/v1/backups", "Copy the store to a folder",
 		"The copy is opened again and compared row by row before the call answers. The key file is not in it, and it is read only with that.", http.StatusCreated, d.backup)
-	post(a, "poll-source", "/v1/sources/{name}/poll", "Poll a source now",
+	post(a, core.ScopeSubmit, "poll-source", "/v1/sources/{name}/poll", "Poll a source now",
 		"As soon as a poll that is under way has ended; GET /v1/sources shows what comes of it. With accept, a full snapshot that shrank sharply is taken as it is, this once.", http.StatusAccepted, d.poll)
 	d.acts(a)
 	d.authoring(a)
@@ -51,13 +51,8 @@ func (d *door) calls(a huma.API) {
 	d.days(a)
 	d.subscribers(a)
 	d.supervision(a)
-}
-
-func post[I, O any](a huma.API, id, path, summary, text string, status int, f func(context.Context, *I) (*O, error)) {
-	huma.Register(a, huma.Operation{
-		OperationID: id, Method: http.MethodPost, Path: path, Summary: summary, Description: text, DefaultStatus: status,
-		MaxBodyBytes: maxBody, Errors: []int{401, 404, 409, 413, 422, 503},
-	}, f)
+	d.keys(a)
+	d.audit(a)
 }
 
 type observeIn struct {
@@ -95,6 +90,7 @@ func (d *door) observe(ctx context.Context, in *observeIn) (*answer[ObserveAnswe
 	if err != nil {
 		return nil, d.problem(ctx, err)
 	}
+	about(ctx, "%d observations, %d changed something", o.Accepted, o.Changed)
 	return &answer[ObserveAnswer]{http.StatusAccepted, ObserveAnswer{o.Accepted, o.Changed}}, nil
 }
 
@@ -126,6 +122,7 @@ func (d *door) trigger(ctx context.Context, in *triggerIn) (*answer[TriggerAnswe
 	if err != nil {
 		return nil, d.problem(ctx, err)
 	}
+	about(ctx, "%s %s %s", in.Name, in.Body.Subject, a.ID)
 	return &answer[TriggerAnswer]{http.StatusAccepted, TriggerAnswer{a.ID, a.Duplicate}}, nil
 }
 
@@ -151,6 +148,7 @@ type AskAnswer struct {
 
 func (d *door) ask(ctx context.Context, in *askIn) (*answer[AskAnswer], error) {
 	b := in.Body
+	about(ctx, "%s %s %s", b.Topic, b.Subject, d.host.PersonName(b.Channel, b.Recipient))
 	r, err := d.host.Ask(ctx, core.AskRequest{Channel: b.Channel, Recipient: b.Recipient, Topic: b.Topic, Subject: b.Subject, Title: b.Title, Answers: plain(b.Answers)})
 	if err != nil {
 		return nil, d.problem(ctx, err)
@@ -174,6 +172,7 @@ type LinkBody struct {
 
 func (d *door) link(ctx context.Context, in *linkIn) (*answer[core.LinkView], error) {
 	b := in.Body
+	about(ctx, "%s %s %s", b.Channel, b.Topic, b.Subject)
 	v, err := d.host.Link(ctx, core.LinkRequest{Channel: b.Channel, Topic: b.Topic, Subject: b.Subject, Answers: plain(b.Answers), Short: b.Short})
 	if err != nil {
 		return nil, d.problem(ctx, err)
@@ -237,6 +236,7 @@ func (d *door) grant(ctx context.Context, in *grantIn) (*answer[GrantAnswer], er
 	if got[0].Added {
 		status = http.StatusCreated
 	}
+	about(ctx, "%s %s", got[0].ID, added(got[0].Added))
 	return &answer[GrantAnswer]{status, GrantAnswer{got[0].ID, got[0].Added}}, nil
 }
 
@@ -254,6 +254,13 @@ func (d *door) account(ctx context.Context, channel string) (string, error) {
 	return "", fmt.Errorf("channel %q: %w", channel, otn.ErrNotFound)
 }
 
+func added(is bool) string {
+	if is {
+		return "added"
+	}
+	return "known"
+}
+
 type sendIn struct {
 	Idempotent
 	Body core.SendRequest
@@ -268,11 +275,13 @@ type SendAnswer struct {
 func (d *door) send(ctx context.Context, in *sendIn) (*answer[SendAnswer], error) {
 	r := in.Body
 	r.Key = durable(in.Key)
+	about(ctx, "%s %s", r.Topic, r.Subject)
 	a, err := d.host.Send(ctx, r)
 	if err != nil {
 		return nil, d.problem(ctx, err)
 	}
 	out := SendAnswer{SendAnswer: a}
+	about(ctx, "%s %s %s dry_run=%v", r.Topic, r.Subject, a.ID, r.DryRun)
 	if len(a.Runs) > 0 {
 		out.Run = a.Runs[0]
 	}
@@ -297,6 +306,7 @@ type resolveIn struct {
 }
 
 func (d *door) resolve(ctx context.Context, in *resolveIn) (*answer[core.DeliveryView], error) {
+	about(ctx, "%s %s", in.ID, in.Body.Outcome)
 	v, err := d.host.Resolve(ctx, in.ID, in.Body.Outcome == "sent")
 	if err != nil {
 		return nil, d.problem(ctx, err)

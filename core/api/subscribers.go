@@ -4,7 +4,6 @@ package api
 
 import (
 	"context"
-	"net/http"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -13,23 +12,14 @@ import (
 
 // subscribers registers the calls about one person.
 func (d *door) subscribers(a huma.API) {
-	get(a, "subscriber", "/v1/subscribers/{channel}/{id}", "Everything that is known of a person", d.subscriber)
-	huma.Register(a, huma.Operation{
-		OperationID: "tag", Method: http.MethodPut, Path: "/v1/subscribers/{channel}/{id}/tags", Summary: "The operator's tags of a person",
-		Description:  "Idempotent by nature. tags replaces them all, add and remove change some. Conditions read them as sub.tags. The person need not be known yet.",
-		MaxBodyBytes: maxBody, Errors: []int{401, 404, 413, 422, 503},
-	}, d.tag)
-	huma.Register(a, huma.Operation{
-		OperationID: "erase", Method: http.MethodDelete, Path: "/v1/subscribers/{channel}/{id}", Summary: "Erase a person",
-		Description: "Everything that is kept of them, down to the bytes on disk. A message that is on its way is answered first: done is false then, and the rest follows by itself. " +
-			"Tokens of theirs are never granted again. Backups made before hold them still; a restore erases them again.",
-		Errors: []int{401, 422, 503},
-	}, d.erase)
-	huma.Register(a, huma.Operation{
-		OperationID: "withdraw", Method: http.MethodDelete, Path: "/v1/consents/{id}", Summary: "Withdraw one consent",
-		Description: "Idempotent. One whose message is on its way, or in doubt, keeps its state, and is withdrawn should it wait again.",
-		Errors:      []int{401, 404, 409, 422, 503},
-	}, d.withdraw)
+	get(a, core.ScopeRead, "subscriber", "/v1/subscribers/{channel}/{id}", "Everything that is known of a person", d.subscriber)
+	put(a, core.ScopeSubmit, "tag", "/v1/subscribers/{channel}/{id}/tags", "The operator's tags of a person",
+		"Idempotent by nature. tags replaces them all, add and remove change some. Conditions read them as sub.tags. The person need not be known yet.", d.tag)
+	remove(a, core.ScopeAdmin, "erase", "/v1/subscribers/{channel}/{id}", "Erase a person",
+		"Everything that is kept of them, down to the bytes on disk. A message that is on its way is answered first: done is false then, and the rest follows by itself. "+
+			"Tokens of theirs are never granted again. Backups made before hold them still; a restore erases them again.", d.erase)
+	remove(a, core.ScopeSubmit, "withdraw", "/v1/consents/{id}", "Withdraw one consent",
+		"Idempotent. One whose message is on its way, or in doubt, keeps its state, and is withdrawn should it wait again.", d.withdraw)
 }
 
 func (d *door) erase(ctx context.Context, in *Whom) (*body[core.Erased], error) {

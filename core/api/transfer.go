@@ -20,9 +20,9 @@ const MaxBatch = 1000
 
 // transfer registers the calls that move consents in bulk.
 func (d *door) transfer(a huma.API) {
-	post(a, "grant-batch", "/v1/consents/batch", "Import granted tokens",
+	post(a, core.ScopeSubmit, "grant-batch", "/v1/consents/batch", "Import granted tokens",
 		"Idempotent by the tokens. Each row is taken or refused by itself and has its answer, in their order; all that are taken are on disk when the call answers. dry_run keeps nothing and says what would become of each.", http.StatusOK, d.grantBatch)
-	post(a, "export-consents", "/v1/consents/export", "Consents that wait, with their tokens",
+	post(a, core.ScopeAdmin, "export-consents", "/v1/consents/export", "Consents that wait, with their tokens",
 		"The tokens are secrets: whoever has one can spend it. Each page that is given out is noted in the journal. The rows are those of an import.", http.StatusOK, d.exportConsents)
 }
 
@@ -80,6 +80,7 @@ func (d *door) grantBatch(ctx context.Context, in *batchIn) (*answer[BatchAnswer
 			return nil, d.problem(ctx, err)
 		}
 	}
+	about(ctx, "%d of %d rows, dry_run=%v", len(consents), len(results), in.Body.DryRun)
 	return &answer[BatchAnswer]{http.StatusOK, BatchAnswer{results}}, nil
 }
 
@@ -194,5 +195,6 @@ func (d *door) exportConsents(ctx context.Context, in *exportIn) (*answer[Export
 			rows[i].Answers[a.Name] = a.Value.String()
 		}
 	}
+	about(ctx, "%d consents with their tokens", len(rows))
 	return &answer[ExportAnswer]{http.StatusOK, ExportAnswer{rows, next}}, nil
 }

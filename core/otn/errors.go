@@ -22,6 +22,7 @@ var (
 	ErrConflict      = errors.New("changed by somebody else meanwhile")
 	ErrInvalid       = errors.New("not valid")
 	ErrRefused       = errors.New("refused")
+	ErrUnauthorized  = errors.New("not authorised")
 	ErrUnavailable   = errors.New("not available now")
 	ErrStore         = errors.New("the store is in trouble")
 	ErrForeign       = errors.New("not a data folder of otn")
