@@ -22,6 +22,7 @@ var content embed.FS
 // Host is what the console shows. *core.Host is one.
 type Host interface {
 	Topics() ([]core.TopicView, error)
+	Days(from, to time.Time) ([]core.Day, error)
 	Demand(topic string, limit int) (longest []core.DemandView, lists int, err error)
 	Consents(q core.ConsentQuery) (list []core.ConsentView, next string, err error)
 	Consent(id string) (core.ConsentView, error)
@@ -95,7 +96,7 @@ type Plugins interface {
 type Options struct {
 	Gate    Gate           // who may come in
 	Version string         // of the program
-	Zone    *time.Location // in which times are shown; nil: UTC
+	Zone    *time.Location // in which times are shown, the host's own; nil: UTC
 	Now     func() time.Time
 	Log     *slog.Logger
 	Author  core.Author // knows the rule language

@@ -4,8 +4,10 @@ package console
 
 import (
 	"cmp"
+	"encoding/json"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/onetimenotify/otn/core"
 )
@@ -21,10 +23,29 @@ type overview struct {
 	Sum       core.TopicView
 	Open      []core.RunView
 	Instances []core.InstanceView
+	Days      []core.Day
+	Today     core.Day
 	Empty     bool // nobody ever asked to be told
 }
 
 func (overview) title() string { return "Overview" }
+
+// Series is what the chart draws: days as seconds of UTC, and two counts for each.
+func (o overview) Series() (string, error) {
+	var s struct {
+		Days          []int64
+		Granted, Sent []int64
+	}
+	for _, d := range o.Days {
+		day, err := time.Parse(time.DateOnly, d.Date)
+		if err != nil {
+			return "", err
+		}
+		s.Days, s.Granted, s.Sent = append(s.Days, day.Unix()), append(s.Granted, d.Granted), append(s.Sent, d.Sent)
+	}
+	text, err := json.Marshal(s)
+	return string(text), err
+}
 
 // need is something that wants an operator.
 type need struct{ Tone, What, Why, To, Do string }
@@ -39,6 +60,12 @@ func (c *console) overview(v *visit) (any, error) {
 		return nil, err
 	}
 	o := overview{Open: open}
+	if o.Days, err = c.host.Days(time.Time{}, time.Time{}); err != nil {
+		return nil, err
+	}
+	if n := len(o.Days); n > 0 {
+		o.Today = o.Days[n-1]
+	}
 	for _, t := range topics {
 		o.Sum.Waiting += t.Waiting
 		o.Sum.Claimed += t.Claimed

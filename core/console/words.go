@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -33,7 +34,12 @@ func (c *console) vocabulary() template.FuncMap {
 		"link": link, "minutes": minutes, "span": span, "trim": strings.TrimSpace, "version": func() string { return c.Version },
 		"nav": navOf, "bar": barOf, "pair": func(a, b string) pair { return pair{a, b} }, "caret": caret, "act": actWords, "use": useWords, "kind": kindWords,
 		"len64": func(v any) int64 { return int64(reflect.ValueOf(v).Len()) }, "int64": func(n int) int64 { return int64(n) }, "text": strconv.Itoa,
-		"lines":   func(s string) int64 { return int64(strings.Count(s, "\n")) },
+		"lines": func(s string) int64 { return int64(strings.Count(s, "\n")) },
+		"backward": func(days []core.Day) []core.Day {
+			days = slices.Clone(days)
+			slices.Reverse(days)
+			return days
+		},
 		"depth":   func(n int) int { return min(n, 6) },
 		"percent": func(share float64) string { return fmt.Sprintf("%g %%", share*100) },
 		"rate":    func(n float64) string { return fmt.Sprintf("%g", n) },
