@@ -240,7 +240,7 @@ func (h *Host) runView(r *dispatch.Run) (RunView, error) {
 		return RunView{}, err
 	}
 	v := plainView(r)
-	v.State, v.Why, v.Until, v.Wave = s.State, s.Why, s.Until, s.Wave
+	v.State, v.Why, v.Until, v.Wave, v.WantsApproval = s.State, s.Why, s.Until, s.Wave, s.Approve
 	v.Seen, v.Selected, v.Sent, v.Refused, v.Deferred, v.Unknown = s.Seen, s.Selected, s.Sent, s.Refused, s.Deferred, s.Unknown
 	v.Undecided, v.Failed = s.Undecided, s.Failed
 	return v, nil

@@ -69,6 +69,8 @@ type RunView struct {
 	Wave      int       `json:"wave,omitempty"` // of a rule that tells in waves: which one, from 1
 	Until     time.Time `json:"until,omitzero"` // when it goes on by itself, where that is known
 	Why       string    `json:"why,omitempty"`  // it stands still, or ended before everybody was told
+
+	WantsApproval bool `json:"wants_approval,omitempty"` // paused before its first send: it is approved, not resumed
 }
 
 // RunQuery selects runs, newest first.

@@ -18,6 +18,7 @@ import (
 	"github.com/onetimenotify/otn/cmd/otn/config"
 	"github.com/onetimenotify/otn/core"
 	"github.com/onetimenotify/otn/core/api"
+	web "github.com/onetimenotify/otn/core/console"
 	"github.com/onetimenotify/otn/core/otn"
 	"github.com/onetimenotify/otn/plugins"
 )
@@ -37,6 +38,7 @@ type daemon struct {
 	ready   func(doors)  // called once, when the doors are open; nil: not called
 
 	reread    func() (otn.Rules, error) // compiles the rule files as they are now; nil: they are not read anew
+	paths     func() ([]string, error)  // names them; nil: the console shows no files
 	hup       <-chan os.Signal          // asks for that
 	changed   <-chan struct{}           // as well: a rule file has changed
 	reloading sync.Mutex
@@ -167,18 +169,34 @@ func (d *daemon) announce(host *core.Host, processes map[string]living, open *li
 	if err := host.Trust(api.KeyFile, key); err != nil {
 		return err
 	}
-	admin.open(api.New(shown{host, processes}, api.Options{
-		Version: d.version, Log: d.log, Reload: d.atDoor(host), Author: author{capabilitiesOf(d.config.Channels)}, Plugins: alive{processes},
-	}))
+	speaks := author{capabilitiesOf(d.config.Channels)}
+	door := api.New(shown{host, processes}, api.Options{Version: d.version, Log: d.log, Reload: d.atDoor(host), Author: speaks, Plugins: alive{processes}})
+	pages, err := web.New(shown{host, processes}, d.console(host, processes, keyhole{key, d.log}, speaks))
+	if err != nil {
+		return err
+	}
+	admin.open(twoDoors(door, pages))
 	at := open.doors()
 	if err := writeDoors(d.config.Data, at); err != nil {
 		return err
 	}
-	d.say("otn is ready: hooks http://%s, admin http://%s", at.Hooks, at.Admin)
+	d.say("otn is ready: hooks http://%s, admin http://%s\nconsole: http://%s/, log in with the key in %s", at.Hooks, at.Admin, at.Admin, filepath.Join(d.config.Data, api.KeyFile))
 	if d.ready != nil {
 		d.ready(at)
 	}
 	return nil
+}
+
+// console is what the console is made with.
+func (d *daemon) console(host *core.Host, processes map[string]living, gate web.Gate, speaks author) web.Options {
+	o := web.Options{
+		Gate: gate, Version: d.version, Zone: d.config.Zone, Log: d.log, Author: speaks, Plugins: alive{processes},
+		Backups: filepath.Join(filepath.Dir(d.config.Data), "backups"),
+	}
+	if d.paths != nil && d.reread != nil {
+		o.Files = &ruleFiles{paths: d.paths, reload: d.atDoor(host)}
+	}
+	return o
 }
 
 // leave takes the addresses away, so that nobody looks for a daemon that has ended.

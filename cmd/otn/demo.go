@@ -110,7 +110,9 @@ func (k *call) demoDaemon(dir string, graph *graphtest.Server) (*daemon, error) 
 		return nil, err
 	}
 	log := slog.New(slog.NewTextHandler(k.stderr, &slog.HandlerOptions{Level: slog.LevelError}))
-	return &daemon{config: k.config, rules: set, log: log, command: command, version: version().Version, say: func(string, ...any) {}}, nil
+	return &daemon{
+		config: k.config, rules: set, log: log, command: command, version: version().Version, say: func(string, ...any) {}, reread: k.reread, paths: k.rulePaths,
+	}, nil
 }
 
 // tell plays the story and shows what came of it.

@@ -35,10 +35,10 @@ func hooksDoor(h *core.Host) http.Handler {
 	return mux
 }
 
-// adminDoor is the operator's door: the API behind its gate, and health for a supervisor.
-func adminDoor(api http.Handler, h *core.Host) http.Handler {
+// adminDoor is the operator's door: the API and the console behind its gate, and health for a supervisor.
+func adminDoor(inside http.Handler, h *core.Host) http.Handler {
 	mux := http.NewServeMux()
-	mux.Handle("/", api)
+	mux.Handle("/", inside)
 	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) { answer(w, http.StatusOK, "alive") })
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
 		select {
@@ -48,6 +48,17 @@ func adminDoor(api http.Handler, h *core.Host) http.Handler {
 			answer(w, http.StatusServiceUnavailable, "not ready yet")
 		}
 	})
+	return mux
+}
+
+// twoDoors is the API where programs look for it, and the console everywhere else.
+func twoDoors(api, console http.Handler) http.Handler {
+	mux := http.NewServeMux()
+	mux.Handle("/v1/", api)
+	for _, document := range []string{"/openapi.json", "/openapi.yaml", "/openapi-3.0.json", "/openapi-3.0.yaml"} {
+		mux.Handle(document, api)
+	}
+	mux.Handle("/", console)
 	return mux
 }
 

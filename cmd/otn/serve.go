@@ -47,7 +47,7 @@ func (k *call) serve() *cobra.Command {
 			defer signal.Stop(hup)
 			d := &daemon{
 				config: k.config, rules: set, log: logger(k.stderr, level), command: command, version: version().Version, say: k.say,
-				reread: k.reread, hup: hup,
+				reread: k.reread, paths: k.rulePaths, hup: hup,
 			}
 			if dev {
 				defer d.watch(ctx, k.stamps)()

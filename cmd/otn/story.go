@@ -14,6 +14,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -359,7 +360,8 @@ func (s *stage) because(ctx context.Context, p *person) (string, error) {
 
 // invite says what to try while the daemon is up.
 func (s *stage) invite() {
-	s.say("\nThe daemon stays up until Ctrl-C: hooks http://%s, admin http://%s. Try, in another terminal:", s.doors.Hooks, s.doors.Admin)
+	s.say("\nThe daemon stays up until Ctrl-C: hooks http://%s, admin http://%s. Its console: http://%s/", s.doors.Hooks, s.doors.Admin, s.doors.Admin)
+	s.say("Log in with the key in %s, and look up %s, say. Or try, in another terminal:", filepath.Join(s.config.Data, api.KeyFile), s.people[2].psid)
 	s.say("  otn -c %s trigger new_post title='The winter lookbook' url=https://shop.example/winter", s.file)
 	s.say("  otn -c %s why %s", s.file, s.people[len(s.people)-1].psid)
 	s.say("  otn -c %s topics", s.file)

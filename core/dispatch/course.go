@@ -159,6 +159,8 @@ type Standing struct {
 	Code  string    // of Why, where it has one
 	Until time.Time // when it goes on by itself, where that is known
 	Wave  int
+
+	Approve bool // paused before its first send: it wants to be approved, and cannot be resumed
 	Tally
 }
 
@@ -188,7 +190,7 @@ func (d *Dispatch) Stand(id otn.RunID) (s Standing, err error) {
 	case c.Stage == Cancelled:
 		s.State, s.Why, s.Code, s.Until = IsCancelled, c.Why, c.Code, time.Time{}
 	case c.Paused != "":
-		s.State, s.Why, s.Code = IsPaused, c.Paused, ""
+		s.State, s.Why, s.Code, s.Approve = IsPaused, c.Paused, "", c.Approve
 	case !open:
 		s.State, s.Why, s.Code, s.Until = IsDone, cmp.Or(s.Because, c.Why), s.BecauseCode, time.Time{}
 	case c.Stage == Holding:

@@ -1,0 +1,258 @@
+// What stands before every page: its headers, its session, its scope; and what becomes of acts and of errors.
+
+package console
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"net/http"
+	"net/url"
+	"runtime/debug"
+	"strings"
+
+	"github.com/onetimenotify/otn/core/otn"
+)
+
+// policy lets a page load what this server serves, and nothing from elsewhere or of its own.
+const policy = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; " +
+	"frame-ancestors 'none'; base-uri 'none'; form-action 'self'"
+
+// How large a form may be: one that holds a rule file, and any other.
+const (
+	largeForm = 4 << 20
+	smallForm = 64 << 10
+)
+
+// guard gives every answer its headers and an id, and turns a panic into a page.
+func (c *console) guard(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		id := strings.ToLower(rand.Text()[:16])
+		h := w.Header()
+		for name, value := range map[string]string{
+			"Content-Security-Policy": policy, "X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer",
+			"Cross-Origin-Opener-Policy": "same-origin", "Cache-Control": "no-store", "X-Request-Id": id,
+		} {
+			h.Set(name, value)
+		}
+		defer func() {
+			if p := recover(); p != nil {
+				c.Log.Error("a page of the console panicked", "request_id", id, "path", r.URL.Path, "panic", p, "stack", string(debug.Stack()))
+				c.render(w, http.StatusInternalServerError, "trouble", &sheet{Title: "Something is wrong here", Body: trouble{Text: broken, ID: id}})
+			}
+		}()
+		next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), requestID{}, id)))
+	})
+}
+
+// requestID is the key of a request's id in its context.
+type requestID struct{}
+
+// visit is one request of somebody who is logged in.
+type visit struct {
+	*http.Request
+	key     Key
+	session *session
+}
+
+// arg is a parameter of the address, or of the form.
+func (v *visit) arg(name string) string { return strings.TrimSpace(v.FormValue(name)) }
+
+// live reports a page's own request for a part of itself.
+func live(r *http.Request) bool { return r.Header.Get("HX-Request") == "true" }
+
+// visitor finds who is logged in.
+func (c *console) visitor(r *http.Request) (*visit, bool) {
+	session, ok := c.sessions.resume(c.cookie(r), live(r))
+	if !ok {
+		return nil, false
+	}
+	key, err := c.Gate.Authorize(session.secret)
+	if err != nil {
+		c.sessions.end(c.cookie(r))
+		return nil, false
+	}
+	return &visit{Request: r, key: key, session: session}, true
+}
+
+// inside lets in who is logged in with the scope; others are asked for a key, or told that theirs may not.
+func (c *console) inside(scope Scope, size int64, do func(http.ResponseWriter, *visit)) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		r.Body = http.MaxBytesReader(w, r.Body, size)
+		v, ok := c.visitor(r)
+		switch {
+		case !ok && live(r):
+			w.Header().Set("HX-Redirect", "/login")
+			w.WriteHeader(http.StatusUnauthorized)
+		case !ok && r.Method != http.MethodGet:
+			http.Redirect(w, r, "/login", http.StatusSeeOther)
+		case !ok:
+			http.Redirect(w, r, "/login?to="+url.QueryEscape(r.URL.RequestURI()), http.StatusSeeOther)
+		case !v.key.May(scope):
+			c.record(r, v.key, "console.refused", r.URL.Path, errScope)
+			c.fail(w, v, errScope)
+		default:
+			if err := r.ParseForm(); err != nil {
+				c.fail(w, v, errors.Join(err, otn.ErrInvalid))
+				return
+			}
+			do(w, v)
+		}
+	})
+}
+
+// page is a page that shows something. With ?part=NAME it is that part of the view alone, for a page that refreshes itself.
+func (c *console) page(view string, build func(*visit) (any, error)) http.Handler {
+	return c.inside(ScopeRead, smallForm, func(w http.ResponseWriter, v *visit) {
+		body, err := build(v)
+		if err != nil {
+			c.fail(w, v, err)
+			return
+		}
+		part := ""
+		if live(v.Request) {
+			part = v.URL.Query().Get("part")
+		}
+		c.show(w, v, view, part, body)
+	})
+}
+
+// posted is a page that shows what a form leads to, and changes nothing. view may name a part: "view#part".
+func (c *console) posted(view string, scope Scope, build func(*visit) (any, error)) http.Handler {
+	view, part, _ := strings.Cut(view, "#")
+	return c.inside(scope, largeForm, func(w http.ResponseWriter, v *visit) {
+		body, err := build(v)
+		if err != nil {
+			c.fail(w, v, err)
+			return
+		}
+		c.show(w, v, view, part, body)
+	})
+}
+
+// done is what an act came to: where to go, what to say there, and what it was done to, for the record.
+type done struct{ to, said, what string }
+
+// act does something and goes on to a page that tells what became of it. Everything but reads is recorded.
+func (c *console) act(scope Scope, do func(*visit) (done, error)) http.Handler {
+	size := int64(smallForm)
+	if scope == ScopeAdmin {
+		size = largeForm
+	}
+	return c.inside(scope, size, func(w http.ResponseWriter, v *visit) {
+		d, err := do(v)
+		if scope != ScopeRead {
+			c.record(v.Request, v.key, "console"+strings.ReplaceAll(v.route(), "/", "."), d.what, err)
+		}
+		if err != nil {
+			c.tell(v, notice{"bad", c.words(v.Request, err).Text})
+			http.Redirect(w, v.Request, local(v.arg("back")), http.StatusSeeOther)
+			return
+		}
+		if d.said != "" {
+			c.tell(v, notice{"ok", d.said})
+		}
+		http.Redirect(w, v.Request, local(d.to), http.StatusSeeOther)
+	})
+}
+
+// route is the path of an act without what it names.
+func (v *visit) route() string {
+	if act := v.PathValue("act"); act != "" {
+		return "/runs/" + act
+	}
+	return v.URL.Path
+}
+
+func (c *console) tell(v *visit, n notice) { c.sessions.say(v.session, n) }
+
+// record writes down what was done. That it cannot be is told, and undoes nothing.
+func (c *console) record(r *http.Request, key Key, act, what string, err error) {
+	outcome := "done"
+	if err != nil {
+		outcome = c.words(r, err).Text
+	}
+	id, _ := r.Context().Value(requestID{}).(string)
+	a := Act{At: c.Now(), Key: key.ID, From: address(r), Act: act, What: what, Request: id, Outcome: outcome}
+	if err := c.Gate.Record(context.WithoutCancel(r.Context()), a); err != nil {
+		c.Log.Error("an act at the console was not recorded", "act", act, "key", key.ID, "request_id", id, "error", err)
+	}
+}
+
+// trouble is a page that says what went wrong.
+type trouble struct{ Text, ID string }
+
+const broken = "This is a fault of otn itself. It is in the log under the number below."
+
+var errScope = errors.New("your key may not do this")
+
+// fail shows an error as a page.
+func (c *console) fail(w http.ResponseWriter, v *visit, err error) {
+	t := c.words(v.Request, err)
+	s := c.sheet(v)
+	s.Title, s.Body = t.title, trouble{t.Text, t.ID}
+	c.render(w, t.status, "trouble", s)
+}
+
+// worded is an error as an operator reads it.
+type worded struct {
+	trouble
+	title  string
+	status int
+}
+
+// words says what an error means. What is in no table is logged under the request's id, and not told.
+func (c *console) words(r *http.Request, err error) worded {
+	var big *http.MaxBytesError
+	id, _ := r.Context().Value(requestID{}).(string)
+	for _, known := range []struct {
+		is     bool
+		title  string
+		status int
+	}{
+		{errors.Is(err, errScope), "Not with this key", http.StatusForbidden},
+		{errors.As(err, &big), "Too large", http.StatusRequestEntityTooLarge},
+		{errors.Is(err, otn.ErrNotFound), "Not found", http.StatusNotFound},
+		{errors.Is(err, otn.ErrUnknownTopic), "Not found", http.StatusNotFound},
+		{errors.Is(err, otn.ErrInvalid), "Not valid", http.StatusUnprocessableEntity},
+		{errors.Is(err, otn.ErrConflict), "Changed meanwhile", http.StatusConflict},
+		{isAny(err, otn.ErrRefused, otn.ErrSpent, otn.ErrRepeat, otn.ErrExpired, otn.ErrOutsideWindow, otn.ErrAlreadyAsked, otn.ErrAlreadyGiven), "Refused", http.StatusConflict},
+		{isAny(err, otn.ErrUnavailable, otn.ErrStore, context.Canceled, context.DeadlineExceeded), "Not available now", http.StatusServiceUnavailable},
+		{isSend(err), "The platform did not take it", http.StatusBadGateway},
+	} {
+		if known.is {
+			return worded{trouble{plain(err), id}, known.title, known.status}
+		}
+	}
+	c.Log.Error("a page of the console ended in an error", "request_id", id, "path", r.URL.Path, "error", err)
+	return worded{trouble{broken, id}, "Something is wrong here", http.StatusInternalServerError}
+}
+
+func isAny(err error, list ...error) bool {
+	for _, e := range list {
+		if errors.Is(err, e) {
+			return true
+		}
+	}
+	return false
+}
+
+func isSend(err error) bool {
+	var se *otn.SendError
+	return errors.As(err, &se)
+}
+
+// plain is an error without the name of the room that it comes from.
+func plain(err error) string {
+	text := err.Error()
+	for _, room := range []string{"core: ", "api: ", "dispatch: ", "ledger: "} {
+		text = strings.TrimPrefix(text, room)
+	}
+	if text == "" {
+		return text
+	}
+	return strings.ToUpper(text[:1]) + text[1:] + "."
+}
+
+// nowhere is a page that is not there.
+func nowhere(*visit) (any, error) { return nil, otn.ErrNotFound }
