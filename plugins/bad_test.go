@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"os/signal"
 	"runtime"
 	"strings"
 	"syscall"
@@ -22,6 +23,7 @@ import (
 	"github.com/onetimenotify/otn/plugins"
 	"github.com/onetimenotify/otn/plugins/channel"
 	"github.com/onetimenotify/otn/plugins/internal/wire"
+	"github.com/onetimenotify/otn/plugins/mock"
 )
 
 // badPlugin is one of the bad ones, or returns.
@@ -55,6 +57,10 @@ func badPlugin(name string) {
 		channel.Serve(printer)
 	case "fetcher":
 		channel.Serve(fetcher)
+	case "full disk":
+		signal.Ignore(syscall.SIGXFSZ)
+		_ = syscall.Setrlimit(syscall.RLIMIT_FSIZE, &syscall.Rlimit{}) // no file of it grows by a byte
+		channel.Serve(mock.Plugin)
 	case "ear":
 		channel.Serve(ear)
 	case "mute":

@@ -447,6 +447,25 @@ func TestAPluginSeesNothingOfTheHost(t *testing.T) {
 	}
 }
 
+// A plugin whose disk is full says so of each message, and lives on.
+func TestDiskFullInThePlugin(t *testing.T) {
+	out := filepath.Join(t.TempDir(), "out.jsonl")
+	p := launch(t, plugins.Spec{Command: self(t, "full disk"), Config: config(t, map[string]any{"out": out})})
+	ready(t, p)
+	for n := range 3 {
+		_, err := p.Send(t.Context(), delivery(n))
+		if outcome, _ := otn.OutcomeOf(err); outcome == otn.Sent || err == nil || !strings.Contains(err.Error(), "file too large") {
+			t.Errorf("a message that could not be written is %s: %v", outcome, err)
+		}
+	}
+	if text, err := os.ReadFile(out); err != nil || len(text) > 0 {
+		t.Errorf("its disk took %d bytes: %v", len(text), err)
+	}
+	if s := p.State(); s.Phase != plugins.Ready || s.Restarts != 0 {
+		t.Errorf("the plugin is %+v", s)
+	}
+}
+
 // A host that dies takes its plugins with it, and the next one sweeps what it left.
 func TestPluginsEndWithTheirHost(t *testing.T) {
 	dir, err := os.MkdirTemp("", "otn")

@@ -97,15 +97,19 @@ func (p *Process) live(ctx context.Context) error {
 // install makes a life the one that calls go to.
 func (p *Process) install(l *life) {
 	p.set(func(s *State) {
-		s.Phase, s.PID = Ready, l.child.pid()
+		s.Phase, s.PID = Ready, l.pid()
 		p.life, p.about = l, &l.about
 	})
-	p.spec.Log.Info("plugin ready", "pid", l.child.pid(), "version", l.about.Version)
+	p.spec.Log.Info("plugin ready", "pid", l.pid(), "version", l.about.Version)
 }
 
 // launch starts a process and configures it. When it fails, nothing is left.
 func (p *Process) launch(ctx context.Context, dir string) (*life, error) {
 	p.meter.starts.Add(1)
+	if p.spec.Attach != nil {
+		p.spec.Log.Warn("plugin is attached, not launched: it is under a debugger, and neither pinned nor watched", "pid", p.spec.Attach.PID)
+		return attach(ctx, &p.spec, &p.meter)
+	}
 	return start(ctx, &p.spec, &p.meter, dir, (*life).connect)
 }
 
@@ -221,6 +225,9 @@ func (l *life) watch(ctx context.Context, replace <-chan chan<- error) (chan<- e
 		case <-l.stream.done:
 			return nil, l.broken()
 		case now := <-tick.C:
+			if l.spec.Attach != nil {
+				continue // it may stand at a breakpoint
+			}
 			answer, healthy := l.healthy(ctx)
 			if then := now.Add(-l.spec.Hang); l.stream.hung(then) || l.polls.hung(answer.GetPolling(), then) {
 				return nil, errHung
@@ -258,13 +265,7 @@ func (l *life) drain(ctx context.Context, why error) {
 	defer cancel()
 	close(l.leaving)
 	settled := l.stream.settled(why)
-	answer, err := l.calls.Drain(ctx, &wire.DrainRequest{GraceNs: int64(l.spec.Grace)})
-	if err != nil {
-		l.spec.Log.Warn("plugin did not drain", "error", err)
-		return
-	}
-	if n := answer.GetAbandoned(); n > 0 {
-		l.spec.Log.Warn("deliveries are left without an answer: nobody can tell about them", "deliveries", n)
+	if l.spec.Attach == nil && !l.drained(ctx) {
 		return
 	}
 	select {
@@ -283,6 +284,20 @@ func (l *life) drain(ctx context.Context, why error) {
 	}
 }
 
+// drained asks the plugin to start nothing new and to end what it has. It reports whether nothing was left.
+func (l *life) drained(ctx context.Context) bool {
+	answer, err := l.calls.Drain(ctx, &wire.DrainRequest{GraceNs: int64(l.spec.Grace)})
+	if err != nil {
+		l.spec.Log.Warn("plugin did not drain", "error", err)
+		return false
+	}
+	if n := answer.GetAbandoned(); n > 0 {
+		l.spec.Log.Warn("deliveries are left without an answer: nobody can tell about them", "deliveries", n)
+		return false
+	}
+	return true
+}
+
 // end ends the process: asked first when it is gentle, killed with its whole group when it does not heed. Nothing of it is left,
 // however far it came.
 func (l *life) end(gentle bool) {
@@ -290,7 +305,7 @@ func (l *life) end(gentle bool) {
 		l.stream.close()
 	}
 	l.child.hangUp()
-	if gentle {
+	if gentle && l.spec.Attach == nil {
 		select {
 		case <-l.child.exited:
 		case <-time.After(l.spec.Kill):

@@ -25,6 +25,8 @@ func TestMain(m *testing.M) {
 	case channel.Hosted():
 		badPlugin(os.Args[1])
 		channel.Serve(mock.Plugin)
+	case os.Getenv("OTN_DEBUG") != "":
+		channel.Serve(mock.Plugin)
 	case os.Getenv(shortHost) != "":
 		hostUntilKilled()
 	default:

@@ -25,6 +25,7 @@ type Spec struct {
 	WorkDir   string          // in which the program starts; empty: the host's own
 	Dir       string          // where sockets live while the process does, 0700; empty, or too long for a socket: a fresh one in the system's place
 	Log       *slog.Logger
+	Attach    *Attached // a process under a debugger to speak to in place of launching one: Command, Env and Lock are not looked at, and it is never ended
 
 	StartTimeout time.Duration // until the plugin is configured; 0: 10 s
 	Health       time.Duration // between two questions whether it lives; 0: 5 s
@@ -46,6 +47,9 @@ const maxCrashes = 5
 func (s *Spec) fill() {
 	if s.Log == nil {
 		s.Log = slog.New(slog.DiscardHandler)
+	}
+	if s.Attach != nil && s.Call <= 0 {
+		s.Call = patience
 	}
 	s.Log = s.Log.With("instance", s.Name, "plugin", s.Plugin)
 	for at, sane := range map[*time.Duration]time.Duration{

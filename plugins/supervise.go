@@ -51,7 +51,9 @@ func (p *Process) rest(ctx context.Context, err error, c *crashes, lived time.Du
 	var wait <-chan time.Time
 	now := time.Now()
 	phase, pause := Misconfigured, p.spec.Recheck
-	if f := (fault{}); !errors.As(err, &f) {
+	if f := (fault{}); p.spec.Attach != nil {
+		phase, pause = Backoff, attachPause // its author starts it again, as often as it takes
+	} else if !errors.As(err, &f) {
 		phase, pause = c.add(now, lived)
 	}
 	p.meter.crashes.Add(1)

@@ -34,8 +34,9 @@ type daemon struct {
 	command []string // starts this program: built-in plugins are the program itself
 	version string
 	say     func(format string, args ...any)
-	taken   net.Listener // the public door, where it is open already; nil: it is opened
-	ready   func(doors)  // called once, when the doors are open; nil: not called
+	attach  map[string]plugins.Attached // processes under a debugger, by the name of the plugin or the instance
+	taken   net.Listener                // the public door, where it is open already; nil: it is opened
+	ready   func(doors)                 // called once, when the doors are open; nil: not called
 
 	reread    func() (otn.Rules, error) // compiles the rule files as they are now; nil: they are not read anew
 	paths     func() ([]string, error)  // names them; nil: the console shows no files
@@ -130,6 +131,7 @@ func (d *daemon) processes() map[string]living {
 	all := map[string]living{}
 	for _, i := range append(append([]config.Instance{}, d.config.Channels...), d.config.Sources...) {
 		spec := specOf(d.config, i, d.command)
+		spec.Attach = d.attached(i)
 		spec.Log, spec.Grace = d.log, time.Second // a process is stopped when the host has settled everything, or in a hurry
 		if i.Inside {
 			all[i.Name] = newInside(builtins()[i.Plugin], spec)
@@ -138,6 +140,16 @@ func (d *daemon) processes() map[string]living {
 		}
 	}
 	return all
+}
+
+// attached is the process under a debugger that an instance speaks to, where there is one.
+func (d *daemon) attached(i config.Instance) *plugins.Attached {
+	for _, name := range []string{i.Name, filepath.Base(i.Plugin)} {
+		if a, ok := d.attach[name]; ok && !i.Inside {
+			return &a
+		}
+	}
+	return nil
 }
 
 func (d *daemon) host(processes map[string]living) (*core.Host, error) {

@@ -40,7 +40,7 @@ var (
 
 // specOf is how an instance's plugin is launched. own is how this program is started.
 func specOf(c *config.Config, i config.Instance, own []string) plugins.Spec {
-	s := plugins.Spec{Name: i.Name, Plugin: i.Plugin, Command: []string{i.Plugin}, Lock: i.Lock, Config: json.RawMessage(i.Settings.Reveal())}
+	s := plugins.Spec{Name: i.Name, Plugin: i.Plugin, Command: []string{i.Plugin}, Env: i.Env, Lock: i.Lock, Config: json.RawMessage(i.Settings.Reveal())}
 	if i.Builtin {
 		s.Command = append(append([]string{}, own...), "plugin", i.Plugin)
 	}

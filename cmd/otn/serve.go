@@ -16,6 +16,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/onetimenotify/otn/cmd/otn/config"
+	"github.com/onetimenotify/otn/plugins"
 	"github.com/onetimenotify/otn/rules"
 )
 
@@ -40,6 +41,10 @@ func (k *call) serve() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			attach, err := plugins.Attachments(k.variable("OTN_REATTACH"))
+			if err != nil {
+				return &coded{exitConfig, err, "unset it, or run the plugin with OTN_DEBUG=1 and take what it prints"}
+			}
 			ctx, hurry, stop := signals(cmd.Context())
 			defer stop()
 			hup := make(chan os.Signal, 1)
@@ -47,7 +52,7 @@ func (k *call) serve() *cobra.Command {
 			defer signal.Stop(hup)
 			d := &daemon{
 				config: k.config, rules: set, log: logger(k.stderr, level), command: command, version: version().Version, say: k.say,
-				reread: k.reread, paths: k.rulePaths, hup: hup,
+				reread: k.reread, paths: k.rulePaths, hup: hup, attach: attach,
 			}
 			if dev {
 				defer d.watch(ctx, k.stamps)()

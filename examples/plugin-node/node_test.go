@@ -5,6 +5,7 @@
 package node_test
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"crypto/tls"
@@ -14,6 +15,7 @@ import (
 	"net"
 	"net/http/httptest"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -64,8 +66,128 @@ func letterbox(t testing.TB) (*plugins.Process, string) {
 	return launch(t, "./letterbox.js", map[string]any{"file": file}), file
 }
 
-func TestLetterbox(t *testing.T) {
-	channeltest.Run(t, func(t testing.TB) channeltest.Channel { p, _ := letterbox(t); return p })
+// The example, and a channel that listens and looks up, pass what every plugin passes, in any language.
+func TestConformance(t *testing.T) {
+	for program, config := range map[string]string{"letterbox.js": `{"file":"box.txt"}`, "testdata/ear.js": `{}`} {
+		path, err := filepath.Abs(program)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Run(filepath.Base(program), func(t *testing.T) {
+			channeltest.RunProgram(t, channeltest.Program{Command: []string{path}, Config: []byte(config), WorkDir: t.TempDir()})
+		})
+	}
+}
+
+// A configuration is looked at without being used, and the platform is asked where that is wanted.
+func TestValidate(t *testing.T) {
+	for config, want := range map[string]struct {
+		deep, asked bool
+		fault       string
+	}{
+		`{}`: {false, false, ""}, `{ }`: {true, true, ""}, `{"deed":7}`: {true, false, "deed: "}, `{"deed":"x"}`: {false, false, ""}, `{"deed":"x" }`: {true, true, "deed: the platform knows"},
+	} {
+		p, err := plugins.Look(t.Context(), plugins.Spec{Name: "bot", Command: []string{"./testdata/ear.js"}, Config: json.RawMessage(config)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		asked, err := p.Validate(t.Context(), want.deep)
+		if asked != want.asked || (err != nil) != (want.fault != "") || err != nil && !strings.Contains(err.Error(), want.fault) {
+			t.Errorf("%s: asked %v, %v", config, asked, err)
+		}
+		p.Close()
+	}
+}
+
+// What is heard crosses in order, each when the one before is kept; how a listening ends is what the host is told.
+func TestListen(t *testing.T) {
+	for deed, want := range map[string]string{"breaks": "the platform hung up", "waits": "too many requests", "too many": "1001 records", "forgets": "1001 records", "ends": ""} {
+		p := launch(t, "./testdata/ear.js", map[string]any{"deed": deed})
+		for range 2 {
+			var heard []string
+			err := p.Listen(t.Context(), "1", func(next string, records ...otn.Record) error {
+				heard = append(heard, next+" "+records[0].Key+" "+records[0].Note.Text+" "+records[0].At.UTC().Format("05.000"))
+				return nil
+			})
+			if got := strings.Join(heard, ", "); got != "2 u1 1 40.001, 3 u2 1 40.002" {
+				t.Errorf("%s: heard %s", deed, got)
+			}
+			if (err != nil) != (want != "") || err != nil && !strings.Contains(err.Error(), want) {
+				t.Errorf("%s: %v, want %q", deed, err, want)
+			}
+			if se := (*otn.SendError)(nil); deed == "waits" && (!errors.As(err, &se) || se.After != 90*time.Second) {
+				t.Errorf("when to come again is lost: %v", err)
+			}
+		}
+	}
+	full := errors.New("the disk is full")
+	p := launch(t, "./testdata/ear.js", map[string]any{})
+	if err := p.Listen(t.Context(), "", func(string, ...otn.Record) error { return full }); !errors.Is(err, full) {
+		t.Errorf("a host that keeps nothing: %v", err)
+	}
+}
+
+func TestLookup(t *testing.T) {
+	p, vague := launch(t, "./testdata/ear.js", map[string]any{}), launch(t, "./testdata/ear.js", map[string]any{"deed": "cannot tell"})
+	sent := otn.Delivery{ID: otn.DeliveryID{1}, Message: otn.Message{Text: "x"}}
+	if _, err := p.Send(t.Context(), sent); err != nil {
+		t.Fatal(err)
+	}
+	if r, err := p.Lookup(t.Context(), sent); err != nil || r.ProviderID != "m-1" {
+		t.Errorf("a message that was taken: %+v %v", r, err)
+	}
+	for want, err := range map[otn.Outcome]error{otn.Deferred: second(p.Lookup(t.Context(), otn.Delivery{ID: otn.DeliveryID{2}})), otn.Unknown: second(vague.Lookup(t.Context(), sent))} {
+		if outcome, _ := otn.OutcomeOf(err); outcome != want {
+			t.Errorf("%v, want %s", err, want)
+		}
+	}
+}
+
+func second(_ otn.Receipt, err error) error { return err }
+
+// Run by hand it waits for otn, serves one host after the other, and leaves nothing behind.
+func TestDebug(t *testing.T) {
+	cmd := exec.Command("./testdata/ear.js")
+	cmd.Env = append(os.Environ(), "OTN_DEBUG=1")
+	stderr, err := cmd.StderrPipe()
+	if err == nil {
+		err = cmd.Start()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	var at plugins.Attached
+	for s := bufio.NewScanner(stderr); at.PID == 0 && s.Scan(); {
+		if _, rest, found := strings.Cut(s.Text(), "OTN_REATTACH='"); found {
+			text, _, _ := strings.Cut(rest, "'")
+			all, err := plugins.Attachments(text)
+			if err != nil {
+				t.Fatal(err)
+			}
+			at = all["ear"]
+		}
+	}
+	for n := range 2 {
+		p := plugins.New(plugins.Spec{Name: "bot", Attach: &at})
+		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+		ended := make(chan error, 1)
+		go func() { ended <- p.Run(ctx) }()
+		if err := p.Ready(ctx); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := p.Send(ctx, otn.Delivery{ID: otn.DeliveryID{byte(n)}, Message: otn.Message{Text: "x"}}); err != nil {
+			t.Errorf("host %d: %v", n, err)
+		}
+		cancel()
+		<-ended
+	}
+	_ = cmd.Process.Signal(os.Interrupt)
+	if err := cmd.Wait(); err != nil {
+		t.Errorf("interrupted: %v", err)
+	}
+	if _, err := os.Stat(at.Addr); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("its socket is still there: %v", err)
+	}
 }
 
 func TestMessagesArriveInTheFile(t *testing.T) {

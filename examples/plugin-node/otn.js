@@ -2,7 +2,15 @@
 //
 //   serve({ name, version, schema, capabilities, open })
 //
-// open(config, setup) gives an instance, { send(delivery, { signal }), close() }, or throws a ConfigFault. What the calls mean is in otn.proto.
+// open(config, setup) gives an instance, or throws a ConfigFault. An instance has one or more of
+//
+//   send(delivery, { signal })          one attempt to deliver
+//   lookup(delivery, { signal })        what became of a delivery whose answer was lost
+//   listen(cursor, keep, { signal })    hear what happens; keep(next, records) resolves when it is on disk
+//   validate()                          ask the platform whether the configuration is good
+//   close()
+//
+// What the calls mean is in otn.proto.
 
 import { webcrypto, createPrivateKey, randomBytes } from 'node:crypto';
 import { mkdtempSync, rmSync } from 'node:fs';
@@ -20,7 +28,9 @@ const maxFrame = 16 << 20; // bytes of one message on the connection
 const maxBatch = 128; // results in one frame
 const maxText = 512; // bytes of a code or a detail
 const idSize = 25; // bytes of a delivery's id
+const maxHeard = 1000; // records that are kept at once
 const closing = 1000; // milliseconds that close() may hold up the end
+const leaving = 500; // milliseconds that a listening whose host has left may take to return
 
 // SendError says what becomes of a message that was not accepted. outcome: 'refused', 'deferred' or 'invalid'; anything else that send
 // throws is unknown. scope: 'message', 'subscriber' or 'channel'; after: milliseconds; code: a word, few values. The text quotes no secret.
@@ -42,10 +52,11 @@ export class ConfigFault extends Error {
   }
 }
 
-// serve is a plugin's main.
+// serve is a plugin's main. Run by hand with OTN_DEBUG=1 (and node --inspect), it waits for an otn that attaches to it.
 export async function serve(plugin) {
+  if (process.env.OTN_PLUGIN !== 'tell-me-once' && process.env.OTN_DEBUG) return debug(plugin);
   if (process.env.OTN_PLUGIN !== 'tell-me-once') {
-    console.error(`${plugin.name} ${plugin.version} is a plugin of otn, which launches it by itself: name this file as a channel's plugin in otn.yaml.`);
+    console.error(`${plugin.name} ${plugin.version} is a plugin of otn, which launches it by itself: name this file as a channel's plugin in otn.yaml. OTN_DEBUG=1 runs it by hand.`);
     process.exit(2);
   }
   if (!(process.env.PLUGIN_PROTOCOL_VERSIONS ?? '').split(',').includes(String(protocol))) {
@@ -58,13 +69,18 @@ export async function serve(plugin) {
   process.stdin.on('end', () => border.exit()).on('error', () => border.exit()).resume(); // nobody is left to answer to
   const { key, pem, der } = await certificate();
   const hosts = Buffer.from(process.env.PLUGIN_CLIENT_CERT ?? '');
-  const server = new grpc.Server({ 'grpc.max_receive_message_length': maxFrame, 'grpc.max_send_message_length': maxFrame });
-  server.addService(service(), border.calls());
-  const path = border.socket();
-  const credentials = grpc.ServerCredentials.createSsl(hosts, [{ private_key: key, cert_chain: pem }], true);
-  await new Promise((resolve, reject) => server.bindAsync(`unix:${path}`, credentials, (err) => (err ? reject(err) : resolve())));
+  const path = await border.listenAt(grpc.ServerCredentials.createSsl(hosts, [{ private_key: key, cert_chain: pem }], true));
   process.stdout.write(`1|${protocol}|unix|${path}|grpc|${der.toString('base64').replace(/=+$/, '')}\n`);
   process.stdout.write = process.stderr.write.bind(process.stderr); // stdout was for the handshake; what is printed now is a line of otn's log
+}
+
+// debug serves until somebody interrupts it, on a socket that only this account can reach.
+async function debug(plugin) {
+  const border = new Border(plugin);
+  for (const signal of ['SIGTERM', 'SIGINT']) process.on(signal, () => border.exit());
+  const path = await border.listenAt(grpc.ServerCredentials.createInsecure());
+  const where = JSON.stringify({ [plugin.name]: { pid: process.pid, addr: path } });
+  console.error(`waiting for otn. In another terminal:\n\n\tOTN_REATTACH='${where}' otn serve\n`);
 }
 
 function service() {
@@ -101,6 +117,7 @@ class Border {
     this.check = new Ajv({ allErrors: true, strict: false, useDefaults: true, logger: false }).compile(plugin.schema);
     this.open = new Map();
     this.inFlight = 0;
+    this.hearings = 0;
     this.draining = false;
     this.idle = [];
   }
@@ -108,8 +125,9 @@ class Border {
   calls() {
     const unary = (answer) => (call, callback) => Promise.resolve(call.request).then(answer.bind(this)).then((a) => callback(null, a), (err) => callback(rpcError(err)));
     return {
-      Describe: unary(this.describe), Configure: unary(this.configure), Receive: unary(this.receive), Health: unary(this.health), Drain: unary(this.drain),
-      Send: (call) => new Stream(this, call),
+      Describe: unary(this.describe), Configure: unary(this.configure), Validate: unary(this.validate), Receive: unary(this.receive),
+      Lookup: unary(this.lookup), Health: unary(this.health), Drain: unary(this.drain),
+      Send: (call) => new Stream(this, call), Listen: (call) => new Hearing(this, call),
     };
   }
 
@@ -121,7 +139,10 @@ class Border {
   }
 
   capabilities(instance) {
-    return { sends: true, multi_instance: true, max_in_flight: 1, ...this.plugin.capabilities, ...instance?.impl.capabilities };
+    const can = { sends: true, multi_instance: true, max_in_flight: 1, ...this.plugin.capabilities, ...instance?.impl.capabilities };
+    if (!instance) return can;
+    const { send, listen, lookup } = instance.impl;
+    return { ...can, sends: Boolean(send), listens: Boolean(listen), lookups: Boolean(lookup) };
   }
 
   describe({ instance }) {
@@ -144,6 +165,36 @@ class Border {
     }
     if (old) this.retire(old);
     return {};
+  }
+
+  // validate opens an instance that nobody else sees, lets it ask its platform where that is wanted, and closes it.
+  async validate({ instance, config, public_url, deep }) {
+    const read = this.read(config);
+    if (read.faults) return read;
+    let impl;
+    let asked = false;
+    try {
+      impl = await this.plugin.open(read.config, { instance, publicURL: public_url });
+      if (!deep || !impl.validate) return {};
+      asked = true;
+      await impl.validate();
+      return { deep: true };
+    } catch (err) {
+      return { deep: asked, faults: [{ path: clip(err?.path ?? ''), message: clip(err?.message ?? err) }] };
+    } finally {
+      await impl?.close?.();
+    }
+  }
+
+  // lookup says what became of a delivery. What nobody understands is unknown.
+  async lookup(wire) {
+    const { impl } = this.instance(wire.instance);
+    if (!impl.lookup) throw Object.assign(new Error(`plugin ${this.plugin.name} looks nothing up`), { code: grpc.status.UNIMPLEMENTED });
+    try {
+      return sent(await impl.lookup(deliveryOf(wire), { signal: AbortSignal.timeout(10_000) }));
+    } catch (err) {
+      return failed(err);
+    }
   }
 
   // read checks a configuration against the schema and fills in its defaults. No fault quotes a value.
@@ -170,7 +221,7 @@ class Border {
   }
 
   health() {
-    return { in_flight: this.inFlight };
+    return { in_flight: this.inFlight, polling: this.hearings };
   }
 
   // drain starts nothing new, and answers when what was started is answered, or after the grace.
@@ -188,6 +239,7 @@ class Border {
   async send(wire, signal) {
     const instance = this.open.get(wire.instance);
     if (this.draining) return failed(new SendError('deferred', 'the plugin is being stopped', { scope: 'channel', code: 'draining' }));
+    if (instance && !instance.impl.send) return failed(new SendError('invalid', `plugin ${this.plugin.name} cannot send`, { scope: 'channel', code: 'cannot_send' }));
     if (!instance) return failed(new SendError('invalid', `no instance ${JSON.stringify(wire.instance)} is configured`, { scope: 'channel', code: 'unknown_instance' }));
     if (wire.id.length !== idSize) return failed(new SendError('invalid', 'a delivery without an id', { code: 'malformed' }));
     if (wire.reply && !this.capabilities(instance).replies) return failed(new SendError('invalid', `plugin ${this.plugin.name} cannot reply`, { scope: 'channel', code: 'cannot_reply' }));
@@ -203,6 +255,15 @@ class Border {
       if (--instance.calls === 0 && instance.retired) this.retire(instance);
       if (--this.inFlight === 0) this.idle.splice(0).forEach((resolve) => resolve());
     }
+  }
+
+  // listenAt serves, and gives the path of the socket.
+  async listenAt(credentials) {
+    const server = new grpc.Server({ 'grpc.max_receive_message_length': maxFrame, 'grpc.max_send_message_length': maxFrame });
+    server.addService(service(), this.calls());
+    const path = this.socket();
+    await new Promise((resolve, reject) => server.bindAsync(`unix:${path}`, credentials, (err) => (err ? reject(err) : resolve())));
+    return path;
   }
 
   socket() {
@@ -267,6 +328,83 @@ class Stream {
     this.gone = true;
     for (const cancel of this.open.values()) cancel.abort();
   }
+}
+
+// Hearing is one listening: what the instance hears goes to the host, the next when the one before is on disk there.
+class Hearing {
+  constructor(border, call) {
+    Object.assign(this, { border, call, seq: 0, turn: Promise.resolve(), stop: new AbortController() });
+    call.on('cancelled', () => this.leave()).on('error', () => this.leave()).on('end', () => this.leave());
+    call.on('data', (frame) => (this.begun ? this.kept?.(frame) : this.begin(frame)));
+  }
+
+  leave() {
+    this.stop.abort(new Error('nobody listens any longer'));
+    this.lost?.(this.stop.signal.reason);
+  }
+
+  // begin listens for the instance that the first frame names. One that is still at it keeps the next one out.
+  async begin({ instance: name, cursor }) {
+    this.begun = true;
+    const instance = this.border.open.get(name);
+    if (!instance) return this.refuse(grpc.status.NOT_FOUND, `no instance ${JSON.stringify(name)} is configured`);
+    if (!instance.impl.listen) return this.refuse(grpc.status.UNIMPLEMENTED, `plugin ${this.border.plugin.name} does not listen`);
+    for (const end = Date.now() + leaving; instance.hearing && Date.now() < end; ) await new Promise((resolve) => setTimeout(resolve, 10));
+    if (instance.hearing) return this.refuse(grpc.status.FAILED_PRECONDITION, 'the listening before this one has not returned');
+    instance.hearing = true;
+    instance.calls++;
+    this.border.hearings++;
+    let end = {};
+    try {
+      this.stop.signal.throwIfAborted();
+      await instance.impl.listen(cursor, (next, records = []) => this.keep(next, records), { signal: this.stop.signal });
+      if (this.failure) throw this.failure;
+    } catch (err) {
+      end = endOf(this.failure ?? err);
+    }
+    this.over = true;
+    instance.hearing = false;
+    this.border.hearings--;
+    if (--instance.calls === 0 && instance.retired) this.border.retire(instance);
+    this.call.write({ end });
+    this.call.end();
+  }
+
+  refuse(code, details) {
+    this.call.emit('error', { code, details: clip(details) });
+  }
+
+  // keep resolves when the host has records and cursor on disk. Calls take turns; behind one that failed none succeeds.
+  keep(next, records) {
+    this.turn = this.turn.then(() => this.tell(next, records));
+    this.turn.catch((err) => { this.failure ??= err; });
+    return this.turn;
+  }
+
+  async tell(next, records) {
+    this.stop.signal.throwIfAborted();
+    if (this.over) throw new Error('the listening is over');
+    if (records.length > maxHeard) throw new Error(`${records.length} records at once, the limit is ${maxHeard}`);
+    const seq = String(++this.seq);
+    const answer = new Promise((resolve, reject) => Object.assign(this, { kept: resolve, lost: reject }));
+    this.call.write({ seq, next, records: records.map(wireOf) });
+    const { kept } = await answer;
+    if (kept !== seq) throw new Error(`the host keeps ${kept}, and was given ${seq}`);
+  }
+}
+
+// endOf is how a listening ended, as the host is told it.
+function endOf(err) {
+  const after = err instanceof SendError ? Math.max(0, Math.round(err.after * 1e6)) : 0;
+  return { fault: clip(err?.message || err || 'the listening failed'), after_ns: String(after) };
+}
+
+// wireOf is a record as it crosses: every Date a timestamp.
+function wireOf(value) {
+  if (value instanceof Date) return { seconds: String(Math.floor(value.getTime() / 1000)), nanos: (((value.getTime() % 1000) + 1000) % 1000) * 1e6 };
+  if (Array.isArray(value)) return value.map(wireOf);
+  if (value === null || typeof value !== 'object' || Buffer.isBuffer(value)) return value;
+  return Object.fromEntries(Object.entries(value).map(([k, v]) => [k, wireOf(v)]));
 }
 
 // deliveryOf is a delivery as an author sees it.

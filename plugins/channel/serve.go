@@ -26,12 +26,17 @@ func Hosted() bool {
 }
 
 // Serve is a plugin's main. It returns or exits when the host ends the process: by closing stdin, or by dying, which closes it too.
-// Interrupts and SIGTERM are the host's to handle and end nothing here. Started by hand, the program says what it is and exits with 2.
+// Interrupts and SIGTERM are the host's to handle and end nothing here. Started by hand, the program says what it is and exits with 2;
+// started by hand with OTN_DEBUG=1, under a debugger for instance, it waits for an otn that attaches to it, with what it prints as OTN_REATTACH.
 // Stdout and stderr belong to the host: what is printed becomes lines of its log.
 func Serve(p Program) {
+	if !Hosted() && os.Getenv(debugVariable) != "" {
+		debugged(p)
+		return
+	}
 	if !Hosted() {
 		about := p.Describe()
-		fmt.Fprintf(os.Stderr, "%s %s is a plugin of otn, which launches it by itself: name this file as a channel's or a source's plugin in otn.yaml.\n", about.Name, about.Version)
+		fmt.Fprintf(os.Stderr, "%s %s is a plugin of otn, which launches it by itself: name this file as a channel's or a source's plugin in otn.yaml. OTN_DEBUG=1 runs it by hand.\n", about.Name, about.Version)
 		os.Exit(2)
 	}
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGTERM, syscall.SIGHUP)

@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -172,6 +173,7 @@ func (l *loader) instances(group string, v any, c *Config) []Instance {
 		i.Plugin, i.Builtin = l.program(key+".plugin", fields["plugin"], c.Plugins)
 		i.Settings = l.settings(key+".config", fields["config"])
 		i.Inside = l.isolation(key+".isolation", fields["isolation"], i.Builtin)
+		i.Env = l.names(key+".env", fields["env"], i.Inside)
 		i.Poll = l.cron(key+".poll", fields["poll"])
 		if len(l.faults) == sound {
 			l.try(i, key)
@@ -206,6 +208,31 @@ func (l *loader) isolation(key string, v any, builtin bool) bool {
 		l.wrong(key, "only a built-in plugin runs without a process of its own", "take the line away")
 	}
 	return true
+}
+
+// names reads the variables that a plugin's process may see. What configures otn is not for plugins: it holds the secrets of all of them.
+func (l *loader) names(key string, v any, inside bool) []string {
+	list, _ := v.([]any)
+	var names []string
+	for n, e := range list {
+		at, name := fmt.Sprintf("%s.%d", key, n), fmt.Sprint(e)
+		switch {
+		case !regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`).MatchString(name):
+			l.wrong(at, l.quote(at, name)+" is no name of a variable", "write names alone, as in env: [HTTPS_PROXY]; a value for one plugin stands in its config")
+			continue
+		case strings.HasPrefix(name, prefix) || strings.HasPrefix(name, "PLUGIN_"):
+			l.wrong(at, name+" is one of otn's own variables, which no plugin sees", "write what the plugin is to know into its config")
+			continue
+		}
+		if _, set := l.env[name]; !set && l.Part == Whole {
+			l.warnings = append(l.warnings, at+": "+name+" is not set")
+		}
+		names = append(names, name)
+	}
+	if inside && len(list) > 0 {
+		l.wrong(key, "a plugin without a process of its own sees every variable of the daemon", "take the line away, or isolation: none")
+	}
+	return names
 }
 
 // try lets a plugin look at its settings, when the file could be read whole. A source that is polled needs a line, and no

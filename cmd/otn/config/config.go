@@ -39,6 +39,7 @@ type Instance struct {
 	Builtin  bool       // Plugin is a name
 	Inside   bool       // it runs in the daemon's own process
 	Lock     string     // the plugins.lock that its program is pinned by
+	Env      []string   // names of variables of the daemon that its process sees, beside those that every plugin sees
 	Rate     float64    // messages per second; 0: what the plugin declares
 	Poll     string     // of a source: the cron line on which it is polled, in Zone; empty: it is not
 	Settings otn.Secret // the plugin's own configuration as a JSON object, its references resolved

@@ -231,6 +231,33 @@ func TestIsolationAndLock(t *testing.T) {
 	}
 }
 
+// A plugin's process sees the variables that its instance names, and none of otn's own.
+func TestEnv(t *testing.T) {
+	for line, want := range map[string]string{
+		"plugin: mock, env: [HTTPS_PROXY, no_proxy]": "HTTPS_PROXY no_proxy",
+		"plugin: mock":                                      "",
+		"plugin: mock, env: [A=b]":                          `channels.shop.env.0: "A=b" is no name of a variable`,
+		"plugin: mock, env: [HOME, OTN_DATA]":               "channels.shop.env.1: OTN_DATA is one of otn's own variables",
+		"plugin: mock, env: [PLUGIN_CLIENT_CERT]":           "env.0: PLUGIN_CLIENT_CERT is one of otn's own variables",
+		"plugin: mock, isolation: none, env: [HTTPS_PROXY]": "channels.shop.env: a plugin without a process of its own",
+	} {
+		dir := shop(t, "rules: [\"rules/*.yaml\"]\nchannels:\n  shop: {"+line+"}\n")
+		c, err := config.Load(config.Options{File: filepath.Join(dir, "otn.yaml"), Env: []string{"HTTPS_PROXY=http://proxy:1"}, Builtins: []string{"mock"}})
+		if strings.Contains(want, ":") {
+			if err == nil || !strings.Contains(err.Error(), want) {
+				t.Errorf("%s: %v", line, err)
+			}
+			continue
+		}
+		if err != nil || strings.Join(c.Channels[0].Env, " ") != want {
+			t.Errorf("%s: %+v %v", line, c, err)
+		}
+		if warned := err == nil && len(c.Warnings) == 1 && strings.Contains(c.Warnings[0], "no_proxy is not set"); warned != (want != "") {
+			t.Errorf("%s: warnings %q", line, c.Warnings)
+		}
+	}
+}
+
 // One instance's faults hide no other's.
 func TestEveryInstanceIsTried(t *testing.T) {
 	dir := shop(t, good)

@@ -34,8 +34,8 @@ type shape struct {
 // layout is the whole file.
 func layout() shape {
 	text := shape{}
-	channel := shape{keys: map[string]shape{"plugin": text, "rate": text, "isolation": text, "config": {free: true}}}
-	source := shape{keys: map[string]shape{"plugin": text, "isolation": text, "config": {free: true}, "poll": text}}
+	channel := shape{keys: map[string]shape{"plugin": text, "rate": text, "isolation": text, "env": {list: true}, "config": {free: true}}}
+	source := shape{keys: map[string]shape{"plugin": text, "isolation": text, "env": {list: true}, "config": {free: true}, "poll": text}}
 	return shape{keys: map[string]shape{
 		"data":       text,
 		"listen":     {keys: map[string]shape{"hooks": text, "admin": text}},
