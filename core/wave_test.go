@@ -223,6 +223,69 @@ func TestWaveEndsUnderWay(t *testing.T) {
 	})
 }
 
+// A wave that was cut short, and whose time passed while nobody was there, is not made up for: the next one has its own size.
+func TestWaveThatEndedWhileTheHostWasDown(t *testing.T) {
+	waving(t, fixed(4), otn.Plan{}, func(t *testing.T, w *world, shop *channel) {
+		w.grant("zoe", "late", "coat")
+		w.after(8*time.Hour + 50*time.Minute)
+		shop.answer = func(otn.Delivery, int) error { time.Sleep(time.Minute); return nil }
+		w.crowd(20, "back")
+		w.stock("coat", 6)
+		w.after(30 * time.Second)
+		w.stop() // what is on its way is answered
+		told := len(shop.accepted())
+		if told == 0 || told >= 4 {
+			t.Fatalf("%d were told before the stop: the wave was not cut short", told)
+		}
+		shop.answer = nil
+		time.Sleep(22 * time.Minute)
+		rules := w.rules.(planRules)
+		rules.match = func(_ otn.Rule, e otn.Event, _ func(string) (otn.Last, bool)) (otn.Match, bool) {
+			if e.Kind == otn.CronDue { // the line of nine o'clock comes first, and keeps who decides busy while the lanes send
+				time.Sleep(5 * time.Second)
+			}
+			return otn.Match{Because: "nobody is told by the line"}, e.Kind == otn.CronDue
+		}
+		w.rules = rules
+		w.start()
+		w.after(19 * time.Minute)
+		want(t, "told in the wave that began with the start", len(shop.accepted()), told+4)
+		w.after(2 * time.Minute)
+		want(t, "told in the wave after it", len(shop.accepted()), told+4+4)
+	})
+}
+
+// While a wave begins there is no place, also none that the last one left: what is taken is counted once.
+func TestNobodyIsToldWhileAWaveBegins(t *testing.T) {
+	waves, during := 0, 0
+	var shop *channel
+	size := func(otn.Snapshot) (int64, error) {
+		if waves++; waves == 2 {
+			before := shop.calls()
+			time.Sleep(10 * time.Second) // the channel's rest ends meanwhile
+			during = shop.calls() - before
+		}
+		return 6, nil
+	}
+	waving(t, size, otn.Plan{}, func(t *testing.T, w *world, c *channel) {
+		shop = c
+		shop.answer = func(d otn.Delivery, _ int) error {
+			if time.Since(w.run().At) < time.Minute && d.Subscriber.ID == "p2" {
+				return deferred(20*time.Minute+5*time.Second, otn.ChannelScope)
+			}
+			return nil
+		}
+		w.crowd(20, "back")
+		w.stock("coat", 6)
+		w.after(time.Minute)
+		want(t, "told before the rest", whom(shop), "p0 p1")
+		w.after(30 * time.Minute)
+		want(t, "waves", waves, 2)
+		want(t, "told while the second wave began", during, 0)
+		want(t, "told in both", len(shop.accepted()), 2+1+6) // p2 has had its place
+	})
+}
+
 // Two channels share a wave: the oldest go first, whatever they come through, and no more than its size.
 func TestWaveOverTwoChannels(t *testing.T) {
 	for name, plan := range map[string]otn.Plan{"oldest": {}, "newest": {Newest: true}, "ranked": {Ranked: true}} {

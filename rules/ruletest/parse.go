@@ -166,7 +166,7 @@ func (p *parser) one(n rules.Node) {
 	t := &test{line: n.Line(), clock: p.clock, script: p.script, channels: map[string]bool{mainChannel: true}, persons: map[string]bool{}}
 	t.name, _ = n.Get("name").Word("name")
 	for _, have := range p.suite.tests {
-		if have.name == t.name {
+		if have.name == t.name && t.name != "" {
 			n.Get("name").Fault(codeTwice, fmt.Sprintf("two tests are named %q", t.name), fmt.Sprintf("the first is in line %d", have.line))
 		}
 	}
