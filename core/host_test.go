@@ -30,6 +30,7 @@ type world struct {
 	rates map[string]float64
 	polls map[string]core.Poll
 	clock core.Clock // nil: the bubble's
+	spy   *spy       // nil: nobody looks on
 	host  *core.Host
 	stop  func()
 }
@@ -51,7 +52,7 @@ func (w *world) start() {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	host, err := core.New(core.Config{Engine: engine, Key: w.key, Rules: w.rules, Channels: w.chans, Rates: w.rates, Polls: w.polls, Clock: w.clock})
+	host, err := core.New(core.Config{Engine: w.spy.on(engine), Key: w.key, Rules: w.rules, Channels: w.chans, Rates: w.rates, Polls: w.polls, Clock: w.clock})
 	if err != nil {
 		w.t.Fatal(err)
 	}
