@@ -20,8 +20,19 @@ type parked struct {
 // Pause keeps a run from sending until Resume: also one that is held, waits, or is done and has retries left. What is on
 // its way is answered and settled. Errors: otn.ErrNotFound, otn.ErrRefused for one that was cancelled.
 func (d *Dispatch) Pause(ctx context.Context, id otn.RunID, why string) error {
+	defer d.act()()
+	return d.pause(ctx, id, why)
+}
+
+// act is for who acts on a run: nobody else does, and no lane ends it meanwhile, which would forget its course and that it is open.
+func (d *Dispatch) act() (done func()) {
 	d.acting.Lock()
-	defer d.acting.Unlock()
+	d.closing.Lock()
+	return func() { d.closing.Unlock(); d.acting.Unlock() }
+}
+
+// pause is Pause for who acts.
+func (d *Dispatch) pause(ctx context.Context, id otn.RunID, why string) error {
 	c, err := d.take(id)
 	if err != nil {
 		return err
@@ -38,10 +49,11 @@ func (d *Dispatch) Pause(ctx context.Context, id otn.RunID, why string) error {
 
 // PauseOpen is Pause as an operator asks for it: a run that is done, or paused already, is refused.
 func (d *Dispatch) PauseOpen(ctx context.Context, id otn.RunID, why string) error {
+	defer d.act()()
 	if err := d.expect(id, IsHolding, IsWaiting, IsRunning); err != nil {
 		return err
 	}
-	return d.Pause(ctx, id, why)
+	return d.pause(ctx, id, why)
 }
 
 // expect refuses an act on a run that is in none of the states.
@@ -159,8 +171,7 @@ func (d *Dispatch) Resume(ctx context.Context, id otn.RunID) error { return d.le
 func (d *Dispatch) Approve(ctx context.Context, id otn.RunID) error { return d.letGo(ctx, id, true) }
 
 func (d *Dispatch) letGo(ctx context.Context, id otn.RunID, approved bool) error {
-	d.acting.Lock()
-	defer d.acting.Unlock()
+	defer d.act()()
 	if err := d.expect(id, IsPaused); err != nil {
 		return err
 	}
@@ -174,8 +185,6 @@ func (d *Dispatch) letGo(ctx context.Context, id otn.RunID, approved bool) error
 	case !c.Approve && approved:
 		return fmt.Errorf("dispatch: run %s wants no approval, it is paused: %s: %w", id, c.Paused, otn.ErrRefused)
 	}
-	d.closing.Lock()
-	defer d.closing.Unlock()
 	x := d.decider()
 	if c.Stage == UnderWay {
 		if err := x.rewound(c.run.ID); err != nil {
@@ -211,8 +220,7 @@ func (x *decider) rewound(id otn.RunID) error {
 // Cancel ends a run: who has not been told waits on, and is told by another event. What is on its way is answered and
 // settled. Errors: otn.ErrNotFound, otn.ErrRefused for one that is done, or was cancelled.
 func (d *Dispatch) Cancel(ctx context.Context, id otn.RunID, why string) error {
-	d.acting.Lock()
-	defer d.acting.Unlock()
+	defer d.act()()
 	if err := d.cancelSend(context.WithoutCancel(ctx), id, why); !errors.Is(err, otn.ErrNotFound) {
 		return err
 	}

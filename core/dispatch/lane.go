@@ -4,6 +4,7 @@ package dispatch
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"math"
@@ -382,10 +383,14 @@ func (d *Dispatch) lastLane(id otn.RunID, name string) bool {
 	return true
 }
 
-// stop pauses a run that cannot go on; the other runs do.
+// stop pauses a run that cannot go on; the other runs do. One that was cancelled meanwhile stays so.
 func (l *Lane) stop(store context.Context, run *Run, why error) error {
+	err := l.d.Pause(store, run.ID, why.Error())
+	if errors.Is(err, otn.ErrRefused) {
+		return nil
+	}
 	l.log.Error("run paused", "run", run.ID, "rule", run.Rule, "why", why)
-	return l.d.Pause(store, run.ID, why.Error())
+	return err
 }
 
 func errOr(err, or error) error {

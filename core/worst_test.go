@@ -1,0 +1,170 @@
+// What somebody does to a run, a person or a consent at the worst moment: while a page is on its way, between two writes.
+
+package core_test
+
+import (
+	"bytes"
+	"errors"
+	"runtime"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/onetimenotify/otn/core"
+	"github.com/onetimenotify/otn/core/ledger"
+	"github.com/onetimenotify/otn/core/otn"
+)
+
+// spy is an engine that lets a test do something right after a row was read, or right before one is written; each once.
+type spy struct {
+	ledger.Engine
+	mu     sync.Mutex
+	reads  *moment
+	writes *moment
+}
+
+// moment is when something is done: at the n-th call about a key that begins so.
+type moment struct {
+	key []byte
+	nth int
+	do  func()
+}
+
+// on is the engine with the spy before it.
+func (s *spy) on(e ledger.Engine) ledger.Engine {
+	if s == nil {
+		return e
+	}
+	s.Engine = e
+	return s
+}
+
+// afterRead has something done when a key was read for the n-th time from now. It must be one that is not read inside a write.
+func (s *spy) afterRead(space byte, key string, nth int, do func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.reads = &moment{append([]byte{space}, key...), nth, do}
+}
+
+// beforeWrite has something done before the next write that changes a key.
+func (s *spy) beforeWrite(space byte, key string, do func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.writes = &moment{append([]byte{space}, key...), 1, do}
+}
+
+func (s *spy) Get(keys [][]byte, yield func(int, []byte)) error {
+	err := s.Engine.Get(keys, yield)
+	for _, k := range keys {
+		s.see(&s.reads, k)
+	}
+	return err
+}
+
+func (s *spy) Write(w ledger.Write) error {
+	for _, c := range w.Changes {
+		s.see(&s.writes, c.Key)
+	}
+	return s.Engine.Write(w)
+}
+
+func (s *spy) see(at **moment, key []byte) {
+	s.mu.Lock()
+	m := *at
+	if m == nil || !bytes.HasPrefix(key, m.key) {
+		s.mu.Unlock()
+		return
+	}
+	if m.nth--; m.nth > 0 {
+		s.mu.Unlock()
+		return
+	}
+	*at = nil
+	s.mu.Unlock()
+	m.do()
+}
+
+// aside begins something beside the one who writes, and gives it time to come as far as it can.
+func aside(do func()) (ended <-chan struct{}) {
+	end := make(chan struct{})
+	go func() { defer close(end); do() }()
+	for range 10_000 {
+		runtime.Gosched()
+	}
+	return end
+}
+
+// A run that is cancelled while a page is on its way stays cancelled, whatever is answered then, and ends nothing else.
+func TestCancelledBeforeTheFaultIsAnswered(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world) {
+		shop := w.fake("shop")
+		shop.answer = func(d otn.Delivery, _ int) error {
+			if d.Subscriber.ID != "ann" {
+				return nil
+			}
+			time.Sleep(10 * time.Second)
+			return &otn.SendError{Outcome: otn.Invalid, Scope: otn.ChannelScope, Code: "permission"}
+		}
+		w.start()
+		w.waiting("ann")
+		w.price("coat", "99.00 USD")
+		w.after(time.Second)
+		if _, err := w.host.CancelRun(t.Context(), w.run().ID); err != nil {
+			t.Fatal(err)
+		}
+		w.after(time.Minute)
+		want(t, "state", w.run().State, "cancelled")
+		w.grant("bob", "news", "")
+		w.post("bob")
+		w.after(time.Minute)
+		want(t, "told by the next run", texts(shop), "bob: now news")
+	})
+}
+
+// A run that is paused, or cancelled, in the moment in which it ends is stopped: its retries wait for an operator.
+func TestStoppedWhenItEnds(t *testing.T) {
+	for name, stop := range map[string]func(*core.Host, string) error{
+		"paused":    func(h *core.Host, id string) error { _, err := h.PauseRun(t.Context(), id); return err },
+		"cancelled": func(h *core.Host, id string) error { _, err := h.CancelRun(t.Context(), id); return err },
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T, w *world) {
+				w.spy = &spy{}
+				shop := w.fake("shop")
+				shop.answer = func(_ otn.Delivery, nth int) error {
+					if nth == 1 {
+						return deferred(time.Minute, otn.MessageScope)
+					}
+					return nil
+				}
+				w.start()
+				w.waiting("ann")
+				var ended <-chan struct{}
+				w.spy.beforeWrite('l', "", func() { // the page's claim, or its end
+					run := w.run().ID
+					w.spy.beforeWrite('b', "open/"+run, func() {
+						ended = aside(func() {
+							if err := stop(w.host, run); err != nil && !errors.Is(err, otn.ErrRefused) {
+								t.Error(err)
+							}
+						})
+					})
+				})
+				w.price("coat", "99.00 USD")
+				w.after(time.Second)
+				<-ended
+				state := w.run().State
+				w.after(time.Hour)
+				if state == name {
+					want(t, "told after it was "+name, shop.calls(), 1)
+				}
+				want(t, "state", w.run().State, state)
+				w.restart()
+				w.after(time.Hour)
+				if state == name {
+					want(t, "told after a restart", shop.calls(), 1)
+				}
+			})
+		})
+	}
+}
