@@ -57,7 +57,8 @@ func topicView(t otn.Topic, c ledger.Counts) TopicView {
 	}
 }
 
-// Consents lists consents: a person's, oldest first, or those of a topic and subject.
+// Consents lists consents: a person's, oldest first, or those of a topic and subject. A call looks at a bounded number of
+// them: with a next there may be more, however few it gives.
 func (h *Host) Consents(q ConsentQuery) (list []ConsentView, next string, err error) {
 	if err := h.isOpen(); err != nil {
 		return nil, "", err
@@ -92,20 +93,11 @@ func (h *Host) consentsWhere(q ConsentQuery) (list []ledger.Consent, next string
 			return nil, "", fmt.Errorf("cursor %q: %w", q.Cursor, otn.ErrInvalid)
 		}
 	}
-	for {
-		found, cursor, err := h.ledger.Consents(lq)
-		if err != nil {
-			return nil, "", err
-		}
-		list = append(list, found...)
-		switch {
-		case cursor == 0:
-			return list, "", nil
-		case len(list) >= limitOf(q.Limit):
-			return list, strconv.FormatUint(cursor, 10), nil
-		}
-		lq.Cursor, lq.Limit = cursor, lq.Limit-len(found)
+	list, cursor, err := h.ledger.Consents(lq)
+	if err != nil || cursor == 0 {
+		return list, "", err
 	}
+	return list, strconv.FormatUint(cursor, 10), nil
 }
 
 // Consent finds one consent by its id. Errors: otn.ErrNotFound, otn.ErrInvalid.
@@ -142,57 +134,6 @@ func consentView(c *ledger.Consent) ConsentView {
 		v.Answers[a.Name] = a.Value.String()
 	}
 	return v
-}
-
-// Runs lists runs, newest first; before them the sends that are not due yet.
-func (h *Host) Runs(q RunQuery) (list []RunView, next string, err error) {
-	if err := h.isOpen(); err != nil {
-		return nil, "", err
-	}
-	limit := limitOf(q.Limit)
-	before := q.Cursor
-	if before == "" {
-		if list, err = h.scheduled(q); err != nil {
-			return nil, "", err
-		}
-	}
-	for {
-		runs, err := h.dispatch.RunsBefore(before, limit)
-		if err != nil {
-			return nil, "", err
-		}
-		for _, run := range runs {
-			before = run.ID.String()
-			v, err := h.runView(run)
-			if err != nil {
-				return nil, "", err
-			}
-			if !q.wants(v) {
-				continue
-			}
-			if list = append(list, v); len(list) >= limit {
-				return list, before, nil
-			}
-		}
-		if len(runs) < limit {
-			return list, "", nil
-		}
-	}
-}
-
-func (q *RunQuery) wants(v RunView) bool {
-	return (q.Rule == "" || v.Rule == q.Rule) && (q.State == "" || v.State == q.State)
-}
-
-// scheduled are the sends that are not due yet.
-func (h *Host) scheduled(q RunQuery) (list []RunView, err error) {
-	runs, err := h.dispatch.Scheduled()
-	for _, run := range runs {
-		if v := scheduledView(run); q.wants(v) {
-			list = append(list, v)
-		}
-	}
-	return list, err
 }
 
 func scheduledView(r *dispatch.Run) RunView {
@@ -244,85 +185,6 @@ func (h *Host) runView(r *dispatch.Run) (RunView, error) {
 	v.Seen, v.Selected, v.Sent, v.Refused, v.Deferred, v.Unknown = s.Seen, s.Selected, s.Sent, s.Refused, s.Deferred, s.Unknown
 	v.Undecided, v.Failed = s.Undecided, s.Failed
 	return v, nil
-}
-
-// Deliveries lists deliveries: a run's, a person's, or all that are unknown. A query that says none of these is otn.ErrInvalid.
-func (h *Host) Deliveries(q DeliveryQuery) (list []DeliveryView, next string, err error) {
-	if err := h.isOpen(); err != nil {
-		return nil, "", err
-	}
-	var found []ledger.Delivery
-	limit := limitOf(q.Limit)
-	var after otn.DeliveryID
-	if q.Cursor != "" {
-		if after, err = otn.ParseDeliveryID(q.Cursor); err != nil {
-			return nil, "", fmt.Errorf("core: deliveries: %w: %w", err, otn.ErrInvalid)
-		}
-	}
-	switch {
-	case q.Run != "":
-		run, err := otn.ParseRunID(q.Run)
-		if err != nil {
-			return nil, "", fmt.Errorf("core: deliveries: %w: %w", err, otn.ErrInvalid)
-		}
-		found, err = h.ledger.Deliveries(run, after, limit)
-		if err != nil {
-			return nil, "", err
-		}
-	case q.Subscriber != "":
-		found, err = h.deliveriesOf(h.ledger.Person(q.Channel, q.Subscriber))
-	case q.Outcome == otn.Unknown.String():
-		found, err = h.ledger.Doubts(after, limit)
-	default:
-		return h.allDeliveries(q, limit)
-	}
-	if err != nil {
-		return nil, "", err
-	}
-	if len(found) == limit && q.Subscriber == "" {
-		next = found[limit-1].ID.String()
-	}
-	for _, d := range found {
-		if q.Outcome != "" && q.Outcome != outcome(d) {
-			continue
-		}
-		v, err := h.deliveryView(d)
-		if err != nil {
-			return nil, "", err
-		}
-		list = append(list, v)
-	}
-	return list, next, nil
-}
-
-// allDeliveries walks the runs, newest first, and their deliveries: the latest ones.
-func (h *Host) allDeliveries(q DeliveryQuery, limit int) (list []DeliveryView, next string, err error) {
-	before := ""
-	for {
-		runs, err := h.dispatch.RunsBefore(before, 64)
-		if err != nil || len(runs) == 0 {
-			return list, "", err
-		}
-		for _, run := range runs {
-			before = run.ID.String()
-			found, err := h.ledger.Deliveries(run.ID, otn.DeliveryID{}, maxLimit)
-			if err != nil {
-				return nil, "", err
-			}
-			for _, d := range found {
-				if q.Outcome != "" && q.Outcome != outcome(d) {
-					continue
-				}
-				v, err := h.deliveryView(d)
-				if err != nil {
-					return nil, "", err
-				}
-				if list = append(list, v); len(list) == limit {
-					return list, "", nil
-				}
-			}
-		}
-	}
 }
 
 // deliveriesOf finds a person's deliveries: by their consents' lines, and the runs decided there.
@@ -383,24 +245,25 @@ func (h *Host) delivery(id otn.DeliveryID) (DeliveryView, error) {
 	return h.deliveryView(d)
 }
 
-func (h *Host) deliveryView(d ledger.Delivery) (DeliveryView, error) {
+func (h *Host) deliveryView(d ledger.Delivery) (DeliveryView, error) { return h.deliveryViews()(d) }
+
+// deliveryOf shows a delivery of a run; nil for a run that nobody made.
+func (h *Host) deliveryOf(run *dispatch.Run, d ledger.Delivery) (DeliveryView, error) {
 	v := DeliveryView{
 		ID: d.ID.String(), Run: d.ID.Run().String(), Channel: d.Channel, Topic: d.Line.Topic, Subject: d.Line.Subject, Consent: d.Token.String(),
 		Outcome: outcome(d), Probably: d.Probably, Attempts: d.Attempts, First: d.First, At: d.At, Code: d.Code, Detail: d.Detail, ProviderID: d.ProviderID,
 	}
-	if run, ok, err := h.dispatch.Run(d.ID.Run()); err != nil {
-		return v, err
-	} else if ok {
+	if run != nil {
 		v.Rule = run.Rule
 	}
-	c, ok, err := h.ledger.Consent(d.Token)
-	if err != nil {
-		return v, err
+	if !d.Open && (d.Outcome == otn.Sent || d.Outcome == otn.Refused) {
+		return v, nil // nothing is kept of whom it was for
 	}
-	if ok {
+	c, ok, err := h.ledger.Consent(d.Token)
+	if err == nil && ok {
 		v.Subscriber = c.Subscriber.ID
 	}
-	return v, nil
+	return v, err
 }
 
 // outcome is a delivery's outcome in a word; one that is under way has none yet.

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/onetimenotify/otn/core/dispatch"
+	"github.com/onetimenotify/otn/core/intake"
 	"github.com/onetimenotify/otn/core/ledger"
 	"github.com/onetimenotify/otn/core/otn"
 )
@@ -65,6 +66,8 @@ func (h *Host) acceptable(c *otn.Consent) error {
 		return fmt.Errorf("core: channel %q: %w", c.Channel, otn.ErrNotFound)
 	case c.Token.IsZero():
 		return fmt.Errorf("core: %w", otn.ErrNoToken)
+	case c.Subscriber.ID == "" || len(c.Subscriber.ID) > intake.MaxSubscriber:
+		return fmt.Errorf("core: a subscriber's id has 1 to %d bytes: %w", intake.MaxSubscriber, otn.ErrInvalid)
 	case !ok:
 		return fmt.Errorf("core: %q: %w", c.Topic, otn.ErrUnknownTopic)
 	}

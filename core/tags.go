@@ -59,27 +59,82 @@ func (h *Host) Tag(ctx context.Context, channel, subscriber string, c TagChange)
 	}
 	person := h.ledger.Person(channel, subscriber)
 	for {
-		before, doc, err := h.tagsOf(person)
-		if err != nil {
+		var b ledger.Batch
+		if err := h.changeTags(&b, person, &c); err != nil {
 			return nil, err
 		}
-		tags := c.of(before)
-		if len(tags) > MaxTags {
-			return nil, fmt.Errorf("core: %d tags, %d at most: %w", len(tags), MaxTags, otn.ErrInvalid)
+		if len(b.Docs) > 0 {
+			if err := h.ledger.Commit(ctx, &b); errors.Is(err, otn.ErrConflict) {
+				continue
+			} else if err != nil {
+				return nil, err
+			}
 		}
-		if slices.Equal(tags, before) {
-			return tags, nil
+		tags, _, err := h.tagsOf(person)
+		return tags, err
+	}
+}
+
+// tagEach adds the tags of consents that were taken to those of their people, in one batch. Where that cannot be, out says so.
+func (h *Host) tagEach(ctx context.Context, out []GrantedEach, consents []otn.Consent, at []int) error {
+	add, rows := map[otn.PersonID]*TagChange{}, map[otn.PersonID][]int{}
+	var people []otn.PersonID
+	for i := range consents {
+		c := &consents[i]
+		if len(c.Tags) == 0 {
+			continue
 		}
-		next := &ledger.Doc{Key: doc.Key, Rev: doc.Rev}
-		if len(tags) > 0 {
-			next.Value = mustJSON(tags)
+		p := h.ledger.Person(c.Channel, c.Subscriber.ID)
+		if add[p] == nil {
+			add[p] = &TagChange{}
+			people = append(people, p)
 		}
-		told := ledger.Decision{Person: person, At: h.config.Clock.Now(), Verdict: otn.Yes, Because: difference(before, tags), Facts: mustJSON(story{Kind: tagStory})}
-		err = h.ledger.Commit(ctx, &ledger.Batch{Docs: []*ledger.Doc{next}, Decisions: []ledger.Decision{told}})
-		if !errors.Is(err, otn.ErrConflict) {
-			return tags, err
+		add[p].Add = append(add[p].Add, c.Tags...)
+		rows[p] = append(rows[p], at[i])
+	}
+	for len(people) > 0 {
+		var b ledger.Batch
+		for _, p := range people {
+			if err := h.changeTags(&b, p, add[p]); errors.Is(err, otn.ErrInvalid) {
+				for _, row := range rows[p] {
+					out[row].Err = fmt.Errorf("the consent was taken, and its tags were not: %w", err)
+				}
+			} else if err != nil {
+				return err
+			}
+		}
+		if len(b.Docs) == 0 {
+			return nil
+		}
+		if err := h.ledger.Commit(ctx, &b); !errors.Is(err, otn.ErrConflict) {
+			return err
 		}
 	}
+	return nil
+}
+
+// changeTags adds to a batch what a change makes of a person's tags, nothing where that is what they are.
+func (h *Host) changeTags(b *ledger.Batch, person otn.PersonID, c *TagChange) error {
+	before, doc, err := h.tagsOf(person)
+	if err != nil {
+		return err
+	}
+	tags := c.of(before)
+	if len(tags) > MaxTags {
+		return fmt.Errorf("core: %d tags, %d at most: %w", len(tags), MaxTags, otn.ErrInvalid)
+	}
+	if slices.Equal(tags, before) {
+		return nil
+	}
+	next := &ledger.Doc{Key: doc.Key, Rev: doc.Rev}
+	if len(tags) > 0 {
+		next.Value = mustJSON(tags)
+	}
+	b.Docs = append(b.Docs, next)
+	b.Decisions = append(b.Decisions, ledger.Decision{
+		Person: person, At: h.config.Clock.Now(), Verdict: otn.Yes, Because: difference(before, tags), Facts: mustJSON(story{Kind: tagStory}),
+	})
+	return nil
 }
 
 // of is what a change makes of tags.

@@ -17,8 +17,8 @@ type GrantedEach struct {
 }
 
 // GrantEach keeps consents of which some may be at fault: each is taken or refused by itself, those that are taken together
-// become true together. Dry keeps nothing and says what would become of each. Of two with one token the first counts.
-// Errors: those of the store.
+// become true together. Their Tags are then added to those of their people. Dry keeps nothing and says what would become of
+// each. Of two with one token the first counts. Errors: those of the store.
 func (h *Host) GrantEach(ctx context.Context, dry bool, consents ...otn.Consent) ([]GrantedEach, error) {
 	if err := h.await(ctx); err != nil {
 		return nil, err
@@ -38,7 +38,10 @@ func (h *Host) GrantEach(ctx context.Context, dry bool, consents ...otn.Consent)
 	for i, g := range granted {
 		out[at[i]].Granted = g
 	}
-	return out, err
+	if err != nil {
+		return out, err
+	}
+	return out, h.tagEach(ctx, out, good, at)
 }
 
 // wouldGrant says which tokens are new.

@@ -19,7 +19,7 @@ func (h *Host) OpenRuns(limit int) ([]RunView, error) {
 	if err := h.isOpen(); err != nil {
 		return nil, err
 	}
-	runs, err := h.dispatch.OpenRuns(limitOf(limit))
+	runs, err := h.dispatch.OpenBefore("", limitOf(limit))
 	if err != nil {
 		return nil, fmt.Errorf("core: open runs: %w", err)
 	}

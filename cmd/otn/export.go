@@ -96,7 +96,7 @@ func (k *call) export(ctx context.Context, c *api.Client, x exporting) (err erro
 func exportPage(ctx context.Context, c *api.Client, x exporting, cursor string) (rows []any, next string, err error) {
 	if x.tokens {
 		var page api.ExportAnswer
-		err := c.Post(ctx, "/v1/consents/export", "", api.ExportBody{Cursor: cursor, Limit: api.MaxBatch}, &page)
+		err := c.Post(ctx, "/v1/consents/export", "", api.ExportBody{Cursor: cursor, Limit: api.MaxExport}, &page)
 		for i := range page.Consents {
 			rows = append(rows, &page.Consents[i])
 		}

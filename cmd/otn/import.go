@@ -20,11 +20,11 @@ import (
 	"github.com/onetimenotify/otn/core/api"
 )
 
-// How an import goes: batches at once, the size of one, and how often its state is written down.
+// How an import goes: batches read ahead, the size of one, and how often its state is written down.
 const (
-	importersAtOnce = 4
-	importBytes     = 512 << 10
-	importSaves     = time.Second
+	importAhead = 2
+	importBytes = 512 << 10
+	importSaves = time.Second
 )
 
 // imported says what became of an import, and how far it is.
@@ -99,8 +99,9 @@ func (k *call) imported(i *importer, err error) error {
 	return said(exitPartly)
 }
 
-// checkRow refuses a row without the fields of an import, or with others. It quotes no value: a token is among them.
-func checkRow(text []byte) error {
+// faultOf says what is wrong with a row that the daemon refused, with the nearest known name where a field is misspelled. It
+// quotes no value: a token is among them.
+func faultOf(text []byte) error {
 	var fields map[string]json.RawMessage
 	if json.Unmarshal(text, &fields) != nil {
 		return errors.New("not a JSON object")
@@ -109,11 +110,6 @@ func checkRow(text []byte) error {
 	for _, field := range sortedKeys(fields) {
 		if err := knownField(field, known); err != nil {
 			return err
-		}
-	}
-	for _, want := range []string{"channel", "recipient", "topic", "token"} {
-		if len(fields[want]) <= 2 {
-			return fmt.Errorf("%s is missing", want)
 		}
 	}
 	return nil
@@ -143,7 +139,12 @@ func knownField(field string, known []string) error {
 }
 
 // refusal is one row's answer as an error, with the status that its code has by itself.
-func (i *importer) refusal(r api.BatchResult) error {
+func (i *importer) refusal(r api.BatchResult, text []byte) error {
+	if r.Code == "invalid" {
+		if err := faultOf(text); err != nil {
+			return err
+		}
+	}
 	status := http.StatusConflict
 	switch r.Code {
 	case "not_found", "unknown_topic":

@@ -1,4 +1,4 @@
-// The import itself: rows in batches, several at once, their answers in order, and how far it came on disk.
+// The import itself: rows in batches, one after the other, each made ready while the one before is taken in; and how far it came on disk.
 
 package main
 
@@ -35,8 +35,7 @@ type batch struct {
 	rows   []row
 	ends   int64 // the number of the last row, and where it ends in the file
 	offset int64
-	wrong  []refused // rows that were not sent
-	answer chan error
+	wrong  []refused // rows that were not taken
 	got    imported
 }
 
@@ -54,17 +53,16 @@ func (i *importer) run(ctx context.Context) error {
 	}
 	inner, stop := context.WithCancel(ctx)
 	defer stop()
-	queue := make(chan *batch, importersAtOnce-1)
+	queue := make(chan *batch, importAhead)
 	read := make(chan error, 1)
 	go func() { read <- i.read(inner, skip, queue) }()
 	var failed error
-	for b := range queue {
-		err := <-b.answer
+	for b := range queue { // in order: who agreed first is told first
 		if failed == nil {
-			failed = err
+			failed = i.send(ctx, b, b.rows)
 		}
 		if failed != nil {
-			stop() // those behind it are waited for, and not counted: they are known the next time
+			stop() // those behind it are not sent
 			continue
 		}
 		i.count(b)
@@ -90,13 +88,12 @@ func (i *importer) resume() (skip int64, err error) {
 	return at.Rows, nil
 }
 
-// read makes batches of the rows and sends them, in order, a few at once.
+// read makes batches of the rows, a few ahead of what is sent.
 func (i *importer) read(ctx context.Context, skip int64, queue chan<- *batch) error {
 	defer close(queue)
 	for ctx.Err() == nil {
 		b, err := i.gather(&skip)
-		if len(b.rows)+len(b.wrong) > 0 {
-			go func() { b.answer <- i.send(ctx, b, b.rows) }()
+		if len(b.rows) > 0 {
 			queue <- b
 		}
 		if errors.Is(err, io.EOF) {
@@ -111,9 +108,9 @@ func (i *importer) read(ctx context.Context, skip int64, queue chan<- *batch) er
 
 // gather reads the rows of one batch.
 func (i *importer) gather(skip *int64) (*batch, error) {
-	b := &batch{answer: make(chan error, 1)}
+	b := &batch{}
 	size := 0
-	for len(b.rows)+len(b.wrong) < api.MaxBatch && size < importBytes {
+	for len(b.rows) < api.MaxBatch && size < importBytes {
 		r, err := i.rows.next()
 		if err != nil {
 			return b, err
@@ -122,10 +119,6 @@ func (i *importer) gather(skip *int64) (*batch, error) {
 			continue
 		}
 		b.ends, b.offset = i.rows.count, i.rows.offset()
-		if err := checkRow(r.text); err != nil {
-			b.wrong = append(b.wrong, refused{r.line, err})
-			continue
-		}
 		b.rows = append(b.rows, r)
 		size += len(r.text)
 	}
@@ -162,7 +155,7 @@ func (i *importer) send(ctx context.Context, b *batch, rows []row) error {
 	for k, r := range a.Results {
 		switch {
 		case r.Code != "":
-			b.wrong = append(b.wrong, refused{rows[k].line, i.refusal(r)})
+			b.wrong = append(b.wrong, refused{rows[k].line, i.refusal(r, rows[k].text)})
 		case r.Added:
 			b.got.Added++
 		default:

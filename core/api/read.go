@@ -17,7 +17,7 @@ type body[T any] struct{ Body T }
 // Page is what every list takes.
 type Page struct {
 	Cursor string `query:"cursor" maxLength:"1024" doc:"The next of the page before."`
-	Limit  int    `query:"limit" minimum:"0" maximum:"1000" doc:"How many at most; 0 is 100."`
+	Limit  int    `query:"limit" minimum:"0" maximum:"1000" doc:"How many at most; 0 is 100. A page looks at a bounded number of rows: it can have fewer, or none, and a next all the same."`
 }
 
 // The lists, as they are answered. Next is the cursor of the following page, left out on the last.

@@ -9,6 +9,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"reflect"
 	"sort"
 	"time"
 
@@ -336,8 +337,11 @@ func (d *door) poll(ctx context.Context, in *pollIn) (*answer[core.PollView], er
 // Text is a text, a number or true and false, kept as the text it was written as: the rules give it its type.
 type Text string
 
-// UnmarshalJSON reads any JSON scalar.
+// UnmarshalJSON reads a JSON text, number, true or false.
 func (t *Text) UnmarshalJSON(b []byte) error {
+	if kind := map[byte]string{'{': "object", '[': "array", 'n': "null"}[b[0]]; kind != "" {
+		return &json.UnmarshalTypeError{Value: kind, Type: reflect.TypeFor[string]()}
+	}
 	var s string
 	if json.Unmarshal(b, &s) != nil {
 		s = string(b)

@@ -15,13 +15,18 @@ import (
 	"github.com/onetimenotify/otn/core/otn"
 )
 
-// MaxBatch is how many consents one call takes in, or gives out.
-const MaxBatch = 1000
+// How many consents one call takes in, and how many one gives out.
+const (
+	MaxBatch  = 2000
+	MaxExport = 1000
+)
 
 // transfer registers the calls that move consents in bulk.
 func (d *door) transfer(a huma.API) {
-	post(a, core.ScopeSubmit, "grant-batch", "/v1/consents/batch", "Import granted tokens",
-		"Idempotent by the tokens. Each row is taken or refused by itself and has its answer, in their order; all that are taken are on disk when the call answers. dry_run keeps nothing and says what would become of each.", http.StatusOK, d.grantBatch)
+	o := posted("grant-batch", "/v1/consents/batch", "Import granted tokens",
+		"Idempotent by the tokens. Each row is taken or refused by itself and has its answer, in their order; all that are taken are on disk when the call answers. dry_run keeps nothing and says what would become of each.", http.StatusOK)
+	o.SkipValidateBody = true // each row is read by itself, once
+	register(a, o, core.ScopeSubmit, true, d.grantBatch)
 	post(a, core.ScopeAdmin, "export-consents", "/v1/consents/export", "Consents that wait, with their tokens",
 		"The tokens are secrets: whoever has one can spend it. Each page that is given out is noted in the journal. The rows are those of an import.", http.StatusOK, d.exportConsents)
 }
@@ -33,8 +38,8 @@ type batchIn struct {
 
 // BatchBody is several granted tokens from elsewhere.
 type BatchBody struct {
-	Consents []GrantBody `json:"consents" minItems:"1" maxItems:"1000"`
-	DryRun   bool        `json:"dry_run,omitempty"`
+	Consents []GrantRow `json:"consents" minItems:"1" maxItems:"2000"`
+	DryRun   bool       `json:"dry_run,omitempty"`
 }
 
 // BatchAnswer says what became of each row, in their order.
@@ -51,12 +56,14 @@ type BatchResult struct {
 }
 
 func (d *door) grantBatch(ctx context.Context, in *batchIn) (*answer[BatchAnswer], error) {
+	if n := len(in.Body.Consents); n == 0 || n > MaxBatch {
+		return nil, huma.Error422UnprocessableEntity(fmt.Sprintf("consents has %d rows, a call takes 1 to %d", n, MaxBatch))
+	}
 	results := make([]BatchResult, len(in.Body.Consents))
 	accounts := map[string]account{}
-	var consents []otn.Consent
-	var at []int
-	for i := range in.Body.Consents {
-		c, err := d.row(ctx, &in.Body.Consents[i], accounts)
+	consents, at := make([]otn.Consent, 0, len(results)), make([]int, 0, len(results))
+	for i, row := range in.Body.Consents {
+		c, err := d.row(ctx, row, accounts)
 		if errors.Is(err, otn.ErrUnavailable) {
 			return nil, d.problem(ctx, err)
 		}
@@ -72,13 +79,6 @@ func (d *door) grantBatch(ctx context.Context, in *batchIn) (*answer[BatchAnswer
 		r := &results[at[k]]
 		r.ID, r.Added = g.ID, g.Added
 		r.refuse(g.Err)
-		b := &in.Body.Consents[at[k]]
-		if g.Err != nil || in.Body.DryRun || len(b.Tags) == 0 {
-			continue
-		}
-		if _, err := d.host.Tag(ctx, b.Channel, b.Recipient, core.TagChange{Add: b.Tags}); err != nil {
-			return nil, d.problem(ctx, err)
-		}
 	}
 	about(ctx, "%d of %d rows, dry_run=%v", len(consents), len(results), in.Body.DryRun)
 	return &answer[BatchAnswer]{http.StatusOK, BatchAnswer{results}}, nil
@@ -105,7 +105,11 @@ type account struct {
 }
 
 // row makes a consent of a row.
-func (d *door) row(ctx context.Context, b *GrantBody, accounts map[string]account) (otn.Consent, error) {
+func (d *door) row(ctx context.Context, row GrantRow, accounts map[string]account) (otn.Consent, error) {
+	b, err := row.read()
+	if err != nil {
+		return otn.Consent{}, err
+	}
 	of, ok := accounts[b.Channel]
 	if !ok {
 		of.id, of.err = d.account(ctx, b.Channel)
@@ -117,28 +121,9 @@ func (d *door) row(ctx context.Context, b *GrantBody, accounts map[string]accoun
 	if err := core.CheckTags(b.Tags...); err != nil {
 		return otn.Consent{}, err
 	}
-	return b.consent(of.id)
-}
-
-// consent is the row as the host takes it.
-func (b *GrantBody) consent(account string) (otn.Consent, error) {
-	c := otn.Consent{
-		Token: otn.NewToken(account, b.Token), Channel: b.Channel, Subscriber: otn.Subscriber{ID: b.Recipient}, Topic: b.Topic, Subject: b.Subject,
-		Answers: named(b.Answers), GrantedAt: b.GrantedAt, ExpiresAt: b.ExpiresAt, TZ: b.TZ, Locale: b.Locale, Ask: b.Ask, Ref: b.Ref,
-	}
-	if b.TZ != "" {
-		if _, err := time.LoadLocation(b.TZ); err != nil {
-			return c, fmt.Errorf("tz %q: %w", b.TZ, otn.ErrInvalid)
-		}
-	}
-	if b.PriceThen == "" {
-		return c, nil
-	}
-	var err error
-	if c.PriceThen, err = otn.ParseMoney(string(b.PriceThen)); err != nil {
-		return c, fmt.Errorf("price_then: %w: %w", err, otn.ErrInvalid)
-	}
-	return c, nil
+	c, err := b.consent(of.id)
+	c.Tags = b.Tags
+	return c, err
 }
 
 type exportIn struct {

@@ -176,6 +176,9 @@ const keptVersions = 64
 // more, cron lines. Call it once, before the loops.
 func (d *Dispatch) Recover(ctx context.Context) error {
 	d.began = d.Clock.Now()
+	if err := d.Ledger.Track(openPrefix); err != nil {
+		return err
+	}
 	for _, step := range []func(context.Context) error{d.restop, d.reerase, d.restored, d.reopen, d.rehold, d.redo, d.remindDoubts, d.recall, d.adopt, d.wantIndexes} {
 		if err := step(ctx); err != nil {
 			return err

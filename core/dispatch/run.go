@@ -5,7 +5,6 @@ package dispatch
 import (
 	"encoding/json"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/onetimenotify/otn/core/ledger"
@@ -280,34 +279,6 @@ func (d *Dispatch) RunsBefore(before string, limit int) ([]*Run, error) {
 	}
 	return runs, nil
 }
-
-// OpenRuns lists up to limit runs that are neither done nor cancelled, newest first.
-func (d *Dispatch) OpenRuns(limit int) (runs []*Run, err error) {
-	docs, err := d.Ledger.Docs(openPrefix, "", openAtMost)
-	if err != nil {
-		return nil, err
-	}
-	for _, doc := range slices.Backward(docs) { // an id begins with its moment
-		if len(runs) == limit {
-			break
-		}
-		id, err := openID(doc)
-		if err != nil {
-			return nil, err
-		}
-		run, ok, err := d.Run(id)
-		if err != nil {
-			return nil, err
-		}
-		if ok {
-			runs = append(runs, run)
-		}
-	}
-	return runs, nil
-}
-
-// openAtMost bounds how many open runs are looked through for the newest ones.
-const openAtMost = 10_000
 
 // Open begins decisions from recorded facts, by the version of the rules that decided then.
 func (d *Dispatch) Open(from Decided) (otn.Page, error) {

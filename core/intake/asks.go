@@ -102,8 +102,8 @@ const asksAtOnce = 16
 // ask keeps an ask that is wanted. The same one again before it is carried out changes nothing.
 func (w *writer) ask(a otn.Ask) error {
 	switch {
-	case a.Subscriber.ID == "" || len(a.Subscriber.ID) > maxSubscriber:
-		return fmt.Errorf("a subscriber's id has 1 to %d bytes: %w", maxSubscriber, otn.ErrInvalid)
+	case a.Subscriber.ID == "" || len(a.Subscriber.ID) > MaxSubscriber:
+		return fmt.Errorf("a subscriber's id has 1 to %d bytes: %w", MaxSubscriber, otn.ErrInvalid)
 	case a.Ref == "" || len(a.Ref) > maxRef:
 		return fmt.Errorf("what is asked for has 1 to %d bytes: %w", maxRef, otn.ErrInvalid)
 	case utf8.RuneCountInString(a.Title) > otn.MaxAskTitle:

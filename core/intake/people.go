@@ -20,8 +20,8 @@ func (w *writer) consent(c otn.Consent, at time.Time, key string) error {
 	if c.Token.IsZero() && !c.Mint {
 		return otn.ErrNoToken
 	}
-	if c.Subscriber.ID == "" || len(c.Subscriber.ID) > maxSubscriber {
-		return fmt.Errorf("a subscriber's id has 1 to %d bytes: %w", maxSubscriber, otn.ErrInvalid)
+	if c.Subscriber.ID == "" || len(c.Subscriber.ID) > MaxSubscriber {
+		return fmt.Errorf("a subscriber's id has 1 to %d bytes: %w", MaxSubscriber, otn.ErrInvalid)
 	}
 	c.Channel = w.instance
 	if c.GrantedAt.IsZero() {
@@ -72,8 +72,8 @@ func (w *writer) priceNow(item string) (otn.Money, error) {
 	return price, nil
 }
 
-// maxSubscriber is the longest id of a subscriber, in bytes.
-const maxSubscriber = 128
+// MaxSubscriber is the longest id of a subscriber, in bytes.
+const MaxSubscriber = 128
 
 func clip(s string) string { return strings.ToValidUTF8(s[:min(len(s), 64)], "") }
 

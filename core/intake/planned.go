@@ -96,8 +96,8 @@ func PlannedDue(l *ledger.Ledger, t ledger.Timer) (p *Planned, d ledger.Doc, ok 
 
 // plan makes an ask due, or moves it when it is planned already and this cause is later.
 func (w *writer) plan(p Planned, after time.Duration) error {
-	if p.Subscriber == "" || len(p.Subscriber) > maxSubscriber {
-		return fmt.Errorf("a subscriber's id has 1 to %d bytes: %w", maxSubscriber, otn.ErrInvalid)
+	if p.Subscriber == "" || len(p.Subscriber) > MaxSubscriber {
+		return fmt.Errorf("a subscriber's id has 1 to %d bytes: %w", MaxSubscriber, otn.ErrInvalid)
 	}
 	key := p.Key(w.in.Ledger)
 	have, ok, err := w.doc(key)

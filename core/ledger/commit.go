@@ -179,7 +179,7 @@ func (p *prepared) addDocs(g *group, seq uint64) {
 	for _, d := range p.b.Docs {
 		key := docKey(d.Key)
 		value, there := g.get(key)
-		rev, kept := seq, false
+		rev, kept, change := seq, false, int64(0)
 		switch {
 		case d.Expect == Once && there:
 			rev, kept = revOf(value), true
@@ -187,11 +187,18 @@ func (p *prepared) addDocs(g *group, seq uint64) {
 			rev = 0
 			if there {
 				g.remove(key)
+				change = -1
 			}
 		default:
 			g.put(key, append(binary.AppendUvarint(nil, seq), d.Value...))
+			if !there {
+				change = 1
+			}
 		}
-		g.after = append(g.after, func() { d.Rev, d.Kept = rev, kept })
+		g.after = append(g.after, func() {
+			d.Rev, d.Kept = rev, kept
+			g.l.track(d.Key, change)
+		})
 	}
 }
 

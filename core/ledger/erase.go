@@ -185,6 +185,7 @@ func (e *eraser) named() {
 	for _, key := range docs {
 		if _, there := e.g.get(docKey(key)); there {
 			e.g.remove(docKey(key))
+			e.g.after = append(e.g.after, func() { e.g.l.track(key, -1) })
 		}
 	}
 	for _, id := range e.x.Timers {

@@ -30,6 +30,7 @@ type Ledger struct {
 	topicAt   map[uint64]*topic
 	open      map[pageID]*openClaim
 	quarters  map[uint64]Quarter
+	tracked   map[string]int64 // documents by prefix, of those that are counted
 	indexes   *indexes
 	recovered Recovery
 	noTimers  []byte // no timer's key is below this one: what was deleted there is not walked over again
@@ -102,6 +103,7 @@ func newLedger(e Engine) *Ledger {
 		topicAt:  make(map[uint64]*topic),
 		open:     make(map[pageID]*openClaim),
 		quarters: make(map[uint64]Quarter),
+		tracked:  make(map[string]int64),
 		indexes:  &indexes{make(map[string][]*index), make(map[uint64]place)},
 	}
 }
