@@ -31,6 +31,7 @@ type world struct {
 	polls map[string]core.Poll
 	clock core.Clock // nil: the bubble's
 	zone  *time.Location
+	meter otn.Meter
 	host  *core.Host
 	stop  func()
 }
@@ -52,7 +53,7 @@ func (w *world) start() {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	host, err := core.New(core.Config{Engine: engine, Key: w.key, Rules: w.rules, Channels: w.chans, Rates: w.rates, Polls: w.polls, Clock: w.clock, Zone: w.zone})
+	host, err := core.New(core.Config{Engine: engine, Key: w.key, Rules: w.rules, Channels: w.chans, Rates: w.rates, Polls: w.polls, Clock: w.clock, Zone: w.zone, Meter: w.meter})
 	if err != nil {
 		w.t.Fatal(err)
 	}

@@ -36,18 +36,10 @@ func hooksDoor(h *core.Host) http.Handler {
 }
 
 // adminDoor is the operator's door: the API behind its gate, and health for a supervisor.
-func adminDoor(api http.Handler, h *core.Host) http.Handler {
+func adminDoor(api http.Handler, h *health) http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("/", api)
-	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) { answer(w, http.StatusOK, "alive") })
-	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
-		select {
-		case <-h.Ready():
-			answer(w, http.StatusOK, "ready")
-		default:
-			answer(w, http.StatusServiceUnavailable, "not ready yet")
-		}
-	})
+	h.register(mux)
 	return mux
 }
 
