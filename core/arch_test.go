@@ -65,6 +65,7 @@ var doors = map[string][]string{
 	"code.dny.dev/ssrf":                     {"plugins/internal/reach"},
 	"github.com/spf13/cobra":                {"cmd"},
 	"github.com/knadh/koanf":                {"cmd"},
+	"github.com/prometheus":                 {"cmd"},
 }
 
 // imports maps each package of the module to what its files import, tests left out.

@@ -83,7 +83,7 @@ func (h *Host) carry(ctx context.Context, asker otn.Asker, ask otn.Ask) (otn.Rec
 		}
 		return fail(err)
 	}
-	receipt, err := a.make(ctx)
+	receipt, err := h.make(ctx, a)
 	return receipt, errors.Join(err, h.answered(ctx, a, err, nil))
 }
 
@@ -114,6 +114,14 @@ func (h *Host) begin(ctx context.Context, a *asking, now time.Time) error {
 	}
 	b.Docs = append(b.Docs, a.kept)
 	return h.ledger.Commit(ctx, b)
+}
+
+// make makes an ask, and measures it.
+func (h *Host) make(ctx context.Context, a *asking) (otn.Receipt, error) {
+	began := h.config.Clock.Now()
+	r, err := a.make(ctx)
+	h.asked(began, a, err)
+	return r, err
 }
 
 // make calls the channel, once. One that panics harms this ask only. A caller who goes away does not end it.

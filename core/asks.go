@@ -260,7 +260,7 @@ func (h *Host) makePlanned(ctx context.Context, t ledger.Timer, p *intake.Planne
 	if err := h.begin(ctx, a, now); err != nil {
 		return err
 	}
-	_, answer := a.make(ctx)
+	_, answer := h.make(ctx, a)
 	again, err := h.anew(p, answer)
 	if err != nil {
 		return err

@@ -9,11 +9,7 @@ import (
 
 // Behind reports whether something in the journal is not decided yet.
 func (h *Host) Behind() bool {
-	n, err := h.dispatch.Lag()
-	if err != nil {
-		panic(err)
-	}
-	entries, err := h.ledger.Journal(h.ledger.Head()-n, 1)
+	entries, err := h.dispatch.Undecided(1)
 	if err != nil {
 		panic(err)
 	}

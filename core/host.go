@@ -35,6 +35,7 @@ type Config struct {
 	Clock    Clock                   // nil: the machine's
 	Zone     *time.Location          // in which days are told; nil: UTC
 	Log      *slog.Logger            // nil: silent
+	Meter    otn.Meter               // nil: nothing is measured
 
 	// Memory keeps everything instead of a store in Dir: for tests and rehearsals.
 	Memory *Memory
@@ -200,11 +201,11 @@ func (h *Host) open(ctx context.Context) error {
 	h.catalog = catalog.New(h.ledger)
 	h.dispatch = dispatch.New(dispatch.Config{
 		Ledger: h.ledger, Shop: h.catalog, Rules: c.Rules, Channels: c.Channels, Rates: c.Rates, Next: h.nextLine,
-		Clock: c.Clock, Log: c.Log, Ticked: h.ticked,
+		Clock: c.Clock, Log: c.Log, Meter: c.Meter, Ticked: h.ticked,
 		Kept: func(p otn.PersonID) (ledger.Erasure, error) { return keptOf(h.ledger, p) },
 	})
 	h.intake = &intake.Intake{
-		Ledger: h.ledger, Catalog: h.catalog, Rules: h.dispatch.Current, Path: path{h.dispatch}, Now: c.Clock.Now, Ticked: h.ticked, Log: c.Log,
+		Ledger: h.ledger, Catalog: h.catalog, Rules: h.dispatch.Current, Path: path{h.dispatch}, Now: c.Clock.Now, Ticked: h.ticked, Log: c.Log, Meter: c.Meter,
 	}
 	h.hooks = h.intake.Hooks(receivers(c))
 	if r := h.ledger.Recovered(); r.Claims > 0 {
@@ -221,13 +222,16 @@ func (h *Host) engine() (ledger.Engine, error) {
 	case c.Memory != nil:
 		return c.Memory.disk.Open()
 	default:
-		return pebble.Open(c.Dir, pebble.Options{OnTrouble: h.trouble, OnFatal: h.fatal})
+		return pebble.Open(c.Dir, pebble.Options{OnTrouble: h.trouble, OnFatal: h.fatal, OnWrite: h.written()})
 	}
 }
 
 // trouble and fatal are what the store says of itself. A fatal one ends Run: the failed write does.
-func (h *Host) trouble(err error) { h.config.Log.Warn("the store is in trouble", "error", err) }
-func (h *Host) fatal(err error)   { h.config.Log.Error("the store can go on no longer", "error", err) }
+func (h *Host) trouble(err error) {
+	h.config.Log.Warn("the store is in trouble", "error", err)
+	h.step(otn.Step{Kind: otn.TroubleStep, Began: h.config.Clock.Now(), Failed: true})
+}
+func (h *Host) fatal(err error) { h.config.Log.Error("the store can go on no longer", "error", err) }
 
 // receivers are all instances that may be called: the sources, and the channels that take webhooks.
 func receivers(c Config) map[string]otn.Receiver {

@@ -32,6 +32,7 @@ type world struct {
 	clock core.Clock // nil: the bubble's
 	zone  *time.Location
 	spy   *spy // nil: nobody looks on
+	meter otn.Meter
 	host  *core.Host
 	stop  func()
 }
@@ -53,7 +54,7 @@ func (w *world) start() {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	host, err := core.New(core.Config{Engine: w.spy.on(engine), Key: w.key, Rules: w.rules, Channels: w.chans, Rates: w.rates, Polls: w.polls, Clock: w.clock, Zone: w.zone})
+	host, err := core.New(core.Config{Engine: w.spy.on(engine), Key: w.key, Rules: w.rules, Channels: w.chans, Rates: w.rates, Polls: w.polls, Clock: w.clock, Zone: w.zone, Meter: w.meter})
 	if err != nil {
 		w.t.Fatal(err)
 	}

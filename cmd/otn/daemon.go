@@ -54,10 +54,12 @@ func (d *daemon) run(ctx, hurry context.Context) error {
 	}
 	defer open.close()
 	processes := d.processes()
-	host, err := d.host(processes)
+	measured := d.measure(processes)
+	host, err := d.host(processes, measured)
 	if err != nil {
 		return err
 	}
+	measured.Watch(host)
 
 	defer d.plug(hurry, processes)()
 	hosting, stopHost := context.WithCancel(context.WithoutCancel(ctx))
@@ -70,7 +72,7 @@ func (d *daemon) run(ctx, hurry context.Context) error {
 	}
 
 	admin := &gate{}
-	failed := open.serve(hooksDoor(host), adminDoor(admin, host), d.log)
+	failed := open.serve(hooksDoor(host), adminDoor(admin, &health{host, processes, measured, scrapers(open.admin.Addr(), host)}), d.log)
 	select {
 	case <-host.Ready():
 	case err := <-ended:
@@ -152,9 +154,9 @@ func (d *daemon) attached(i config.Instance) *plugins.Attached {
 	return nil
 }
 
-func (d *daemon) host(processes map[string]living) (*core.Host, error) {
+func (d *daemon) host(processes map[string]living, meter otn.Meter) (*core.Host, error) {
 	c := core.Config{
-		Dir: d.config.Data, Rules: d.rules, Log: d.log, Zone: d.config.Zone,
+		Dir: d.config.Data, Rules: d.rules, Log: d.log, Zone: d.config.Zone, Meter: meter,
 		Channels: map[string]otn.Channel{}, Sources: map[string]otn.Receiver{}, Polls: map[string]core.Poll{}, Rates: map[string]float64{},
 	}
 	for _, i := range d.config.Channels {

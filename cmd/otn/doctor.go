@@ -145,7 +145,7 @@ func (d *doctor) modes(data string) {
 }
 
 func (d *doctor) disk(data string) {
-	free, err := freeBytes(data)
+	free, _, err := diskBytes(data)
 	switch {
 	case err != nil:
 		d.add("disk", warning, firstLine(err), "look at it with df")

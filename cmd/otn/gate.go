@@ -36,18 +36,10 @@ func hooksDoor(h *core.Host) http.Handler {
 }
 
 // adminDoor is the operator's door: the API and the console behind its gate, and health for a supervisor.
-func adminDoor(inside http.Handler, h *core.Host) http.Handler {
+func adminDoor(inside http.Handler, h *health) http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("/", inside)
-	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) { answer(w, http.StatusOK, "alive") })
-	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
-		select {
-		case <-h.Ready():
-			answer(w, http.StatusOK, "ready")
-		default:
-			answer(w, http.StatusServiceUnavailable, "not ready yet")
-		}
-	})
+	h.register(mux)
 	return mux
 }
 

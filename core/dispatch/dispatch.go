@@ -39,6 +39,7 @@ type Config struct {
 	Next     func(r otn.Rule, after time.Time) (time.Time, error) // when a rule's cron line comes next
 	Clock    Clock
 	Log      *slog.Logger
+	Meter    otn.Meter                                    // nil: nothing is measured
 	Ticked   func()                                       // called when a timer was set
 	Kept     func(p otn.PersonID) (ledger.Erasure, error) // everything that is kept of a person beside their consents
 }

@@ -87,6 +87,15 @@ func (d *Dispatch) Lag() (uint64, error) {
 	return d.Ledger.Head() - min(cursor, d.Ledger.Head()), err
 }
 
+// Undecided are the next entries of the journal that are not decided yet, limit at most.
+func (d *Dispatch) Undecided(limit int) ([]ledger.Entry, error) {
+	cursor, err := d.cursor()
+	if err != nil {
+		return nil, err
+	}
+	return d.Ledger.Journal(cursor, limit)
+}
+
 // decider gathers decisions into one batch. It sees its own decisions: last holds rule state not yet on disk.
 type decider struct {
 	d     *Dispatch
@@ -98,6 +107,8 @@ type decider struct {
 	begun []*course   // runs whose next wave is in the batch
 	ends  []otn.RunID // runs that are over before their lanes had them
 	due   time.Time   // the moment that names the runs: a cron line's, however late it is decided; zero: the event's
+	write uint64      // that brought the entry which is being decided; 0: none did
+	made  int         // runs that the entry made
 }
 
 // handed is a run that its lanes get once the batch is on disk.
@@ -143,7 +154,31 @@ func (x *decider) commit(ctx context.Context) error {
 	return nil
 }
 
+// entry decides about one entry, and measures it.
 func (x *decider) entry(e ledger.Entry) error {
+	x.write, x.made = e.Rev, 0
+	defer func() { x.write = 0 }()
+	if x.d.Meter == nil {
+		return x.decideEntry(e)
+	}
+	began := x.d.Clock.Now()
+	err := x.decideEntry(e)
+	if concerns(e) {
+		x.d.Meter.Step(otn.Step{Kind: otn.MatchStep, Began: began, Took: x.d.Clock.Now().Sub(began), N: x.made, Failed: err != nil, Write: e.Rev, Event: e.Seq})
+	}
+	return err
+}
+
+// concerns reports whether rules decide about an entry.
+func concerns(e ledger.Entry) bool {
+	switch otn.EventKind(e.Kind) {
+	case otn.ItemChanged, otn.CollectionChanged, otn.Triggered, ledger.GrantEntry:
+		return true
+	}
+	return false
+}
+
+func (x *decider) decideEntry(e ledger.Entry) error {
 	switch otn.EventKind(e.Kind) {
 	case otn.ItemChanged, otn.CollectionChanged:
 		ev, err := x.d.Shop.Event(e)
@@ -228,7 +263,7 @@ func (x *decider) match(e otn.Event, m otn.Match, person *otn.PersonID) error {
 	run := &Run{
 		ID: otn.NewRunID(m.Rule.ID, subject, e.Cause, x.moment(e)), Rule: m.Rule.ID, Version: x.rules.Version(), Topic: m.Rule.Topic,
 		Subject: subject, Cause: e.Kind, At: e.At, Was: e.Was, First: e.First, Last: m.Last, Trigger: withoutPerson(e.Trigger), Person: person,
-		Below: below(e, x.d.Ledger.Head()), Plan: m.Rule.Plan, NeedsPerson: m.Rule.NeedsPerson,
+		Below: below(e, x.d.Ledger.Head()), Plan: m.Rule.Plan, NeedsPerson: m.Rule.NeedsPerson, Write: x.write,
 	}
 	return x.decide(run, ledger.Decision{Line: line, At: e.At, Rule: m.Rule.ID, Verdict: m.Verdict, Because: m.Because}, run.Facts(e.Now, e.At))
 }

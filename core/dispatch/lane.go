@@ -51,6 +51,7 @@ type task struct {
 	seqs   []uint64 // nil: from the cursor on
 	doubt  *otn.DeliveryID
 	timer  *ledger.TimerID // deleted in the batch that does the work
+	since  time.Time       // when the work became due
 }
 
 // MaxCarriers is how many sends a lane makes at once at the most.
@@ -68,6 +69,7 @@ func (l *Lane) Name() string { return l.name }
 
 // add takes a task. A run that is carried out already begins again, from the head of its line.
 func (l *Lane) add(t *task) {
+	t.since = l.sinceOf(t)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if t.run != nil && t.seqs == nil {
@@ -257,7 +259,7 @@ func (l *Lane) tell(ctx, store context.Context, pg *page) error {
 		pg.untouched(0)
 	}
 	l.sending(nil)
-	l.prev = pg
+	l.prev, pg.answered = pg, l.began()
 	return l.judge(store, pg)
 }
 
@@ -366,6 +368,7 @@ func (l *Lane) finish(store context.Context, t *task, state *Progress, pg *page)
 	}
 	if last {
 		l.d.forget(t.run.ID)
+		l.ended(t.run)
 	}
 	if state.Done {
 		delete(l.progress, t.run.ID)

@@ -16,6 +16,7 @@ func (x *decider) open(run *Run, now otn.Snapshot) (bool, error) {
 			return false, err
 		}
 	}
+	x.made++
 	x.put(once(runKey(run.ID), encode(run)))
 	x.put(opened(run.ID))
 	if run.Plan == (otn.Plan{}) {

@@ -33,6 +33,8 @@ type page struct {
 	counts Tally
 	wait   map[time.Time][]uint64 // who is to be looked at again, and when
 	docs   []*ledger.Doc          // to be written with the settlement
+
+	answered time.Time // when the last answer came; zero: nobody measures
 }
 
 // later sets a consent aside until a moment.
@@ -345,6 +347,7 @@ func mayFollow(told ledger.Delivery, id otn.TokenID, retry bool) bool {
 
 // claim takes the page's tokens, in one batch with what the last page came to.
 func (l *Lane) claim(store context.Context, t *task, state *Progress, pg *page) error {
+	began := l.began()
 	b, err := l.settlement()
 	if err != nil {
 		return err
@@ -367,6 +370,7 @@ func (l *Lane) claim(store context.Context, t *task, state *Progress, pg *page) 
 	if err := l.commit(store, b); err != nil {
 		return err
 	}
+	l.stepped(began, otn.ClaimStep, pg, len(pg.claim.Members))
 	pg.won()
 	return nil
 }

@@ -74,7 +74,10 @@ func (d *Dispatch) Reply(ctx context.Context, r otn.Delivery) (otn.Receipt, erro
 	ctx, cancel := context.WithTimeout(ctx, SendTimeout)
 	defer cancel()
 	r.Deadline = d.Clock.Now().Add(SendTimeout)
-	return l.attempt(ctx, r)
+	began := l.began()
+	receipt, err := l.attempt(ctx, r)
+	l.replied(began, err)
+	return receipt, err
 }
 
 // ReplyID names a reply that follows a consent: the same for the same consent, and that of no delivery.

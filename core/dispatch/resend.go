@@ -140,8 +140,10 @@ func (l *Lane) find(store context.Context, try *again, done *ledger.Batch) (r le
 	if !try.resends {
 		return r, false, nil
 	}
+	began := l.began()
 	receipt, err := l.sendAgain(store, try)
 	outcome, se := otn.OutcomeOf(err)
+	l.resent(began, try.doubt.ID.Run(), outcome)
 	r = ledger.Result{Outcome: outcome, At: l.d.Clock.Now(), ProviderID: receipt.ProviderID, Code: receipt.Code}
 	if se != nil {
 		r.Code, r.Detail = se.Code, detail(se)

@@ -30,6 +30,7 @@ type Run struct {
 	Below       uint64        `json:"below"`            // consents with smaller numbers were granted before it began
 	Plan        otn.Plan      `json:"plan,omitzero"`    // of the rule, in the run's version
 	NeedsPerson bool          `json:"needs_person,omitempty"`
+	Write       uint64        `json:"write,omitempty"` // the number of the write that brought the cause; 0: none did
 }
 
 // Line is the waiting list that the run spends.

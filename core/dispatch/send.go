@@ -64,6 +64,7 @@ func (l *Lane) send(ctx context.Context, pg *page, i int) {
 	p := &pg.picks[i]
 	ctx, cancel := context.WithTimeout(ctx, SendTimeout)
 	defer cancel()
+	began := l.began()
 	pg.claim.Handed(i)
 	receipt, err := l.attempt(ctx, otn.Delivery{
 		ID: otn.NewDeliveryID(pg.claim.Run, p.person), Channel: l.name, Token: p.consent.Token, Subscriber: p.consent.Subscriber,
@@ -73,6 +74,7 @@ func (l *Lane) send(ctx context.Context, pg *page, i int) {
 	pg.claim.Answered(i, outcome)
 	r := &pg.result[i]
 	r.Outcome, r.At, r.ProviderID, r.Code = outcome, l.d.Clock.Now(), receipt.ProviderID, receipt.Code
+	l.answered(began, pg, i)
 	if se == nil {
 		return
 	}

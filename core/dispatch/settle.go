@@ -198,6 +198,7 @@ func (l *Lane) commit(store context.Context, b *ledger.Batch) error {
 	if len(b.Settles) > 0 {
 		pg := l.prev
 		l.prev = nil
+		l.stepped(pg.answered, otn.SettleStep, pg, len(pg.result))
 		if pg.state.Done {
 			delete(l.progress, pg.claim.Run)
 		}

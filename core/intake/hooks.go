@@ -29,7 +29,7 @@ func (in *Intake) Hooks(receivers map[string]otn.Receiver) http.Handler {
 		if rest := r.PathValue("path"); rest != "" {
 			path = "/" + rest
 		}
-		in.receive(w, r, name, path, receiver)
+		in.measured(w, r, name, path, receiver)
 	}
 	for _, method := range []string{http.MethodGet, http.MethodPost, http.MethodOptions} {
 		mux.HandleFunc(method+" /hooks/{instance}", call)
@@ -38,7 +38,39 @@ func (in *Intake) Hooks(receivers map[string]otn.Receiver) http.Handler {
 	return mux
 }
 
-func (in *Intake) receive(w http.ResponseWriter, r *http.Request, name, path string, receiver otn.Receiver) {
+// measured is receive, measured.
+func (in *Intake) measured(w http.ResponseWriter, r *http.Request, name, path string, receiver otn.Receiver) {
+	if in.Meter == nil {
+		in.receive(w, r, name, path, receiver)
+		return
+	}
+	began, answered := in.Now(), &status{ResponseWriter: w}
+	write := in.receive(answered, r, name, path, receiver)
+	in.Meter.Step(otn.Step{
+		Kind: otn.HookStep, Instance: name, Began: began, Took: in.Now().Sub(began), Status: answered.code, Failed: answered.code >= http.StatusInternalServerError,
+		Write: write,
+	})
+}
+
+// status remembers how a webhook was answered.
+type status struct {
+	http.ResponseWriter
+	code int
+}
+
+// WriteHeader notes the first status.
+func (s *status) WriteHeader(code int) {
+	if s.code == 0 {
+		s.code = code
+	}
+	s.ResponseWriter.WriteHeader(code)
+}
+
+// Unwrap lets a body that is too large close the connection.
+func (s *status) Unwrap() http.ResponseWriter { return s.ResponseWriter }
+
+// receive answers a webhook, and gives the number of the write that keeps what it told.
+func (in *Intake) receive(w http.ResponseWriter, r *http.Request, name, path string, receiver otn.Receiver) (write uint64) {
 	defer func() {
 		if p := recover(); p != nil {
 			in.Log.Error("a receiver panicked", "instance", name, "panic", p)
@@ -50,10 +82,10 @@ func (in *Intake) receive(w http.ResponseWriter, r *http.Request, name, path str
 		var big *http.MaxBytesError
 		if errors.As(err, &big) {
 			http.Error(w, "body too large", http.StatusRequestEntityTooLarge)
-			return
+			return 0
 		}
 		http.Error(w, "body cut short", http.StatusBadRequest)
-		return
+		return 0
 	}
 	resp, records, err := receiver.Receive(r.Context(), otn.Request{
 		Method: r.Method, Path: path, Query: r.URL.Query(), Header: r.Header, Body: body, Remote: r.RemoteAddr, At: in.Now(),
@@ -61,19 +93,22 @@ func (in *Intake) receive(w http.ResponseWriter, r *http.Request, name, path str
 	if err != nil {
 		in.Log.Error("a webhook was not received", "instance", name, "error", err)
 		retryLater(w)
-		return
+		return 0
 	}
 	if resp.Status == http.StatusUnauthorized || resp.Status == http.StatusForbidden {
 		in.Log.Warn("a webhook was refused: its signature or key is wrong", "instance", name, "remote", r.RemoteAddr)
 	}
 	if len(records) > 0 {
-		if _, err := in.WriteEach(r.Context(), name, records...); err != nil {
+		result, err := in.WriteEach(r.Context(), name, records...)
+		if err != nil {
 			in.Log.Error("records were not written", "instance", name, "error", err)
 			retryLater(w)
-			return
+			return 0
 		}
+		write = result.Seq
 	}
 	in.answer(w, resp)
+	return write
 }
 
 func retryLater(w http.ResponseWriter) {

@@ -39,6 +39,7 @@ type Intake struct {
 	Now     func() time.Time
 	Ticked  func() // called when a timer was set
 	Log     *slog.Logger
+	Meter   otn.Meter // nil: nothing is measured
 }
 
 // Result says what became of the records of one call.
@@ -88,8 +89,21 @@ func never(err error) bool {
 	return errors.Is(err, otn.ErrInvalid) || errors.Is(err, otn.ErrNotFound) || errors.Is(err, otn.ErrNoToken)
 }
 
-// write builds the batch, anew when somebody else was faster. bad says whether a record's error stops it.
+// write makes records durable, and measures it.
 func (in *Intake) write(ctx context.Context, instance string, records []otn.Record, with Together, bad func(error) error) (Result, error) {
+	if in.Meter == nil {
+		return in.attempt(ctx, instance, records, with, bad)
+	}
+	began := in.Now()
+	result, err := in.attempt(ctx, instance, records, with, bad)
+	in.Meter.Step(otn.Step{
+		Kind: otn.TakeStep, Instance: instance, Began: began, Took: in.Now().Sub(began), N: len(records), Write: result.Seq, Failed: err != nil,
+	})
+	return result, err
+}
+
+// attempt builds the batch, anew when somebody else was faster. bad says whether a record's error stops it.
+func (in *Intake) attempt(ctx context.Context, instance string, records []otn.Record, with Together, bad func(error) error) (Result, error) {
 	for range tries {
 		w := &writer{in: in, instance: instance, now: in.Now(), docs: map[string]*ledger.Doc{}, prices: map[string]otn.Money{}}
 		for _, r := range records {

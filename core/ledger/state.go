@@ -234,6 +234,21 @@ func (l *Ledger) Topics() map[string]Counts {
 	return out
 }
 
+// Expiring counts, for each topic, the consents that are still waiting or claimed and expire before until, to the day.
+func (l *Ledger) Expiring(until time.Time) map[string]int64 {
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	out := make(map[string]int64, len(l.topics))
+	for name, t := range l.topics {
+		for d, n := range t.days {
+			if d < dayOf(until) {
+				out[name] += n
+			}
+		}
+	}
+	return out
+}
+
 // lineOf finds a line by name; nil when nobody ever waited on it.
 func (l *Ledger) lineOf(of Line) *line {
 	l.mu.RLock()

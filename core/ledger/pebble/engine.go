@@ -12,6 +12,7 @@ import (
 	"errors"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/bloom"
@@ -34,6 +35,9 @@ type Options struct {
 	OnFatal func(error)
 	// OnTrouble is called when something is wrong that the engine can live with: a slow disk, a failed flush. It must not block.
 	OnTrouble func(error)
+	// OnWrite is called after each write: when it began, how many rows it changed, and how long the store and then its witness
+	// took. It must not block. nil: nothing is measured.
+	OnWrite func(began time.Time, rows int, store, witness time.Duration)
 }
 
 const (
@@ -193,10 +197,33 @@ func (e *engine) Write(w ledger.Write) error {
 
 // write writes to the store, then lets the witness see it: nobody is told before both are on disk.
 func (e *engine) write(w *ledger.Write) error {
-	if err := e.store(w.Changes, w.Durable); err != nil || !w.Durable || e.witness == nil {
+	tell := e.stopwatch(len(w.Changes))
+	if err := e.store(w.Changes, w.Durable); err != nil {
 		return err
 	}
-	return e.witness.saw(w)
+	stored := tell(time.Time{})
+	if w.Durable && e.witness != nil {
+		if err := e.witness.saw(w); err != nil {
+			return err
+		}
+	}
+	tell(stored)
+	return nil
+}
+
+// stopwatch begins to measure a write. What it returns is called when the store has it, and with that moment when the witness has it too.
+func (e *engine) stopwatch(rows int) (tell func(stored time.Time) time.Time) {
+	if e.options.OnWrite == nil {
+		return func(time.Time) time.Time { return time.Time{} }
+	}
+	began := time.Now()
+	return func(stored time.Time) time.Time {
+		now := time.Now()
+		if !stored.IsZero() {
+			e.options.OnWrite(began, rows, stored.Sub(began), now.Sub(stored))
+		}
+		return now
+	}
 }
 
 func (e *engine) store(changes []ledger.Change, durable bool) error {

@@ -1,0 +1,212 @@
+// What the operator's door tells a supervisor and Prometheus of a daemon that runs.
+
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"testing"
+
+	"go.uber.org/goleak"
+
+	"github.com/onetimenotify/otn/core"
+	"github.com/onetimenotify/otn/core/otn"
+	"github.com/onetimenotify/otn/plugins"
+)
+
+// runs is a daemon that runs until the test ends, with its doors.
+func runs(t *testing.T, d *daemon) (at doors) {
+	t.Helper()
+	ctx, stop := context.WithCancel(t.Context())
+	open, ended := make(chan doors, 1), make(chan error, 1)
+	d.ready = func(at doors) { open <- at }
+	go func() { ended <- d.run(ctx, ctx) }()
+	select {
+	case err := <-ended:
+		stop()
+		t.Fatal(err)
+	case at = <-open:
+	}
+	t.Cleanup(func() {
+		stop()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	})
+	return at
+}
+
+// ask gets a page of the operator's door.
+func ask(t *testing.T, at doors, path string) (int, string) {
+	t.Helper()
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+at.Admin+path, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp, err := (&http.Transport{DisableKeepAlives: true}).RoundTrip(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close() //nolint:errcheck // only read
+	text, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return resp.StatusCode, string(text)
+}
+
+// A daemon that runs tells what it did, what its channel's process did, and nobody's name.
+func TestScrapeOfADaemon(t *testing.T) {
+	t.Cleanup(func() { goleak.VerifyNone(t) })
+	k, d := hanging(t)
+	at := runs(t, d)
+	c, err := k.client()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.HTTP.CloseIdleConnections()
+	for path, body := range map[string]string{
+		"/v1/observations": `{"observations":[{"id":"SKU-1","title":"Coat","url":"https://shop.example/coat","price":"120.00 USD"}]}`,
+		"/v1/consents":     `{"channel":"shop","recipient":"someone-in-particular","topic":"price-drop","subject":"SKU-1","token":"t-canary"}`,
+	} {
+		var answer any
+		if err := c.Post(t.Context(), path, "", raw(body), &answer); err != nil {
+			t.Fatal(err)
+		}
+	}
+	has := func(lines ...string) bool {
+		_, text := ask(t, at, "/metrics")
+		for _, l := range lines {
+			if !strings.Contains(text, "\n"+l+"\n") {
+				return false
+			}
+		}
+		return true
+	}
+	eventually(t, func() bool {
+		return has("otn_ready 1", "otn_consents_total 1", `otn_topic_consents{state="waiting",topic="price-drop"} 1`,
+			`otn_plugin_state{instance="shop",plugin="mock",state="ready"} 1`, `otn_plugin_restarts_total{instance="shop"} 0`, "otn_journal_behind 0")
+	})
+	_, text := ask(t, at, "/metrics")
+	for _, secret := range []string{"someone-in-particular", "t-canary", "SKU-1"} {
+		if strings.Contains(text, secret) {
+			t.Errorf("%s is told to whoever scrapes", secret)
+		}
+	}
+	for _, name := range []string{"otn_store_write_seconds_count 0", "otn_witness_write_seconds_count 0", "otn_disk_free_bytes 0"} {
+		if strings.Contains(text, "\n"+name+"\n") {
+			t.Errorf("nothing was measured: %s", name)
+		}
+	}
+}
+
+// Ready says what is missing, and that a channel that is down makes nobody unready.
+func TestReadyz(t *testing.T) {
+	t.Cleanup(func() { goleak.VerifyNone(t) })
+	_, d := hanging(t)
+	at := runs(t, d)
+	if code, text := ask(t, at, "/livez"); code != http.StatusOK || text != "alive\n" {
+		t.Errorf("/livez: %d %q", code, text)
+	}
+	if code, text := ask(t, at, "/readyz"); code != http.StatusOK || text != "ready\n" {
+		t.Errorf("/readyz: %d %q", code, text)
+	}
+	var state readiness
+	eventually(t, func() bool {
+		_, text := ask(t, at, "/readyz?verbose")
+		state = readiness{}
+		return json.Unmarshal([]byte(text), &state) == nil && !slices.ContainsFunc(state.Checks, func(c check) bool { return !c.OK })
+	})
+	if !state.Ready || len(state.Checks) != 2 || state.Checks[0].Name != "store" || !state.Checks[0].Needed || state.Checks[1].Name != "shop" || state.Checks[1].Needed {
+		t.Errorf("got %+v", state)
+	}
+}
+
+// down is an instance in quarantine.
+type down struct{ living }
+
+func (down) State() plugins.State { return plugins.State{Phase: plugins.Quarantined} }
+
+func TestNotReadyYet(t *testing.T) {
+	host, err := core.New(core.Config{Memory: core.NewMemory(), Rules: rulesOf(t)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := &health{host: host, processes: map[string]living{"shop": down{}}, mayScrape: func(*http.Request) bool { return true }}
+	mux := http.NewServeMux()
+	h.register(mux)
+	w := httptest.NewRecorder()
+	mux.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/readyz", nil))
+	if w.Code != http.StatusServiceUnavailable || w.Body.String() != "not ready: store is being opened\n" || w.Header().Get("Retry-After") == "" {
+		t.Errorf("%d %q", w.Code, w.Body)
+	}
+	w = httptest.NewRecorder()
+	mux.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/readyz?verbose", nil))
+	var state readiness
+	if err := json.Unmarshal(w.Body.Bytes(), &state); err != nil || state.Ready || w.Code != http.StatusServiceUnavailable {
+		t.Errorf("%d %+v %v", w.Code, state, err)
+	}
+	if shop := state.Checks[1]; shop.OK || shop.Found != "is quarantined" {
+		t.Errorf("the channel: %+v", shop)
+	}
+}
+
+// Where others reach the operator's door, its numbers are for who has a key that may read.
+func TestScrapeWantsAKey(t *testing.T) {
+	t.Cleanup(func() { goleak.VerifyNone(t) })
+	host, err := core.New(core.Config{Memory: core.NewMemory(), Rules: rulesOf(t)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- host.Run(ctx) }()
+	t.Cleanup(func() {
+		stop()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	})
+	<-host.Ready()
+	secret := func(scopes ...core.Scope) string {
+		_, key, err := host.CreateKey(t.Context(), core.KeyRequest{Name: "a key", Scopes: scopes})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return key.Reveal()
+	}
+	h := &health{host: host, scrapes: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { answer(w, http.StatusOK, "numbers") })}
+	for _, c := range []struct {
+		at, header string
+		want       int
+	}{
+		{"127.0.0.1", "", http.StatusOK},
+		{"::1", "", http.StatusOK},
+		{"10.0.0.7", "", http.StatusUnauthorized},
+		{"10.0.0.7", "Bearer ", http.StatusUnauthorized},
+		{"10.0.0.7", "Bearer " + secret(core.ScopeSubmit), http.StatusUnauthorized},
+		{"10.0.0.7", "Basic " + secret(core.ScopeRead), http.StatusUnauthorized},
+		{"10.0.0.7", "Bearer " + secret(core.ScopeRead), http.StatusOK},
+		{"0.0.0.0", "", http.StatusUnauthorized},
+	} {
+		h.mayScrape = scrapers(&net.TCPAddr{IP: net.ParseIP(c.at), Port: 8081}, host)
+		r, w := httptest.NewRequest(http.MethodGet, "/metrics", nil), httptest.NewRecorder()
+		r.Header.Set("Authorization", c.header)
+		h.metrics(w, r)
+		if w.Code != c.want {
+			t.Errorf("at %s with %.10q: %d, want %d", c.at, c.header, w.Code, c.want)
+		}
+	}
+}
+
+func rulesOf(t *testing.T) otn.Rules {
+	t.Helper()
+	_, d := hanging(t)
+	return d.rules
+}
