@@ -30,7 +30,7 @@ func (r shopRules) sendID() string {
 	if r.send == nil {
 		return ""
 	}
-	return r.send.ID
+	return r.send.ID + r.send.Message.Text
 }
 
 type shopSource struct {

@@ -154,6 +154,9 @@ func (h *Host) Trigger(ctx context.Context, t otn.Trigger) (Accepted, error) {
 	return Accepted{ID: "e" + strconv.FormatUint(r.Seq, 10)}, nil
 }
 
+// sendPrefix is where the moment of each send is kept, for whoever asks for the same one again.
+const sendPrefix = "sends/"
+
 // sendSlack is how late the moment of a send may be: it was on its way.
 const sendSlack = time.Minute
 
@@ -213,7 +216,7 @@ func (h *Host) linesOf(r SendRequest) []ledger.Line {
 // schedule keeps the send's timer; what it will do is decided when it is due.
 func (h *Host) schedule(ctx context.Context, send otn.Send, rules otn.Rules, topic otn.Topic, r SendRequest, at time.Time, answer SendAnswer) (SendAnswer, error) {
 	timer, docs, run := dispatch.Schedule(send, rules, subjectOf(topic, r.Subject), r.AllSubjects, at, h.config.Clock.Now())
-	kept := &ledger.Doc{Key: "sends/" + send.ID, Value: mustJSON(at), Expect: ledger.Fresh}
+	kept := &ledger.Doc{Key: sendPrefix + send.ID, Value: mustJSON(at), Expect: ledger.Fresh}
 	if at.Before(h.config.Clock.Now().Add(-sendSlack)) {
 		if _, known, err := h.ledger.Doc(kept.Key); err != nil || !known {
 			return SendAnswer{}, errors.Join(err, fmt.Errorf("core: send: %s has passed: %w", at.Format(time.RFC3339), otn.ErrInvalid))

@@ -72,7 +72,8 @@ func (d *daemon) run(ctx, hurry context.Context) error {
 	}
 
 	admin := &gate{}
-	failed := open.serve(hooksDoor(host), adminDoor(admin, &health{host, processes, measured, scrapers(open.admin.Addr(), host)}), d.log)
+	operators := adminDoor(admin, &health{host, processes, measured, scrapers(open.admin.Addr(), host)})
+	failed := open.serve(proxied(d.config.Proxies, hooksDoor(host)), proxied(d.config.Proxies, operators), d.log)
 	select {
 	case <-host.Ready():
 	case err := <-ended:
@@ -96,6 +97,7 @@ func (d *daemon) run(ctx, hurry context.Context) error {
 		case <-ctx.Done():
 			d.log.Info("stopping")
 		case <-d.hup:
+			open.recertify(d.log)
 			on = d.tries(hosting, host, "SIGHUP")
 		case <-d.changed:
 			on = d.tries(hosting, host, "a rule file has changed")
@@ -107,7 +109,13 @@ func (d *daemon) run(ctx, hurry context.Context) error {
 
 // tries reloads; what was wrong is told already, and the daemon goes on in any case.
 func (d *daemon) tries(ctx context.Context, host *core.Host, why string) bool {
-	_ = d.reload(ctx, host, why)
+	e := core.AuditEntry{Act: "reload-rules", From: why, Outcome: "done"}
+	if d.reload(ctx, host, why) != nil {
+		e.Outcome = "rules"
+	}
+	if err := host.Record(ctx, e); err != nil {
+		d.log.Error("a reload is not in the audit log", "error", err)
+	}
 	return true
 }
 
@@ -184,7 +192,7 @@ func (d *daemon) announce(host *core.Host, processes map[string]living, open *li
 		return err
 	}
 	speaks := author{capabilitiesOf(d.config.Channels)}
-	door := api.New(shown{host, processes}, api.Options{Version: d.version, Log: d.log, Reload: d.atDoor(host), Author: speaks, Plugins: alive{processes}})
+	door := api.New(shown{host, processes}, api.Options{Version: d.version, Log: d.log, Reload: d.atDoor(host), Author: speaks, Plugins: alive{processes}, Stopping: open.stopping})
 	pages, err := web.New(shown{host, processes}, d.console(host, processes, keyhole{key, d.log}, speaks))
 	if err != nil {
 		return err
@@ -194,17 +202,26 @@ func (d *daemon) announce(host *core.Host, processes map[string]living, open *li
 	if err := writeDoors(d.config.Data, at); err != nil {
 		return err
 	}
-	d.say("otn is ready: hooks http://%s, admin http://%s\nconsole: http://%s/, log in with the key in %s", at.Hooks, at.Admin, at.Admin, filepath.Join(d.config.Data, api.KeyFile))
+	hooks, operators := scheme(d.config.HooksTLS)+at.Hooks, scheme(d.config.AdminTLS)+at.Admin
+	d.say("otn is ready: hooks %s, admin %s\nconsole: %s/, log in with the key in %s", hooks, operators, operators, filepath.Join(d.config.Data, api.KeyFile))
 	if d.ready != nil {
 		d.ready(at)
 	}
 	return nil
 }
 
+// scheme is how an address of a door begins.
+func scheme(p config.Pair) string {
+	if p.Set() {
+		return "https://"
+	}
+	return "http://"
+}
+
 // console is what the console is made with.
 func (d *daemon) console(host *core.Host, processes map[string]living, gate web.Gate, speaks author) web.Options {
 	o := web.Options{
-		Gate: gate, Version: d.version, Zone: d.config.Zone, Log: d.log, Author: speaks, Plugins: alive{processes},
+		Gate: gate, TLS: d.config.AdminTLS.Set(), Version: d.version, Zone: d.config.Zone, Log: d.log, Author: speaks, Plugins: alive{processes},
 		Backups: filepath.Join(filepath.Dir(d.config.Data), "backups"),
 	}
 	if d.paths != nil && d.reread != nil {
@@ -267,11 +284,22 @@ func (s shown) stand(v *core.InstanceView) {
 type listening struct {
 	hooks, admin net.Listener
 	servers      []*http.Server
+	certificates [2]*certificate // of the doors in this order; nil: plain HTTP
+	stopping     chan struct{}   // closed when no stream goes on
+	stop         func()
 }
 
 // listen takes both addresses, or none.
 func (d *daemon) listen(ctx context.Context) (*listening, error) {
-	l := listening{hooks: d.taken}
+	l := listening{hooks: d.taken, stopping: make(chan struct{})}
+	l.stop = sync.OnceFunc(func() { close(l.stopping) })
+	for i, p := range []config.Pair{d.config.HooksTLS, d.config.AdminTLS} {
+		c, err := certify(p)
+		if err != nil {
+			return nil, &coded{exitConfig, err, "name the files of a certificate and its key with tls in the configuration"}
+		}
+		l.certificates[i] = c
+	}
 	var err error
 	config := net.ListenConfig{}
 	if l.hooks == nil {
@@ -293,18 +321,30 @@ func (l *listening) doors() doors {
 // serve answers at both doors. The channel gets the error of a door that fails.
 func (l *listening) serve(hooks, admin http.Handler, log *slog.Logger) <-chan error {
 	failed := make(chan error, 2)
-	for listener, server := range map[net.Listener]*http.Server{
-		newCrowd(l.hooks, perAddress): limited(hooks, log, 15*time.Second),
-		l.admin:                       limited(admin, log, time.Minute),
-	} {
-		l.servers = append(l.servers, server)
+	doors := []net.Listener{newCrowd(l.hooks, perAddress), l.admin}
+	l.servers = []*http.Server{limited(hooks, log, 15*time.Second), limited(admin, log, time.Minute)}
+	for i, server := range l.servers {
+		server.TLSConfig = l.certificates[i].config()
 		go func() {
-			if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+			serve := func() error { return server.Serve(doors[i]) }
+			if server.TLSConfig != nil {
+				serve = func() error { return server.ServeTLS(doors[i], "", "") }
+			}
+			if err := serve(); !errors.Is(err, http.ErrServerClosed) {
 				failed <- err
 			}
 		}()
 	}
 	return failed
+}
+
+// recertify reads the certificates anew. One that is at fault leaves that of before.
+func (l *listening) recertify(log *slog.Logger) {
+	for _, c := range l.certificates {
+		if err := c.read(); err != nil {
+			log.Error("a certificate was not read anew: the old one goes on", "error", err)
+		}
+	}
 }
 
 // limited is a server that nobody can hold up. write is how long an answer may take.
@@ -317,6 +357,7 @@ func limited(h http.Handler, log *slog.Logger, write time.Duration) *http.Server
 
 // shut lets the calls that are under way end, and takes no new ones.
 func (l *listening) shut(hurry context.Context) {
+	l.stop()
 	ctx, cancel := context.WithTimeout(hurry, closing)
 	defer cancel()
 	for _, s := range l.servers {

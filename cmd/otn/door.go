@@ -50,7 +50,15 @@ func (k *call) client() (*api.Client, error) {
 	if err != nil {
 		return nil, k.absent(err)
 	}
-	return &api.Client{Base: "http://" + address, Key: key, HTTP: &http.Client{Timeout: patience}}, nil
+	c := &api.Client{Base: "http://" + address, Key: key, HTTP: &http.Client{Timeout: patience}}
+	if !k.config.AdminTLS.Set() {
+		return c, nil
+	}
+	c.Base = "https://" + address
+	if c.HTTP.Transport, err = pinned(k.config.AdminTLS.Cert); err != nil {
+		return nil, &coded{exitConfig, err, "tls.admin.cert names the certificate of the operator's door"}
+	}
+	return c, nil
 }
 
 // absent says that no daemon has run here, when that is why a file is missing.

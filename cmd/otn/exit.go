@@ -129,6 +129,8 @@ func advice(err error) string {
 	switch {
 	case errors.As(err, &own):
 		return own.hint
+	case errors.Is(err, errOther):
+		return "when the certificate was renewed, let the daemon read it: send it SIGHUP"
 	case errors.Is(err, api.ErrUnreachable):
 		return "start it with `otn serve`, or name its configuration with -c"
 	case p.Status == http.StatusUnauthorized:

@@ -161,7 +161,13 @@ func (k *call) deliveries() *cobra.Command {
 			}
 			return k.show(api.Deliveries{Deliveries: list}, k.deliveryTable(list))
 		})
-	cmd.AddCommand(k.resolve())
+	cmd.AddCommand(k.one("show ID", "One delivery", "  otn deliveries show 01k9m3…", func(ctx context.Context, c *api.Client, id string) error {
+		var v core.DeliveryView
+		if err := c.Get(ctx, "/v1/deliveries/"+url.PathEscape(id), nil, &v); err != nil {
+			return err
+		}
+		return k.show(v, k.deliveryTable([]core.DeliveryView{v}))
+	}), k.resolve())
 	return cmd
 }
 

@@ -26,6 +26,7 @@ type caller struct {
 	key     core.Key
 	from    string // address
 	request string // id of the request
+	secret  otn.Secret
 	what    string // what the call is about, as its handler says it
 }
 
@@ -45,13 +46,18 @@ func about(ctx context.Context, format string, args ...any) {
 	callerOf(ctx).what = strings.Join(strings.Fields(fmt.Sprintf(format, args...)), " ")
 }
 
-// admit finds the key of a request, or answers those who have none.
-func (d *door) admit(w http.ResponseWriter, r *http.Request) (core.Key, bool) {
+// bearer is the secret that a request comes with.
+func bearer(r *http.Request) string {
 	text, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
 	if !ok {
-		text = ""
+		return ""
 	}
-	key, err := d.host.Authorize(otn.NewSecret(text))
+	return text
+}
+
+// admit finds the key of a request, or answers those who have none.
+func (d *door) admit(w http.ResponseWriter, r *http.Request, secret otn.Secret) (core.Key, bool) {
+	key, err := d.host.Authorize(secret)
 	switch {
 	case err == nil:
 		return key, true

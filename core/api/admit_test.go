@@ -64,6 +64,8 @@ var wants = map[string]core.Scope{
 	"deliveries": core.ScopeRead, "delivery": core.ScopeRead, "decisions": core.ScopeRead, "channels": core.ScopeRead, "sources": core.ScopeRead,
 	"subscriber": core.ScopeRead, "days": core.ScopeRead, "rules": core.ScopeRead, "check-rules": core.ScopeRead, "explain": core.ScopeRead, "preview": core.ScopeRead,
 	"replay-rules": core.ScopeRead, "diff-rules": core.ScopeRead,
+	"events": core.ScopeRead, "sends": core.ScopeRead, "scheduled-send": core.ScopeRead,
+	"edit-send": core.ScopeSend, "cancel-send": core.ScopeSend,
 	"observe": core.ScopeSubmit, "trigger": core.ScopeSubmit, "link": core.ScopeSubmit, "grant": core.ScopeSubmit, "grant-batch": core.ScopeSubmit,
 	"tag": core.ScopeSubmit, "withdraw": core.ScopeSubmit, "poll-source": core.ScopeSubmit,
 	"ask": core.ScopeSend, "send": core.ScopeSend, "resolve": core.ScopeSend, "approve-run": core.ScopeSend, "pause-run": core.ScopeSend,

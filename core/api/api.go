@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"runtime/debug"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -60,6 +61,12 @@ type Host interface {
 	Diff(ctx context.Context, q core.DiffRequest) (core.Diff, error)
 	Instances(ctx context.Context) (channels, sources []core.InstanceView)
 	DeliveryByID(id string) (core.DeliveryView, error)
+	Events(after uint64, limit int) ([]core.EventView, error)
+	Newest() (uint64, error)
+	Sends() ([]core.SendView, error)
+	Scheduled(id string) (core.SendView, error)
+	EditSend(ctx context.Context, id string, c core.SendChange) (core.SendView, error)
+	CancelSend(ctx context.Context, id string) (core.RunView, error)
 
 	Authorize(secret otn.Secret) (core.Key, error)
 	Keys() ([]core.Key, error)
@@ -85,12 +92,15 @@ type Options struct {
 	Reload  func(ctx context.Context) error
 	Author  Author  // knows the rule language; nil: the calls about it answer 501
 	Plugins Plugins // nil: the host's channels are no plugins
+
+	// Stopping ends the streams of events, so that a server can shut down. nil: nothing does but their callers.
+	Stopping <-chan struct{}
 }
 
 // New is the door to a host: /v1, for who has a key of the host, and /openapi.json, which needs none.
 func New(h Host, o Options) http.Handler {
 	mux := http.NewServeMux()
-	d := &door{host: h, log: o.Log, reload: o.Reload, author: o.Author, plugins: o.Plugins}
+	d := &door{host: h, log: o.Log, reload: o.Reload, author: o.Author, plugins: o.Plugins, stopping: o.Stopping}
 	d.serve(mux, o.Version)
 	return d.guard(mux)
 }
@@ -109,6 +119,8 @@ type door struct {
 	plugins Plugins
 
 	strangers strangers
+	stopping  <-chan struct{}
+	streams   atomic.Int64 // of events, that are open
 }
 
 // serve registers every call, with problems described as they are.
@@ -150,10 +162,10 @@ func (d *door) guard(next http.Handler) http.Handler {
 			Problem{Status: http.StatusForbidden, Code: "cross_site", Title: "Forbidden", RequestID: id}.write(w)
 			return
 		}
-		c := &caller{from: addressOf(r), request: id}
+		c := &caller{from: addressOf(r), request: id, secret: otn.NewSecret(bearer(r))}
 		if !strings.HasPrefix(r.URL.Path, "/openapi") {
 			var ok bool
-			if c.key, ok = d.admit(w, r); !ok {
+			if c.key, ok = d.admit(w, r, c.secret); !ok {
 				return
 			}
 		}

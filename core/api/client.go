@@ -39,20 +39,25 @@ func (c *Client) Get(ctx context.Context, path string, query url.Values, out any
 // Post sends in to path and reads the answer into out. key is an idempotency key, "" for none: a call that ended in
 // ErrUnreachable can be repeated with the same one.
 func (c *Client) Post(ctx context.Context, path, key string, in, out any) error {
-	text, err := json.Marshal(in)
-	if err != nil {
-		return fmt.Errorf("api: %w", err)
-	}
-	return c.do(ctx, http.MethodPost, path, key, text, out)
+	return c.with(ctx, http.MethodPost, path, key, in, out)
 }
 
-// Put is Post with another method, for calls that are idempotent by nature.
+// Put and Patch are Post with other methods, for calls that are idempotent by nature.
 func (c *Client) Put(ctx context.Context, path string, in, out any) error {
+	return c.with(ctx, http.MethodPut, path, "", in, out)
+}
+
+// Patch is Put for a part of something.
+func (c *Client) Patch(ctx context.Context, path string, in, out any) error {
+	return c.with(ctx, http.MethodPatch, path, "", in, out)
+}
+
+func (c *Client) with(ctx context.Context, method, path, key string, in, out any) error {
 	text, err := json.Marshal(in)
 	if err != nil {
 		return fmt.Errorf("api: %w", err)
 	}
-	return c.do(ctx, http.MethodPut, path, "", text, out)
+	return c.do(ctx, method, path, key, text, out)
 }
 
 // Delete is Get with another method.

@@ -5,6 +5,7 @@ package api_test
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
 	"log/slog"
@@ -194,6 +195,32 @@ func (f *fake) Instances(context.Context) (channels, sources []core.InstanceView
 
 func (f *fake) DeliveryByID(id string) (core.DeliveryView, error) {
 	return core.DeliveryView{ID: id}, f.err
+}
+
+func (f *fake) Events(after uint64, limit int) ([]core.EventView, error) {
+	f.got = fmt.Sprint("events ", after, limit)
+	return []core.EventView{{Seq: after + 1, Kind: "trigger", Body: json.RawMessage(`{"n":1}`)}}, f.err
+}
+
+func (f *fake) Newest() (uint64, error) { return 1, f.err }
+
+func (f *fake) Sends() ([]core.SendView, error) {
+	return []core.SendView{{ID: "send-1", Run: "r1"}}, f.err
+}
+
+func (f *fake) Scheduled(id string) (core.SendView, error) {
+	f.got = "scheduled " + id
+	return core.SendView{ID: id}, f.err
+}
+
+func (f *fake) EditSend(_ context.Context, id string, c core.SendChange) (core.SendView, error) {
+	f.got = c
+	return core.SendView{ID: id}, f.err
+}
+
+func (f *fake) CancelSend(_ context.Context, id string) (core.RunView, error) {
+	f.got = "cancel send " + id
+	return core.RunView{ID: id, State: "cancelled"}, f.err
 }
 
 // Authorize knows one key, which may everything.

@@ -48,6 +48,13 @@ func posted(id, path, summary, text string, status int) huma.Operation {
 	}
 }
 
+// patch registers a call that changes a part of something.
+func patch[I, O any](a huma.API, s core.Scope, id, path, summary, text string, f func(context.Context, *I) (*body[O], error)) {
+	register(a, huma.Operation{
+		OperationID: id, Method: http.MethodPatch, Path: path, Summary: summary, Description: text, Errors: []int{404, 409, 413},
+	}, s, true, f)
+}
+
 // put and remove register calls that are idempotent by nature.
 func put[I, O any](a huma.API, s core.Scope, id, path, summary, text string, f func(context.Context, *I) (*body[O], error)) {
 	register(a, huma.Operation{

@@ -52,6 +52,8 @@ func (d *door) calls(a huma.API) {
 	d.days(a)
 	d.subscribers(a)
 	d.supervision(a)
+	d.sends(a)
+	d.events(a)
 	d.keys(a)
 	d.audit(a)
 }

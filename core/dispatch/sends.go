@@ -22,12 +22,13 @@ type sendBody struct {
 	All     bool        `json:"all,omitempty"`
 	At      time.Time   `json:"at"`
 	Later   bool        `json:"later,omitempty"` // it was not due when it was asked for: somebody knows it by the id of its run
+	Send    otn.Send    `json:"send"`
 }
 
 // Schedule makes the timer of an operator's send, and the document with the rules it was compiled into. Add both to a batch.
 // Until it is due it is a run that waits: its id is that of the run it makes, or, for all subjects, one of its own.
 func Schedule(send otn.Send, compiled otn.Rules, subject otn.Subject, all bool, at, now time.Time) (ledger.Timer, []*ledger.Doc, otn.RunID) {
-	body := sendBody{compiled.Version(), send.ID, send.Topic, subject, all, at, at.After(now)}
+	body := sendBody{compiled.Version(), send.ID, send.Topic, subject, all, at, at.After(now), send}
 	id := SendRun(send.ID, subject, at)
 	return sendTimer(body), []*ledger.Doc{once(versionKey(compiled.Version()), compiled.Source()), once(scheduledKey(id), encode(body))}, id
 }
@@ -90,11 +91,11 @@ func (d *Dispatch) sendDue(ctx context.Context, t ledger.Timer) error {
 	if err := decode(t.Body, &body); err != nil {
 		return err
 	}
-	_, there, err := d.Ledger.Doc(scheduledKey(body.run().ID))
+	body, err := readDoc[sendBody](d, scheduledKey(body.run().ID)) // as it was edited last: the timer may have been read before
 	if err != nil {
 		return err
 	}
-	if !there { // it was cancelled, or is made
+	if body.Rule == "" { // it was cancelled, moved, or is made
 		return d.commit(ctx, &ledger.Batch{Done: []ledger.TimerID{t.TimerID}})
 	}
 	rules, err := d.version(body.Version)

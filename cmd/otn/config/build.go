@@ -24,13 +24,18 @@ func (l *loader) build(tree map[string]any) *Config {
 	l.whole = len(l.faults) == 0
 	listen, _ := tree["listen"].(map[string]any)
 	plugins, _ := tree["plugins"].(map[string]any)
+	secure, _ := tree["tls"].(map[string]any)
+	admin := l.certified("admin", secure["admin"])
 	c := &Config{
 		File:      l.File,
 		Data:      l.folder("data", tree["data"]),
 		Plugins:   l.folder("plugins.dir", plugins["dir"]),
 		Lock:      l.folder("plugins.lock", plugins["lock"]),
 		Hooks:     l.address("listen.hooks", listen["hooks"]),
-		Admin:     l.loopback("listen.admin", listen["admin"]),
+		HooksTLS:  l.certified("hooks", secure["hooks"]),
+		Admin:     l.operators("listen.admin", listen["admin"], admin),
+		AdminTLS:  admin,
+		Proxies:   l.proxies(tree["trusted_proxies"]),
 		PublicURL: l.url("public_url", tree["public_url"]),
 		Zone:      l.zone(tree["timezone"]),
 	}
@@ -101,17 +106,6 @@ func (l *loader) address(key string, v any) string {
 		return ""
 	}
 	return text
-}
-
-// loopback is an address that only this machine reaches: the operator's door speaks no TLS.
-func (l *loader) loopback(key string, v any) string {
-	text := l.address(key, v)
-	host, _, _ := net.SplitHostPort(text)
-	if ip := net.ParseIP(host); text == "" || host == "localhost" || ip != nil && ip.IsLoopback() {
-		return text
-	}
-	l.wrong(key, l.quote(key, text)+" can be reached from other machines, and this door speaks no TLS", "listen on 127.0.0.1 and put a TLS proxy or an SSH tunnel before it")
-	return ""
 }
 
 func (l *loader) url(key string, v any) *url.URL {

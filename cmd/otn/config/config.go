@@ -5,6 +5,7 @@
 package config
 
 import (
+	"net/netip"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -19,7 +20,10 @@ type Config struct {
 	File      string         // the file it was read from
 	Data      string         // the store's folder
 	Hooks     string         // address of the public door, host:port
-	Admin     string         // address of the operator's door, host:port, on loopback
+	HooksTLS  Pair           // of the public door; none: it speaks plain HTTP
+	Admin     string         // address of the operator's door, host:port, on loopback where it has no TLS
+	AdminTLS  Pair           // of the operator's door
+	Proxies   []netip.Prefix // whose word about their callers is believed
 	PublicURL *url.URL       // how the outside reaches the public door; nil: not told
 	Zone      *time.Location // in which the operator reads and writes times
 	Rules     []string       // the rule files that the globs found, sorted

@@ -3,13 +3,20 @@
 package config_test
 
 import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"encoding/pem"
 	"errors"
 	"flag"
 	"fmt"
+	"math/big"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/onetimenotify/otn/cmd/otn/config"
 )
@@ -389,4 +396,77 @@ func TestPollLines(t *testing.T) {
 			t.Errorf("%s: %v", poll, err)
 		}
 	}
+}
+
+// The operator's door is plain HTTP on loopback alone; a certificate is read, and what a proxy says is believed from the addresses named.
+func TestDoors(t *testing.T) {
+	cert, key := selfSigned(t)
+	for _, c := range []struct {
+		text, fault, hint string
+	}{
+		{`listen: {admin: "127.0.0.1:1"}`, "", ""},
+		{`listen: {admin: "[::1]:1"}`, "", ""},
+		{`listen: {admin: "0.0.0.0:1"}`, `"0.0.0.0:1" can be reached from other machines, and there is no TLS for it`, "tls.admin.cert"},
+		{`listen: {admin: ":1"}`, `":1" can be reached from other machines`, "SSH tunnel"},
+		{`listen: {admin: "otn.example:1"}`, `can be reached from other machines`, "TLS proxy"},
+		{"listen: {admin: \"0.0.0.0:1\"}\ntls: {hooks: {cert: c.pem, key: k.pem}}", "can be reached from other machines", ""},
+		{"listen: {admin: \"0.0.0.0:1\"}\ntrusted_proxies: [10.0.0.1]", "can be reached from other machines", ""},
+		{"listen: {admin: \"0.0.0.0:1\"}\ntls: {admin: {cert: c.pem, key: k.pem}}", "", ""},
+		{`tls: {admin: {cert: c.pem}}`, "tls.admin.cert: there is no key to it", "tls.admin.key"},
+		{`tls: {hooks: {key: k.pem}}`, "tls.hooks.key: there is no certificate to it", "tls.hooks.cert"},
+		{`tls: {hooks: {cert: other.txt, key: k.pem}}`, "tls.hooks.cert: failed to find any PEM data", "PEM"},
+		{`tls: {hooks: {cert: nothing.pem, key: k.pem}}`, "tls.hooks.cert: open ", "PEM"},
+		{`tls: {hook: {cert: c.pem, key: k.pem}}`, `unknown key "hook" under tls`, "hooks"},
+		{`trusted_proxies: [127.0.0.1, "10.0.0.0/8", "::1"]`, "", ""},
+		{`trusted_proxies: [proxy.example]`, `trusted_proxies: "proxy.example" is no address`, "10.0.0.0/8"},
+	} {
+		dir := shop(t, c.text+"\nrules: [\"rules/*.yaml\"]\n")
+		for name, text := range map[string][]byte{"c.pem": cert, "k.pem": key} {
+			if err := os.WriteFile(filepath.Join(dir, name), text, 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		got, err := load(dir, nil, nil)
+		if c.fault == "" {
+			if err != nil || len(got.Warnings) > 0 {
+				t.Errorf("%s: %v", c.text, err)
+			}
+			continue
+		}
+		if err == nil || !strings.Contains(err.Error(), c.fault) || !strings.Contains(err.Error(), c.hint) {
+			t.Errorf("%s: %v, want %q and %q", c.text, err, c.fault, c.hint)
+		}
+	}
+	dir := shop(t, "tls: {admin: {cert: c.pem, key: k.pem}}\ntrusted_proxies: [127.0.0.1, \"10.1.2.3/8\"]\nrules: [\"rules/*.yaml\"]\n")
+	for name, mode := range map[string]os.FileMode{"c.pem": 0o644, "k.pem": 0o644} {
+		if err := os.WriteFile(filepath.Join(dir, name), map[string][]byte{"c.pem": cert, "k.pem": key}[name], mode); err != nil {
+			t.Fatal(err)
+		}
+	}
+	c, err := load(dir, []string{"OTN_TLS__ADMIN__KEY=" + filepath.Join(dir, "k.pem")}, nil)
+	if err != nil || !c.AdminTLS.Set() || c.HooksTLS.Set() || fmt.Sprint(c.Proxies) != "[127.0.0.1/32 10.0.0.0/8]" {
+		t.Fatalf("%+v %v", c, err)
+	}
+	if len(c.Warnings) != 1 || !strings.Contains(c.Warnings[0], "chmod") {
+		t.Errorf("a key that everybody reads: %q", c.Warnings)
+	}
+}
+
+// selfSigned makes a certificate and its key, in PEM.
+func selfSigned(t *testing.T) (cert, key []byte) {
+	t.Helper()
+	secret, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	made := &x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour), DNSNames: []string{"otn.example"}}
+	der, err := x509.CreateCertificate(rand.Reader, made, made, &secret.PublicKey, secret)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := x509.MarshalPKCS8PrivateKey(secret)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: text})
 }

@@ -36,15 +36,19 @@ func layout() shape {
 	text := shape{}
 	channel := shape{keys: map[string]shape{"plugin": text, "rate": text, "isolation": text, "env": {list: true}, "config": {free: true}}}
 	source := shape{keys: map[string]shape{"plugin": text, "isolation": text, "env": {list: true}, "config": {free: true}, "poll": text}}
+	pair := shape{keys: map[string]shape{"cert": text, "key": text}}
 	return shape{keys: map[string]shape{
 		"data":       text,
 		"listen":     {keys: map[string]shape{"hooks": text, "admin": text}},
+		"tls":        {keys: map[string]shape{"hooks": pair, "admin": pair}},
 		"public_url": text,
 		"timezone":   text,
 		"rules":      {list: true},
-		"channels":   {each: &channel},
-		"sources":    {each: &source},
-		"plugins":    {keys: map[string]shape{"dir": text, "lock": text}},
+
+		"trusted_proxies": {list: true},
+		"channels":        {each: &channel},
+		"sources":         {each: &source},
+		"plugins":         {keys: map[string]shape{"dir": text, "lock": text}},
 	}}
 }
 

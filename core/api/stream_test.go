@@ -1,0 +1,98 @@
+// The stream of events, on virtual time: signs of life, keys that are no longer good, and how many there may be.
+
+package api
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/onetimenotify/otn/core"
+	"github.com/onetimenotify/otn/core/otn"
+)
+
+// quiet is a host in which nothing happens, and whose keys can be revoked.
+type quiet struct {
+	Host
+	revoked bool
+	looks   int
+}
+
+func (q *quiet) Newest() (uint64, error) { return 7, nil }
+
+func (q *quiet) Events(uint64, int) ([]core.EventView, error) {
+	q.looks++
+	return nil, nil
+}
+
+func (q *quiet) Authorize(otn.Secret) (core.Key, error) {
+	if q.revoked {
+		return core.Key{}, otn.ErrUnauthorized
+	}
+	return core.Key{Scopes: core.Scopes()}, nil
+}
+
+func TestStreamEndsWithItsKey(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		host := &quiet{}
+		d, w := &door{host: host}, httptest.NewRecorder()
+		ended := make(chan struct{})
+		go func() {
+			d.stream(t.Context(), w, 0)
+			close(ended)
+		}()
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		if n := strings.Count(w.Body.String(), ": alive\n\n"); n < 3 || n > 4 {
+			t.Errorf("%d signs of life in a minute", n)
+		}
+		if host.looks != 1 {
+			t.Errorf("%d looks at a journal in which nothing happened", host.looks)
+		}
+		host.revoked = true
+		time.Sleep(beatEvery)
+		synctest.Wait()
+		select {
+		case <-ended:
+		default:
+			t.Fatal("it goes on with a key that is revoked")
+		}
+	})
+}
+
+// One stream too many is told to come later, and one that ends makes room.
+func TestStreamsAreLimited(t *testing.T) {
+	stopping := make(chan struct{})
+	s := httptest.NewServer(New(&quiet{}, Options{Log: slog.New(slog.DiscardHandler), Stopping: stopping}))
+	defer s.Close()
+	open := func() *http.Response {
+		t.Helper()
+		ctx, cancel := context.WithCancel(t.Context())
+		t.Cleanup(cancel)
+		r, err := http.NewRequestWithContext(ctx, "GET", s.URL+"/v1/events", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header.Set("Accept", eventStream)
+		resp, err := s.Client().Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = resp.Body.Close() })
+		return resp
+	}
+	for i := range maxStreams {
+		if resp := open(); resp.StatusCode != 200 {
+			t.Fatalf("stream %d: %d", i, resp.StatusCode)
+		}
+	}
+	if resp := open(); resp.StatusCode != 503 || resp.Header.Get("Retry-After") == "" {
+		t.Errorf("one too many: %d", resp.StatusCode)
+	}
+	close(stopping)
+}
