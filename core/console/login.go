@@ -63,7 +63,7 @@ func local(to string) string {
 	if err != nil || u.IsAbs() || u.Host != "" || u.User != nil || !strings.HasPrefix(to, "/") || strings.HasPrefix(to, "//") || strings.ContainsAny(to, "\\\r\n\t") {
 		return "/"
 	}
-	return to
+	return u.String()
 }
 
 // address is where a request comes from, without its port.
