@@ -35,16 +35,16 @@ type fake struct {
 	doubts int
 	done   []string // what was done
 	read   []string // what was looked at
-	acts   []console.Act
-	keys   map[string]console.Key
+	acts   []core.AuditEntry
+	keys   map[string]core.Key
 }
 
 func newFake() *fake {
-	all := []console.Scope{console.ScopeRead, console.ScopeSubmit, console.ScopeSend, console.ScopeAdmin}
-	f := &fake{text: "plain", state: "running", doubts: 2, keys: map[string]console.Key{"all": {ID: "all", Name: "everything", Scopes: all}}}
+	all := []core.Scope{core.ScopeRead, core.ScopeSubmit, core.ScopeSend, core.ScopeAdmin}
+	f := &fake{text: "plain", state: "running", doubts: 2, keys: map[string]core.Key{"all": {ID: "all", Name: "everything", Scopes: all}}}
 	for _, s := range all {
-		f.keys[string(s)] = console.Key{ID: string(s), Scopes: []console.Scope{s}}
-		f.keys["read+"+string(s)] = console.Key{ID: "read+" + string(s), Scopes: []console.Scope{console.ScopeRead, s}}
+		f.keys[string(s)] = core.Key{ID: string(s), Scopes: []core.Scope{s}}
+		f.keys["read+"+string(s)] = core.Key{ID: "read+" + string(s), Scopes: []core.Scope{core.ScopeRead, s}}
 	}
 	return f
 }
@@ -187,7 +187,7 @@ func (f *fake) Resolve(_ context.Context, id string, sent bool) (core.DeliveryVi
 
 func (f *fake) Subscriber(channel, id string) (core.SubscriberView, error) {
 	if id != recipient {
-		return core.SubscriberView{}, fmt.Errorf("core: nothing is known of them: %w", otn.ErrNotFound)
+		return core.SubscriberView{}, fmt.Errorf("core: nothing is known of %s through %s: %w", id, channel, otn.ErrNotFound)
 	}
 	s := filled[core.SubscriberView](f)
 	s.Channel, s.Subscriber, s.Consents = channel, id, []core.ConsentView{f.consent()}
@@ -241,7 +241,10 @@ func (f *fake) RearmRule(_ context.Context, rule, subject string) (int, error) {
 }
 
 func (f *fake) Look(_ context.Context, q core.LookRequest) (core.Look, error) {
-	return core.Look{Rule: otn.Rule{ID: q.Rule}, Consent: otn.Consent{Subject: q.Subject}}, f.saw("look " + q.Recipient)
+	if q.Subject == "none" {
+		return core.Look{}, fmt.Errorf("core: %s waits for nothing of topic x: %w", q.Recipient, otn.ErrInvalid)
+	}
+	return core.Look{Rule: otn.Rule{ID: q.Rule}, Consent: otn.Consent{Subject: q.Subject}}, f.saw("look")
 }
 
 func (f *fake) Diff(context.Context, core.DiffRequest) (core.Diff, error) {
@@ -273,17 +276,25 @@ func (f *fake) Backup(_ context.Context, dir string) (core.Backup, error) {
 }
 
 // Authorize knows each key by its own name behind "secret-".
-func (f *fake) Authorize(s otn.Secret) (console.Key, error) {
+func (f *fake) Authorize(s otn.Secret) (core.Key, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	k, ok := f.keys[strings.TrimPrefix(s.Reveal(), "secret-")]
 	if !ok {
-		return k, otn.ErrRefused
+		return k, otn.ErrUnauthorized
 	}
 	return k, nil
 }
 
-func (f *fake) Record(_ context.Context, a console.Act) error {
+func (f *fake) Keys() ([]core.Key, error)                    { return []core.Key{filled[core.Key](f)}, f.saw("keys") }
+func (f *fake) RevokeKey(_ context.Context, id string) error { return f.did("revoke %s", id) }
+func (f *fake) PersonName(string, string) string             { return "person:abc" }
+
+func (f *fake) Audit(core.AuditQuery) ([]core.AuditEntry, string, error) {
+	return []core.AuditEntry{filled[core.AuditEntry](f)}, "9", f.saw("audit")
+}
+
+func (f *fake) Record(_ context.Context, a core.AuditEntry) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.acts = append(f.acts, a)
@@ -360,7 +371,7 @@ func open(t *testing.T, f *fake, change ...func(*console.Options)) *browser {
 	t.Helper()
 	now := noon
 	b := &browser{t: t, f: f, now: &now, disk: &disk{f, "version: 1\nrules: []\n"}}
-	o := console.Options{Gate: f, Version: "1.2.3", Now: func() time.Time { return *b.now }, Author: f, Files: b.disk, Plugins: plugs{f}, Backups: "/var/backups"}
+	o := console.Options{Version: "1.2.3", Now: func() time.Time { return *b.now }, Author: f, Files: b.disk, Plugins: plugs{f}, Backups: "/var/backups"}
 	for _, c := range change {
 		c(&o)
 	}

@@ -14,6 +14,8 @@ import (
 	"path"
 	"strings"
 	"time"
+
+	"github.com/onetimenotify/otn/core"
 )
 
 // asset is a file that a page loads.
@@ -88,14 +90,14 @@ func (c *console) readViews() error {
 // sheet is what every view is made from. Body is the view's own.
 type sheet struct {
 	Title, Here, Back string
-	Key               *Key // nil: nobody is logged in
+	Key               *core.Key // nil: nobody is logged in
 	Said              *notice
 	Now               time.Time
 	Body              any
 }
 
 // May reports whether the one who looks may do something of a scope.
-func (s *sheet) May(scope string) bool { return s.Key != nil && s.Key.May(Scope(scope)) }
+func (s *sheet) May(scope string) bool { return s.Key != nil && s.Key.May(core.Scope(scope)) }
 
 func (c *console) sheet(v *visit) *sheet {
 	area, _, _ := strings.Cut(strings.TrimPrefix(v.URL.Path, "/"), "/")
