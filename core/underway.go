@@ -89,7 +89,7 @@ type Upcoming struct {
 }
 
 // perLine bounds how often one cron line is in a calendar.
-const perLine = 8
+const perLine = 5
 
 // Calendar lists what is planned before until, earliest first: each rule's cron line (its next few times) and moment, the
 // sends that are not due yet, the open runs that go on by themselves (holds, waves, hours), and the next poll of each source.
@@ -131,7 +131,7 @@ func (h *Host) linesUntil(until time.Time) (list []Upcoming, err error) {
 			if at, err = h.nextLine(r, at); err != nil || at.IsZero() || !at.Before(until) {
 				break
 			}
-			list = append(list, Upcoming{At: at, Kind: "cron", Rule: r.ID, Topic: r.Topic, What: "looks at " + r.Cron})
+			list = append(list, Upcoming{At: at, Kind: "cron", Rule: r.ID, Topic: r.Topic, What: "looks again, by " + r.Cron})
 		}
 		if err != nil {
 			return nil, err

@@ -193,7 +193,7 @@ func (d *daemon) announce(host *core.Host, processes map[string]living, open *li
 	}
 	speaks := author{capabilitiesOf(d.config.Channels)}
 	door := api.New(shown{host, processes}, api.Options{Version: d.version, Log: d.log, Reload: d.atDoor(host), Author: speaks, Plugins: alive{processes}, Stopping: open.stopping})
-	pages, err := web.New(shown{host, processes}, d.console(host, processes, keyhole{key, d.log}, speaks))
+	pages, err := web.New(shown{host, processes}, d.console(host, processes, speaks))
 	if err != nil {
 		return err
 	}
@@ -219,9 +219,9 @@ func scheme(p config.Pair) string {
 }
 
 // console is what the console is made with.
-func (d *daemon) console(host *core.Host, processes map[string]living, gate web.Gate, speaks author) web.Options {
+func (d *daemon) console(host *core.Host, processes map[string]living, speaks author) web.Options {
 	o := web.Options{
-		Gate: gate, TLS: d.config.AdminTLS.Set(), Version: d.version, Zone: d.config.Zone, Log: d.log, Author: speaks, Plugins: alive{processes},
+		TLS: d.config.AdminTLS.Set(), Version: d.version, Zone: d.config.Zone, Log: d.log, Author: speaks, Plugins: alive{processes},
 		Backups: filepath.Join(filepath.Dir(d.config.Data), "backups"),
 	}
 	if d.paths != nil && d.reread != nil {

@@ -31,7 +31,7 @@ func (c *console) channels(v *visit) (any, error) {
 // testChannel asks the platform whether the configuration is good.
 func (c *console) testChannel(v *visit) (done, error) {
 	name := v.arg("name")
-	d := done{"/channels#" + name, "", "channel " + name}
+	d := done{to: "/channels#" + name, what: "channel " + name}
 	if c.Plugins == nil {
 		return nothing(d)
 	}
@@ -51,7 +51,7 @@ func (c *console) testChannel(v *visit) (done, error) {
 
 func (c *console) release(v *visit) (done, error) {
 	name := v.arg("name")
-	d := done{"/channels#" + name, name + " was started anew.", "plugin " + name}
+	d := done{to: "/channels#" + name, said: name + " was started anew.", what: "plugin " + name}
 	if c.Plugins == nil {
 		return nothing(d)
 	}
@@ -67,13 +67,13 @@ func nothing(d done) (done, error) {
 func (c *console) ask(v *visit) (done, error) {
 	r := core.AskRequest{Channel: v.arg("channel"), Recipient: v.arg("person"), Topic: v.arg("topic"), Subject: v.arg("subject")}
 	_, err := c.host.Ask(v.Context(), r)
-	return done{"/channels#ask", "The platform took the request for consent.", fmt.Sprintf("%s through %s", r.Topic, r.Channel)}, err
+	return done{to: "/channels#ask", said: "The platform took the request for consent.", what: fmt.Sprintf("%s %s", r.Topic, c.host.PersonName(r.Channel, r.Recipient))}, hide(err, r.Recipient)
 }
 
 // poll has a source polled now.
 func (c *console) poll(v *visit) (done, error) {
 	name, accept := v.arg("name"), v.arg("accept") != ""
-	d := done{"/channels#" + name, name + " is polled now.", "source " + name}
+	d := done{to: "/channels#" + name, said: name + " is polled now.", what: "source " + name}
 	if accept {
 		d.said, d.what = name+" is polled now, and what it tells is believed this once.", d.what+", accepting a snapshot that shrank"
 	}

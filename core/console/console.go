@@ -55,6 +55,13 @@ type Host interface {
 	Calendar(until time.Time) ([]core.Upcoming, error)
 	JournalBefore(before string, limit int) (list []core.JournalRow, next string, err error)
 	Backup(ctx context.Context, dir string) (core.Backup, error)
+
+	Authorize(secret otn.Secret) (core.Key, error)
+	Keys() ([]core.Key, error)
+	RevokeKey(ctx context.Context, id string) error
+	Record(ctx context.Context, e core.AuditEntry) error
+	Audit(q core.AuditQuery) (list []core.AuditEntry, next string, err error)
+	PersonName(channel, subscriber string) string
 }
 
 var _ Host = (*core.Host)(nil)
@@ -94,7 +101,6 @@ type Plugins interface {
 
 // Options are what a console is made with. Whatever is nil has no place on the pages.
 type Options struct {
-	Gate    Gate           // who may come in
 	Version string         // of the program
 	Zone    *time.Location // in which times are shown, the host's own; nil: UTC
 	Now     func() time.Time
@@ -147,43 +153,45 @@ func (c *console) routes(mux *http.ServeMux) {
 	mux.HandleFunc("POST /logout", c.logout)
 
 	page := func(path, view string, build func(*visit) (any, error)) {
-		mux.Handle("GET "+path, c.page(view, build))
+		mux.Handle("GET "+path, c.page(core.ScopeRead, view, build))
 	}
-	act := func(path string, scope Scope, do func(*visit) (done, error)) {
-		mux.Handle("POST "+path, c.act(scope, do))
+	act := func(path string, scope core.Scope, name string, do func(*visit) (done, error)) {
+		mux.Handle("POST "+path, c.act(scope, name, do))
 	}
 	page("/{$}", "overview", c.overview)
 	page("/runs", "runs", c.runs)
 	page("/runs/{id}", "run", c.run)
-	act("/runs/{id}/{act}", ScopeSend, c.actOnRun)
+	act("/runs/{id}/{act}", core.ScopeSend, "", c.actOnRun)
 	page("/deliveries", "deliveries", c.deliveries)
-	act("/deliveries/resolve", ScopeSend, c.resolve)
+	act("/deliveries/resolve", core.ScopeSend, "resolve", c.resolve)
 	page("/topics", "topics", c.topics)
 	page("/topics/topic", "topic", c.topic)
 	page("/people", "people", c.peoplePage)
-	act("/people", ScopeRead, c.find)
+	act("/people", core.ScopeRead, "", c.find)
 	page("/people/person", "person", c.person)
 	mux.Handle("POST /people/export", c.export())
-	act("/people/tags", ScopeSubmit, c.tag)
-	act("/people/withdraw", ScopeSubmit, c.withdraw)
-	act("/people/erase", ScopeAdmin, c.erase)
+	act("/people/tags", core.ScopeSubmit, "tag", c.tag)
+	act("/people/withdraw", core.ScopeSubmit, "withdraw", c.withdraw)
+	act("/people/erase", core.ScopeAdmin, "erase", c.erase)
 	page("/rules", "rules", c.rules)
 	page("/rules/rule", "rule", c.rule)
-	act("/rules/explain", ScopeRead, c.chooseForRule)
-	act("/rules/rearm", ScopeSend, c.rearm)
+	act("/rules/explain", core.ScopeRead, "", c.chooseForRule)
+	act("/rules/rearm", core.ScopeSend, "rearm-rule", c.rearm)
 	page("/rules/edit", "edit", c.edit)
-	mux.Handle("POST /rules/edit", c.posted("edit", ScopeRead, c.check))
-	mux.Handle("POST /rules/check", c.posted("edit#faults", ScopeRead, c.check))
-	mux.Handle("POST /rules/compare", c.posted("compare", ScopeRead, c.compare))
-	act("/rules/activate", ScopeAdmin, c.activate)
+	mux.Handle("POST /rules/edit", c.posted("edit", core.ScopeRead, c.check))
+	mux.Handle("POST /rules/check", c.posted("edit#faults", core.ScopeRead, c.check))
+	mux.Handle("POST /rules/compare", c.posted("compare", core.ScopeRead, c.compare))
+	act("/rules/activate", core.ScopeAdmin, "activate-rules", c.activate)
 	page("/channels", "channels", c.channels)
-	act("/channels/test", ScopeAdmin, c.testChannel)
-	act("/channels/release", ScopeAdmin, c.release)
-	act("/channels/ask", ScopeSend, c.ask)
-	act("/channels/poll", ScopeSubmit, c.poll)
+	act("/channels/test", core.ScopeAdmin, "test-channel", c.testChannel)
+	act("/channels/release", core.ScopeAdmin, "release-plugin", c.release)
+	act("/channels/ask", core.ScopeSend, "ask", c.ask)
+	act("/channels/poll", core.ScopeSubmit, "poll-source", c.poll)
 	page("/calendar", "calendar", c.calendar)
 	page("/journal", "journal", c.journal)
+	mux.Handle("GET /audit", c.page(core.ScopeAdmin, "audit", c.audit))
 	page("/settings", "settings", c.settings)
-	act("/settings/backup", ScopeAdmin, c.backup)
-	mux.Handle("/", c.page("missing", nowhere))
+	act("/settings/revoke", core.ScopeAdmin, "revoke-key", c.revoke)
+	act("/settings/backup", core.ScopeAdmin, "backup", c.backup)
+	mux.Handle("/", c.page(core.ScopeRead, "missing", nowhere))
 }

@@ -69,7 +69,7 @@ func (c *console) resolve(v *visit) (done, error) {
 	}
 	if id := v.arg("id"); id != "" {
 		_, err := c.host.Resolve(v.Context(), id, sent)
-		return done{v.arg("back"), resolved(1, sent), "delivery " + id}, err
+		return done{to: v.arg("back"), said: resolved(1, sent), what: "delivery " + id}, err
 	}
 	run := v.arg("run")
 	ids, _, err := c.doubts(run)

@@ -172,7 +172,7 @@ func (c *console) activate(v *visit) (done, error) {
 	if err != nil {
 		return done{}, err
 	}
-	d := done{"/rules", base(e.Name) + " decides from now on. Nothing fires by it, and runs under way end with the rules that made them.", "rule file " + base(e.Name) + " " + hashOf(e.Text)[:12]}
+	d := done{to: "/rules", said: base(e.Name) + " decides from now on. Nothing fires by it, and runs under way end with the rules that made them.", what: "rule file " + base(e.Name) + " " + hashOf(e.Text)[:12]}
 	if hashOf(now.Source) != e.Was {
 		return d, fmt.Errorf("%s was changed on disk since you opened it: your text was not written: %w", base(e.Name), otn.ErrConflict)
 	}

@@ -3,6 +3,7 @@
 package console
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -11,6 +12,7 @@ import (
 	"runtime/debug"
 	"strings"
 
+	"github.com/onetimenotify/otn/core"
 	"github.com/onetimenotify/otn/core/otn"
 )
 
@@ -51,7 +53,7 @@ type requestID struct{}
 // visit is one request of somebody who is logged in.
 type visit struct {
 	*http.Request
-	key     Key
+	key     core.Key
 	session *session
 }
 
@@ -67,7 +69,7 @@ func (c *console) visitor(r *http.Request) (*visit, bool) {
 	if !ok {
 		return nil, false
 	}
-	key, err := c.Gate.Authorize(session.secret)
+	key, err := c.host.Authorize(session.secret)
 	if err != nil {
 		c.sessions.end(c.cookie(r))
 		return nil, false
@@ -76,7 +78,7 @@ func (c *console) visitor(r *http.Request) (*visit, bool) {
 }
 
 // inside lets in who is logged in with the scope; others are asked for a key, or told that theirs may not.
-func (c *console) inside(scope Scope, size int64, do func(http.ResponseWriter, *visit)) http.Handler {
+func (c *console) inside(scope core.Scope, size int64, do func(http.ResponseWriter, *visit)) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		r.Body = http.MaxBytesReader(w, r.Body, size)
 		v, ok := c.visitor(r)
@@ -89,7 +91,7 @@ func (c *console) inside(scope Scope, size int64, do func(http.ResponseWriter, *
 		case !ok:
 			http.Redirect(w, r, "/login?to="+url.QueryEscape(r.URL.RequestURI()), http.StatusSeeOther)
 		case !v.key.May(scope):
-			c.record(r, v.key, "console.refused", r.URL.Path, errScope)
+			c.record(r, v.key, "console", r.Method+" "+r.URL.Path, errScope)
 			c.fail(w, v, errScope)
 		default:
 			if err := r.ParseForm(); err != nil {
@@ -102,8 +104,8 @@ func (c *console) inside(scope Scope, size int64, do func(http.ResponseWriter, *
 }
 
 // page is a page that shows something. With ?part=NAME it is that part of the view alone, for a page that refreshes itself.
-func (c *console) page(view string, build func(*visit) (any, error)) http.Handler {
-	return c.inside(ScopeRead, smallForm, func(w http.ResponseWriter, v *visit) {
+func (c *console) page(scope core.Scope, view string, build func(*visit) (any, error)) http.Handler {
+	return c.inside(scope, smallForm, func(w http.ResponseWriter, v *visit) {
 		body, err := build(v)
 		if err != nil {
 			c.fail(w, v, err)
@@ -118,7 +120,7 @@ func (c *console) page(view string, build func(*visit) (any, error)) http.Handle
 }
 
 // posted is a page that shows what a form leads to, and changes nothing. view may name a part: "view#part".
-func (c *console) posted(view string, scope Scope, build func(*visit) (any, error)) http.Handler {
+func (c *console) posted(view string, scope core.Scope, build func(*visit) (any, error)) http.Handler {
 	view, part, _ := strings.Cut(view, "#")
 	return c.inside(scope, largeForm, func(w http.ResponseWriter, v *visit) {
 		body, err := build(v)
@@ -131,18 +133,19 @@ func (c *console) posted(view string, scope Scope, build func(*visit) (any, erro
 }
 
 // done is what an act came to: where to go, what to say there, and what it was done to, for the record.
-type done struct{ to, said, what string }
+type done struct{ to, said, what, act string }
 
-// act does something and goes on to a page that tells what became of it. Everything but reads is recorded.
-func (c *console) act(scope Scope, do func(*visit) (done, error)) http.Handler {
+// act does something and goes on to a page that tells what became of it. It is recorded under its name, that of the same call
+// of the operator's door; one without a name changes nothing.
+func (c *console) act(scope core.Scope, name string, do func(*visit) (done, error)) http.Handler {
 	size := int64(smallForm)
-	if scope == ScopeAdmin {
+	if scope == core.ScopeAdmin {
 		size = largeForm
 	}
 	return c.inside(scope, size, func(w http.ResponseWriter, v *visit) {
 		d, err := do(v)
-		if scope != ScopeRead {
-			c.record(v.Request, v.key, "console"+strings.ReplaceAll(v.route(), "/", "."), d.what, err)
+		if act := cmp.Or(d.act, name); act != "" {
+			c.record(v.Request, v.key, act, d.what, err)
 		}
 		if err != nil {
 			c.tell(v, notice{"bad", c.words(v.Request, err).Text})
@@ -156,25 +159,17 @@ func (c *console) act(scope Scope, do func(*visit) (done, error)) http.Handler {
 	})
 }
 
-// route is the path of an act without what it names.
-func (v *visit) route() string {
-	if act := v.PathValue("act"); act != "" {
-		return "/runs/" + act
-	}
-	return v.URL.Path
-}
-
 func (c *console) tell(v *visit, n notice) { c.sessions.say(v.session, n) }
 
 // record writes down what was done. That it cannot be is told, and undoes nothing.
-func (c *console) record(r *http.Request, key Key, act, what string, err error) {
+func (c *console) record(r *http.Request, key core.Key, act, what string, err error) {
 	outcome := "done"
 	if err != nil {
-		outcome = c.words(r, err).Text
+		outcome = c.words(r, err).code
 	}
 	id, _ := r.Context().Value(requestID{}).(string)
-	a := Act{At: c.Now(), Key: key.ID, From: address(r), Act: act, What: what, Request: id, Outcome: outcome}
-	if err := c.Gate.Record(context.WithoutCancel(r.Context()), a); err != nil {
+	a := core.AuditEntry{Key: key.ID, From: address(r), Act: act, What: what, Request: id, Outcome: outcome}
+	if err := c.host.Record(context.WithoutCancel(r.Context()), a); err != nil {
 		c.Log.Error("an act at the console was not recorded", "act", act, "key", key.ID, "request_id", id, "error", err)
 	}
 }
@@ -199,6 +194,7 @@ type worded struct {
 	trouble
 	title  string
 	status int
+	code   string // that of the same problem at the operator's door
 }
 
 // words says what an error means. What is in no table is logged under the request's id, and not told.
@@ -209,23 +205,24 @@ func (c *console) words(r *http.Request, err error) worded {
 		is     bool
 		title  string
 		status int
+		code   string
 	}{
-		{errors.Is(err, errScope), "Not with this key", http.StatusForbidden},
-		{errors.As(err, &big), "Too large", http.StatusRequestEntityTooLarge},
-		{errors.Is(err, otn.ErrNotFound), "Not found", http.StatusNotFound},
-		{errors.Is(err, otn.ErrUnknownTopic), "Not found", http.StatusNotFound},
-		{errors.Is(err, otn.ErrInvalid), "Not valid", http.StatusUnprocessableEntity},
-		{errors.Is(err, otn.ErrConflict), "Changed meanwhile", http.StatusConflict},
-		{isAny(err, otn.ErrRefused, otn.ErrSpent, otn.ErrRepeat, otn.ErrExpired, otn.ErrOutsideWindow, otn.ErrAlreadyAsked, otn.ErrAlreadyGiven), "Refused", http.StatusConflict},
-		{isAny(err, otn.ErrUnavailable, otn.ErrStore, context.Canceled, context.DeadlineExceeded), "Not available now", http.StatusServiceUnavailable},
-		{isSend(err), "The platform did not take it", http.StatusBadGateway},
+		{errors.Is(err, errScope), "Not with this key", http.StatusForbidden, "forbidden"},
+		{errors.As(err, &big), "Too large", http.StatusRequestEntityTooLarge, "too_large"},
+		{errors.Is(err, otn.ErrNotFound), "Not found", http.StatusNotFound, "not_found"},
+		{errors.Is(err, otn.ErrUnknownTopic), "Not found", http.StatusNotFound, "not_found"},
+		{errors.Is(err, otn.ErrInvalid), "Not valid", http.StatusUnprocessableEntity, "invalid"},
+		{errors.Is(err, otn.ErrConflict), "Changed meanwhile", http.StatusConflict, "conflict"},
+		{isAny(err, otn.ErrRefused, otn.ErrSpent, otn.ErrRepeat, otn.ErrExpired, otn.ErrOutsideWindow, otn.ErrAlreadyAsked, otn.ErrAlreadyGiven), "Refused", http.StatusConflict, "refused"},
+		{isAny(err, otn.ErrUnavailable, otn.ErrStore, context.Canceled, context.DeadlineExceeded), "Not available now", http.StatusServiceUnavailable, "unavailable"},
+		{isSend(err), "The platform did not take it", http.StatusBadGateway, "platform"},
 	} {
 		if known.is {
-			return worded{trouble{plain(err), id}, known.title, known.status}
+			return worded{trouble{plain(err), id}, known.title, known.status, known.code}
 		}
 	}
 	c.Log.Error("a page of the console ended in an error", "request_id", id, "path", r.URL.Path, "error", err)
-	return worded{trouble{broken, id}, "Something is wrong here", http.StatusInternalServerError}
+	return worded{trouble{broken, id}, "Something is wrong here", http.StatusInternalServerError, "internal"}
 }
 
 func isAny(err error, list ...error) bool {

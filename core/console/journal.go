@@ -65,9 +65,13 @@ func appendField(list []field, name string, v any) []field {
 	case nil, map[string]any, []any:
 		return list
 	}
-	text := []rune(fmt.Sprint(v))
+	said := fmt.Sprint(v)
+	if said == "" || strings.HasSuffix(name, ".at") || strings.HasSuffix(name, ".rev") { // the entry has its own moment and number
+		return list
+	}
+	text := []rune(said)
 	if len(text) > longestValue {
 		text = append(text[:longestValue-1], '…')
 	}
-	return append(list, field{name, string(text)})
+	return append(list, field{strings.ToLower(name), string(text)})
 }

@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"strings"
 
+	"github.com/onetimenotify/otn/core"
 	"github.com/onetimenotify/otn/core/otn"
 )
 
@@ -39,15 +40,15 @@ func (c *console) login(w http.ResponseWriter, r *http.Request) {
 	}
 	r.Body = http.MaxBytesReader(w, r.Body, smallForm)
 	secret := otn.NewSecret(strings.TrimSpace(r.PostFormValue("key")))
-	key, err := c.Gate.Authorize(secret)
-	if err != nil || !key.May(ScopeRead) {
+	key, err := c.host.Authorize(secret)
+	if err != nil || !key.May(core.ScopeRead) {
 		c.failed.add(from)
 		wrong(http.StatusUnauthorized, "This is no key that may read here.")
 		return
 	}
 	c.sessions.end(c.cookie(r))
 	c.setCookie(w, c.sessions.begin(secret))
-	c.record(r, key, "console.login", "", nil)
+	c.record(r, key, "login", "", nil)
 	http.Redirect(w, r, local(r.PostFormValue("to")), http.StatusSeeOther)
 }
 
@@ -63,7 +64,7 @@ func local(to string) string {
 	if err != nil || u.IsAbs() || u.Host != "" || u.User != nil || !strings.HasPrefix(to, "/") || strings.HasPrefix(to, "//") || strings.ContainsAny(to, "\\\r\n\t") {
 		return "/"
 	}
-	return to
+	return u.String()
 }
 
 // address is where a request comes from, without its port.

@@ -9,11 +9,12 @@ import (
 	"fmt"
 	"html/template"
 	"io/fs"
-	"mime"
 	"net/http"
 	"path"
 	"strings"
 	"time"
+
+	"github.com/onetimenotify/otn/core"
 )
 
 // asset is a file that a page loads.
@@ -33,15 +34,8 @@ func (c *console) readAssets() error {
 		if err != nil {
 			return err
 		}
-		kind := mime.TypeByExtension(path.Ext(name))
-		switch path.Ext(name) { // the machine's own table may say something else
-		case ".js":
-			kind = "text/javascript; charset=utf-8"
-		case ".css":
-			kind = "text/css; charset=utf-8"
-		case ".svg":
-			kind = "image/svg+xml"
-		default:
+		kind, served := map[string]string{".js": "text/javascript; charset=utf-8", ".css": "text/css; charset=utf-8", ".svg": "image/svg+xml"}[path.Ext(name)]
+		if !served {
 			return nil
 		}
 		sum := sha256.Sum256(text)
@@ -88,14 +82,14 @@ func (c *console) readViews() error {
 // sheet is what every view is made from. Body is the view's own.
 type sheet struct {
 	Title, Here, Back string
-	Key               *Key // nil: nobody is logged in
+	Key               *core.Key // nil: nobody is logged in
 	Said              *notice
 	Now               time.Time
 	Body              any
 }
 
 // May reports whether the one who looks may do something of a scope.
-func (s *sheet) May(scope string) bool { return s.Key != nil && s.Key.May(Scope(scope)) }
+func (s *sheet) May(scope string) bool { return s.Key != nil && s.Key.May(core.Scope(scope)) }
 
 func (c *console) sheet(v *visit) *sheet {
 	area, _, _ := strings.Cut(strings.TrimPrefix(v.URL.Path, "/"), "/")

@@ -65,6 +65,23 @@ func (p *people) open(name string) (channel, subscriber string, err error) {
 
 var errNobody = fmt.Errorf("this link speaks of nobody any more, look the person up again: %w", otn.ErrNotFound)
 
+// hidden is an error that may speak of a person, with their id in part.
+type hidden struct {
+	error
+	id string
+}
+
+func (h hidden) Error() string { return strings.ReplaceAll(h.error.Error(), h.id, shortName(h.id)) }
+func (h hidden) Unwrap() error { return h.error }
+
+// hide keeps the whole id of a person out of what an error says.
+func hide(err error, id string) error {
+	if err == nil || id == "" {
+		return err
+	}
+	return hidden{err, id}
+}
+
 // shortName is what is shown of a recipient's id: its ends, and never more than half of it.
 func shortName(id string) string {
 	r := []rune(id)

@@ -30,7 +30,7 @@ func (c *console) peoplePage(v *visit) (any, error) {
 func (c *console) find(v *visit) (done, error) {
 	channel, id := v.arg("channel"), v.arg("id")
 	if _, err := c.host.Subscriber(channel, id); err != nil {
-		return done{}, err
+		return done{}, hide(err, id)
 	}
 	return done{to: "/people/person?p=" + c.people.seal(channel, id)}, nil
 }
@@ -70,11 +70,11 @@ func (c *console) person(v *visit) (any, error) {
 	}
 	s, err := c.host.Subscriber(channel, id)
 	if err != nil {
-		return nil, err
+		return nil, hide(err, id)
 	}
 	why, err := c.host.Why(channel, id, "")
 	if err != nil && !isAny(err, otn.ErrNotFound) {
-		return nil, err
+		return nil, hide(err, id)
 	}
 	p := personView{SubscriberView: s, P: v.arg("p"), Story: chapters(s, why, c.Now()), Stories: stories(s, why)}
 	for _, one := range s.Consents {
@@ -164,13 +164,14 @@ func decisive(values []string) (part string) {
 
 // export gives everything that is known of a person as a file. It holds their whole id: it is theirs.
 func (c *console) export() http.Handler {
-	return c.inside(ScopeAdmin, smallForm, func(w http.ResponseWriter, v *visit) {
+	return c.inside(core.ScopeAdmin, smallForm, func(w http.ResponseWriter, v *visit) {
 		channel, id, err := c.people.open(v.arg("p"))
 		var s core.SubscriberView
 		if err == nil {
 			s, err = c.host.Subscriber(channel, id)
 		}
-		c.record(v.Request, v.key, "console.people.export", "a person of "+channel, err)
+		err = hide(err, id)
+		c.record(v.Request, v.key, "export-subscriber", c.host.PersonName(channel, id), err)
 		if err != nil {
 			c.fail(w, v, err)
 			return
@@ -194,7 +195,7 @@ func (c *console) tag(v *visit) (done, error) {
 	}
 	tags := strings.FieldsFunc(v.arg("tags"), func(r rune) bool { return r == ',' || r == ' ' })
 	_, err = c.host.Tag(v.Context(), channel, id, core.TagChange{Set: append([]string{}, tags...)})
-	return done{v.arg("back"), "The tags are kept.", "a person of " + channel}, err
+	return done{to: v.arg("back"), said: "The tags are kept.", what: c.host.PersonName(channel, id)}, hide(err, id)
 }
 
 // withdraw ends one consent.
@@ -205,7 +206,7 @@ func (c *console) withdraw(v *visit) (done, error) {
 	if err == nil && one.State != "withdrawn" {
 		said = "Its message is on its way or in doubt. It is withdrawn should it wait again."
 	}
-	return done{v.arg("back"), said, "consent " + id}, err
+	return done{to: v.arg("back"), said: said, what: "consent " + id}, err
 }
 
 // erase deletes everything of a person, when the number of their consents was typed.
@@ -216,9 +217,9 @@ func (c *console) erase(v *visit) (done, error) {
 	}
 	s, err := c.host.Subscriber(channel, id)
 	if err != nil {
-		return done{}, err
+		return done{}, hide(err, id)
 	}
-	d := done{"/people", "", "a person of " + channel}
+	d := done{to: "/people", what: c.host.PersonName(channel, id)}
 	if n, err := strconv.Atoi(v.arg("count")); err != nil || n != len(s.Consents) {
 		return d, fmt.Errorf("nothing was erased: type %d, the number of their consents: %w", len(s.Consents), otn.ErrRefused)
 	}
@@ -227,5 +228,5 @@ func (c *console) erase(v *visit) (done, error) {
 	if err == nil && !e.Done {
 		d.said = "A message to them is on its way. They are erased as soon as it is answered."
 	}
-	return d, err
+	return d, hide(err, id)
 }

@@ -86,6 +86,7 @@ func (c *console) lookAt(v *visit, r *ruleView) error {
 	}
 	r.Who = shortName(id)
 	l, err := c.host.Look(v.Context(), core.LookRequest{Rule: r.ID, Subject: r.Subject, Channel: channel, Recipient: id})
+	err = hide(err, id)
 	if isAny(err, otn.ErrNotFound, otn.ErrInvalid) {
 		r.Wrong = plain(err)
 		return nil
@@ -95,7 +96,7 @@ func (c *console) lookAt(v *visit, r *ruleView) error {
 	}
 	e, err := c.Author.Explain(l)
 	if err != nil {
-		r.Wrong = plain(err)
+		r.Wrong = plain(hide(err, id))
 		return nil //nolint:nilerr // it is told on the page
 	}
 	e.At, e.Subject, e.Last = l.Facts.At, l.Consent.Subject, l.Last
@@ -105,7 +106,7 @@ func (c *console) lookAt(v *visit, r *ruleView) error {
 	r.Explain = &e
 	p, err := c.Author.Preview(l)
 	if err != nil {
-		r.Wrong = plain(err)
+		r.Wrong = plain(hide(err, id))
 		return nil //nolint:nilerr // it is told on the page
 	}
 	r.Preview = &p
@@ -126,5 +127,5 @@ func (c *console) rearm(v *visit) (done, error) {
 	id := v.arg("id")
 	n, err := c.host.RearmRule(v.Context(), id, v.arg("subject"))
 	said := "Rearmed for " + count(int64(n), "subject", "subjects") + ": it tells whoever waits and for whom it is true, at the next event or moment."
-	return done{link("/rules/rule", "id", id), said, "rule " + id}, err
+	return done{to: link("/rules/rule", "id", id), said: said, what: "rule " + id}, err
 }

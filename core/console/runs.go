@@ -88,5 +88,5 @@ func (c *console) actOnRun(v *visit) (done, error) {
 		return done{}, fmt.Errorf("%s is nothing that a run can do: %w", v.PathValue("act"), otn.ErrNotFound)
 	}
 	_, err := act.do(v.Context(), id)
-	return done{"/runs/" + id, act.said, "run " + id}, err
+	return done{to: "/runs/" + id, said: act.said, what: "run " + id, act: v.PathValue("act") + "-run"}, err
 }

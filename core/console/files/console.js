@@ -84,17 +84,18 @@
 		const s = JSON.parse(plot.dataset.series);
 		const css = getComputedStyle(document.documentElement);
 		const colour = (name) => css.getPropertyValue(name).trim();
+		const whole = (_, n) => n == null ? "" : n.toLocaleString("en-US");
 		const axis = {stroke: colour("--soft"), grid: {stroke: colour("--line"), width: 1}, ticks: {show: false}, font: `12px ${css.getPropertyValue("--sans")}`};
 		plot.replaceChildren();
 		new uPlot({
-			width: plot.clientWidth, height: 200, tzDate: (ts) => uPlot.tzDate(new Date(ts * 1000), "Etc/UTC"),
+			width: plot.clientWidth, height: 190, padding: [10, 12, 0, 0], tzDate: (ts) => uPlot.tzDate(new Date(ts * 1000), "Etc/UTC"),
 			cursor: {y: false, drag: {x: false, y: false}}, legend: {live: true},
 			scales: {y: {range: (_, low, high) => [0, Math.max(4, high)]}},
-			axes: [{...axis, grid: {show: false}, values: (_, ts) => ts.map((t) => new Date(t * 1000).toLocaleDateString("en-US", {month: "short", day: "numeric", timeZone: "UTC"}))},
+			axes: [{...axis, size: 28, grid: {show: false}, values: (_, ts) => ts.map((t) => new Date(t * 1000).toLocaleDateString("en-US", {month: "short", day: "numeric", timeZone: "UTC"}))},
 				{...axis, size: 56, incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1e3, 2e3, 5e3, 1e4, 2e4, 5e4, 1e5, 2e5, 5e5, 1e6], values: (_, ns) => ns.map((n) => n.toLocaleString("en-US"))}],
-			series: [{label: "Day", value: (_, t) => t == null ? "–" : new Date(t * 1000).toLocaleDateString("en-US", {weekday: "short", month: "short", day: "numeric", timeZone: "UTC"})},
-				{label: "Consents given", stroke: colour("--strong"), width: 1.5, fill: colour("--mute-bg"), points: {show: false}},
-				{label: "Sent", stroke: colour("--accent"), width: 2, points: {show: false}}],
+			series: [{label: "Day", value: (_, t) => t == null ? "" : new Date(t * 1000).toLocaleDateString("en-US", {weekday: "short", month: "short", day: "numeric", timeZone: "UTC"})},
+				{label: "Consents given", stroke: colour("--strong"), width: 1.5, fill: colour("--mute-bg"), points: {show: false}, value: whole},
+				{label: "Sent", stroke: colour("--accent"), width: 2, points: {show: false}, value: whole}],
 		}, [s.Days, s.Granted, s.Sent], plot);
 	};
 	if (plot && window.uPlot) {
