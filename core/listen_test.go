@@ -9,12 +9,16 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/cockroachdb/pebble/v2/vfs"
+
 	"github.com/onetimenotify/otn/core"
 	"github.com/onetimenotify/otn/core/ledger"
+	"github.com/onetimenotify/otn/core/ledger/pebble"
 	"github.com/onetimenotify/otn/core/otn"
 )
 
@@ -203,7 +207,7 @@ func TestListenerOutOfOrder(t *testing.T) {
 }
 
 // A power cut between the write and the acknowledgement: the platform tells it again, and it is kept once.
-func TestPowerCutBeforeAnAcknowledgement(t *testing.T) {
+func TestP40_PowerCutBeforeAnAcknowledgement(t *testing.T) {
 	breakable(t).bubble(t, func(f *fragile) {
 		shop := f.ear("shop")
 		f.start()
@@ -230,6 +234,25 @@ func TestPowerCutBeforeAnAcknowledgement(t *testing.T) {
 		}
 		want(f.t, "consents", len(list), 2)
 		f.stop()
+	})
+}
+
+// A full disk while something is heard: nothing is acknowledged, and the Host ends as it does for a webhook.
+func TestP40_FullDiskWhileListening(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var full atomic.Bool
+		w := &world{t: t, disk: fullFS(vfs.NewCrashableMem(), &full), marks: pebble.NewMemory(), key: ledger.NewKey(), rules: shopRules{text: "now"}, chans: map[string]otn.Channel{}}
+		shop := w.ear("shop")
+		_, ended := begin(t, w)
+		shop.says(said("1", "ann"))
+		w.after(time.Second)
+		want(t, "acknowledged", shop.acked, 1)
+		full.Store(true)
+		shop.says(said("2", "bob"))
+		if err := <-ended; !errors.Is(err, otn.ErrStore) {
+			t.Errorf("the host ended with %v", err)
+		}
+		want(t, "acknowledged on a full disk", shop.acked, 1)
 	})
 }
 

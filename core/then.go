@@ -68,7 +68,7 @@ func (h *Host) toSay(ctx context.Context, s *intake.Then) (r *reply, because str
 		return nil, "", err
 	}
 	topic, ok := h.Rules().Topic(c.Topic)
-	if !ok {
+	if !ok && s.Follow == "" {
 		return nil, "", nil
 	}
 	r = &reply{then: s, consent: &c}
@@ -86,6 +86,9 @@ func (h *Host) toSay(ctx context.Context, s *intake.Then) (r *reply, because str
 	}
 	if d, off := h.rested(s.Channel, c.Person, now); off {
 		r.off = d.again
+		return r, "", nil
+	}
+	if s.Follow != "" {
 		return r, "", nil
 	}
 	snap, err := h.subjectOf(topic, c.Subject)
@@ -139,7 +142,7 @@ func (h *Host) say(ctx context.Context, t ledger.Timer, r *reply) error {
 	}
 	_, answer := h.dispatch.Reply(ctx, otn.Delivery{
 		ID: dispatch.ReplyID(c.ID, subjectNamed(c), c.Person, c.GrantedAt), Channel: r.then.Channel, Reply: true, Subscriber: c.Subscriber,
-		Message: r.message, Attempt: r.then.Tries + 1,
+		Follow: r.then.Follow, Message: r.message, Attempt: r.then.Tries + 1,
 	})
 	return h.said(ctx, kept, r, answer)
 }
@@ -179,6 +182,9 @@ func (r *reply) story(now time.Time, answer error, because string) ledger.Decisi
 	switch outcome {
 	case otn.Sent:
 		d.Verdict, d.Because = otn.Yes, fmt.Sprintf("%q", r.message.Text)
+		if f := r.then.Follow; f != "" {
+			d.Because = "the channel went on with " + f
+		}
 	case otn.Unknown:
 		d.Verdict, d.Because = otn.Failed, "nobody can tell whether it arrived: "+words(se)
 	default:

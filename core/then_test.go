@@ -328,3 +328,55 @@ func TestWhatIsOldIsForgotten(t *testing.T) {
 		want(t, "kept in the end", kept(), "planned/")
 	})
 }
+
+// What the channel does after a consent takes the place of what the topic says, needs no topic, and is done as once as that.
+func TestChannelGoesOnAfterAConsent(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world) {
+		b := thenWorld(w)
+		b.says(t, w, opening("ann"), opening("bob"), opening("cat"))
+		for sub, follow := range map[string]string{"ann": "block 7", "bob": strings.Repeat("x", otn.MaxFollow+1)} {
+			r := given(sub, "t-"+sub)
+			r.Consent.Follow = follow
+			b.says(t, w, r)
+		}
+		nowhere := given("cat", "t-cat")
+		nowhere.Consent.Topic, nowhere.Consent.Follow = "", "block 8"
+		b.says(t, w, nowhere)
+		w.after(time.Second)
+		followed := func() string {
+			b.channel.mu.Lock()
+			defer b.channel.mu.Unlock()
+			var list []string
+			for _, s := range b.sent {
+				list = append(list, s.Subscriber.ID+": "+s.Follow+s.Message.Text)
+			}
+			slices.Sort(list)
+			return strings.Join(list, "; ")
+		}
+		all := "ann: block 7; bob: We will tell you once.; cat: block 8"
+		want(t, "went on", followed(), all)
+		want(t, "why", w.whys("ann"), "said: the channel went on with block 7")
+		again := given("ann", "t-ann")
+		again.Key, again.Consent.Follow = "another envelope", "block 7"
+		b.says(t, w, again)
+		w.restart()
+		w.after(time.Hour)
+		want(t, "went on, when the consent comes again", followed(), all)
+	})
+}
+
+// A lost answer is not tried again, and neither is one that a dead Host may have given.
+func TestChannelGoesOnOnceWhateverIsLost(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world) {
+		b := thenWorld(w)
+		b.channel.answer = func(otn.Delivery, int) error { return errors.New("the answer was lost") }
+		b.says(t, w, opening("ann"))
+		r := given("ann", "t1")
+		r.Consent.Follow = "block 7"
+		b.says(t, w, r)
+		w.after(time.Second)
+		w.restart()
+		w.after(24 * time.Hour)
+		want(t, "calls", b.channel.calls(), 1)
+	})
+}

@@ -105,7 +105,7 @@ func TestAFileThatCannotBeTrustedIsNotRun(t *testing.T) {
 	until(t, "ready once the file is mended", inPhase(p, plugins.Ready))
 }
 
-func TestCrashLoopEndsInQuarantine(t *testing.T) {
+func TestL12_CrashLoopEndsInQuarantine(t *testing.T) {
 	l := newLog(t)
 	p := launch(t, plugins.Spec{Command: self(t, "dies"), Backoff: time.Millisecond, Log: l.slog()})
 	until(t, "quarantined", inPhase(p, plugins.Quarantined))

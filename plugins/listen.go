@@ -24,6 +24,7 @@ func (p *Process) Listen(ctx context.Context, cursor string, yield func(next str
 	keep := func(next string, records ...otn.Record) error {
 		if stopped = yield(next, records...); stopped == nil {
 			cursor = next
+			p.meter.heard.Add(int64(len(records)))
 		}
 		return stopped
 	}
@@ -119,6 +120,7 @@ func (l *life) take(frame *wire.HeardFrame, yield func(string, ...otn.Record) er
 // Lookup has the plugin ask its platform what became of a delivery. Errors: those of otn.Lookuper; a plugin that is down, does not look
 // up or does not answer in time cannot tell.
 func (p *Process) Lookup(ctx context.Context, d otn.Delivery) (otn.Receipt, error) {
+	p.meter.lookups.Add(1)
 	r, err := p.inPlace(func(l *life) (otn.Receipt, error) {
 		if !l.about.Capabilities.Lookups {
 			return otn.Receipt{}, fmt.Errorf("plugin %s looks nothing up: %w", l.about.Name, otn.ErrNotFound)

@@ -143,6 +143,9 @@ func TestHeardCrosses(t *testing.T) {
 		}
 		return nil
 	})
+	if m := p.Metrics(); m.Heard != 400 {
+		t.Errorf("%d records were heard, want 400", m.Heard)
+	}
 	if n != 300 || !errors.Is(err, context.Canceled) {
 		t.Errorf("heard up to %d: %v", n, err)
 	}

@@ -15,6 +15,8 @@ type Metrics struct {
 	Crashes  int64 // processes that ended unasked, could not be had or had to be ended
 	Replaced int64 // processes that took the place of a running one
 	Dropped  int64 // lines of its output that were too many to log
+	Heard    int64 // records that it heard and that were kept
+	Lookups  int64 // deliveries that its platform was asked about
 	InFlight int   // deliveries taken and not yet answered by the plugin
 	Answers  [otn.Invalid + 1]int64
 	Latency  Histogram // of deliveries, from Send to its answer
@@ -37,7 +39,7 @@ type Histogram struct {
 
 // meter gathers an instance's numbers. Its zero value is ready.
 type meter struct {
-	starts, crashes, replaced, dropped atomic.Int64
+	starts, crashes, replaced, dropped, heard, lookups atomic.Int64
 
 	answers [otn.Invalid + 1]atomic.Int64
 	buckets [17]atomic.Int64
@@ -59,7 +61,7 @@ func (m *meter) answered(outcome otn.Outcome, took time.Duration) {
 }
 
 func (m *meter) read() Metrics {
-	all := Metrics{Starts: m.starts.Load(), Crashes: m.crashes.Load(), Replaced: m.replaced.Load(), Dropped: m.dropped.Load()}
+	all := Metrics{Starts: m.starts.Load(), Crashes: m.crashes.Load(), Replaced: m.replaced.Load(), Dropped: m.dropped.Load(), Heard: m.heard.Load(), Lookups: m.lookups.Load()}
 	for i := range m.answers {
 		all.Answers[i] = m.answers[i].Load()
 	}

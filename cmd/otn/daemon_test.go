@@ -199,7 +199,7 @@ func TestDoorIsTaken(t *testing.T) {
 }
 
 // One address cannot take all connections, and one that leaves makes room.
-func TestCrowd(t *testing.T) {
+func TestL19_Crowd(t *testing.T) {
 	defer goleak.VerifyNone(t)
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

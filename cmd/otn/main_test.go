@@ -45,7 +45,7 @@ func TestScripts(t *testing.T) {
 		Setup: func(e *testscript.Env) error {
 			e.Setenv("OTN_LISTEN__HOOKS", "127.0.0.1:0")
 			e.Setenv("OTN_LISTEN__ADMIN", "127.0.0.1:0")
-			return nil
+			return building(e)
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"code":  code,
@@ -57,6 +57,23 @@ func TestScripts(t *testing.T) {
 			"hup":   hup,
 		},
 	})
+}
+
+// building lets a script build programs of its own with what is here already, from the source that is tested.
+func building(e *testscript.Env) error {
+	source, err := filepath.Abs("../..")
+	if err != nil {
+		return err
+	}
+	out, err := exec.Command("go", "env", "GOCACHE", "GOMODCACHE").Output()
+	if err != nil {
+		return err
+	}
+	where := strings.Fields(string(out))
+	for name, value := range map[string]string{"SOURCE": source, "GOCACHE": where[0], "GOMODCACHE": where[1], "GOFLAGS": "-mod=mod", "GOPROXY": "off"} {
+		e.Setenv(name, value)
+	}
+	return nil
 }
 
 // files NAME DIR serves a folder over HTTP until the script ends, and keeps its address.

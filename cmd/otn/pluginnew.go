@@ -23,12 +23,13 @@ var newPlugin embed.FS
 const module = "github.com/onetimenotify/otn"
 
 func (k *call) pluginNew() *cobra.Command {
-	lang, source := "go", ""
+	lang, source, polled := "go", "", false
 	cmd := &cobra.Command{
-		Use: "new NAME", Short: "Write a channel of your own, to begin with", Args: cobra.ExactArgs(1),
+		Use: "new NAME", Short: "Write a channel or a source of your own, to begin with", Args: cobra.ExactArgs(1),
 		Long: "Write a channel of your own into the folder NAME: it builds, and passes `otn plugins test`. It puts each message into a file;\n" +
-			"change its Send to reach people instead. It never overwrites a file.",
-		Example: "  otn plugins new sms\n  otn plugins new sms --lang node",
+			"change its Send to reach people instead. With --source it is a source that is polled, and reads a shelf from a file. It never overwrites\n" +
+			"a file.",
+		Example: "  otn plugins new sms\n  otn plugins new shelf --source\n  otn plugins new sms --lang node",
 		RunE: k.does(func(_ context.Context, args []string) error {
 			name := filepath.Base(args[0])
 			if !regexp.MustCompile(`^[a-z][a-z0-9-]*$`).MatchString(name) {
@@ -37,33 +38,41 @@ func (k *call) pluginNew() *cobra.Command {
 			if lang == "node" && source != "" {
 				return usage("--otn is for plugins in Go: one in Node.js needs nothing of otn's source")
 			}
-			files, err := pluginFiles(lang, name, source)
+			kind := lang
+			if polled && lang != "go" {
+				return usage("--source is for plugins in Go")
+			} else if polled {
+				kind = "source"
+			}
+			files, err := pluginFiles(kind, name, source)
 			if err != nil {
 				return err
 			}
-			return k.writeFiles(args[0], files, fmt.Sprintf(newSteps()[lang], args[0], name))
+			return k.writeFiles(args[0], files, fmt.Sprintf(newSteps()[kind], args[0], name))
 		}),
 	}
 	cmd.Flags().Var(&choice{value: &lang, known: []string{"go", "node"}}, "lang", "the language: go or node")
+	cmd.Flags().BoolVar(&polled, "source", false, "a source that is polled, in place of a channel")
 	cmd.Flags().StringVar(&source, "otn", "", "use otn's source in this `folder` in place of a published version")
 	return cmd
 }
 
-// newSteps say what comes next, by language.
+// newSteps say what comes next, by kind: the language, or source.
 func newSteps() map[string]string {
 	return map[string]string{
-		"go":   "cd %[1]s && go mod tidy && go test . && go build && otn plugins test ./%[2]s",
-		"node": "cd %[1]s && npm ci && otn plugins test ./%[2]s.js",
+		"go":     "cd %[1]s && go mod tidy && go test . && go build && otn plugins test ./%[2]s",
+		"source": "cd %[1]s && go mod tidy && go test . && go build",
+		"node":   "cd %[1]s && npm ci && otn plugins test ./%[2]s.js",
 	}
 }
 
-// pluginFiles are the files of a new plugin by their paths.
-func pluginFiles(lang, name, source string) (map[string][]byte, error) {
-	if lang == "node" {
+// pluginFiles are the files of a new plugin by their paths. kind is the language, or source.
+func pluginFiles(kind, name, source string) (map[string][]byte, error) {
+	if kind == "node" {
 		return nodeFiles(name)
 	}
 	files := map[string][]byte{}
-	dir := path.Join("newplugin", lang)
+	dir := path.Join("newplugin", kind)
 	list, err := newPlugin.ReadDir(dir)
 	if err != nil {
 		return nil, err
@@ -78,7 +87,7 @@ func pluginFiles(lang, name, source string) (map[string][]byte, error) {
 		if err != nil {
 			return nil, err
 		}
-		files[strings.TrimSuffix(entry.Name(), ".txt")] = []byte(fill.Replace(string(text)))
+		files[strings.Replace(strings.TrimSuffix(entry.Name(), ".txt"), "NAME", name, 1)] = []byte(fill.Replace(string(text)))
 	}
 	return files, nil
 }

@@ -14,33 +14,38 @@ func TestNewPluginBuildsAndPasses(t *testing.T) {
 	if testing.Short() {
 		t.Skip("builds a program")
 	}
-	dir := filepath.Join(t.TempDir(), "sms")
 	var out strings.Builder
 	source, err := filepath.Abs("../..")
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := console{args: []string{"plugins", "new", dir, "--otn", source}, stdout: &out, stderr: &out}
-	if code := run(c); code != exitDone || !strings.Contains(out.String(), "otn plugins test ./sms") {
-		t.Fatalf("exit %d: %s", code, out.String())
-	}
-	if code := run(c); code != exitRefused {
-		t.Errorf("over what is there: exit %d", code)
-	}
 	sums, err := os.ReadFile("../../go.sum")
-	if err == nil {
-		err = os.WriteFile(filepath.Join(dir, "go.sum"), sums, 0o600)
-	}
 	if err != nil {
 		t.Fatal(err)
 	}
-	test := exec.Command("go", "test", ".")
-	test.Dir, test.Env = dir, append(os.Environ(), "GOFLAGS=-mod=mod", "GOPROXY=off")
-	if out, err := test.CombinedOutput(); err != nil {
-		t.Errorf("%s %v", out, err)
+	for name, next := range map[string]string{"sms": "otn plugins test ./sms", "shelf": "go test . && go build"} {
+		dir := filepath.Join(t.TempDir(), name)
+		c := console{args: []string{"plugins", "new", dir, "--otn", source}, stdout: &out, stderr: &out}
+		if name == "shelf" {
+			c.args = append(c.args, "--source")
+		}
+		if code := run(c); code != exitDone || !strings.Contains(out.String(), next) {
+			t.Fatalf("exit %d: %s", code, out.String())
+		}
+		if code := run(c); code != exitRefused {
+			t.Errorf("over what is there: exit %d", code)
+		}
+		if err := os.WriteFile(filepath.Join(dir, "go.sum"), sums, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		test := exec.Command("go", "test", ".")
+		test.Dir, test.Env = dir, append(os.Environ(), "GOFLAGS=-mod=mod", "GOPROXY=off")
+		if out, err := test.CombinedOutput(); err != nil {
+			t.Errorf("%s: %s %v", name, out, err)
+		}
 	}
 	// The one in Node.js, without its libraries: its program is there, can be executed and has its name.
-	dir = filepath.Join(t.TempDir(), "push")
+	dir := filepath.Join(t.TempDir(), "push")
 	if code := run(console{args: []string{"plugins", "new", dir, "--lang", "node"}, stdout: &out, stderr: &out}); code != exitDone {
 		t.Fatalf("exit %d: %s", code, out.String())
 	}

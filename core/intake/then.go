@@ -28,6 +28,7 @@ type Then struct {
 	Channel string      `json:"channel"`
 	Consent otn.TokenID `json:"consent"`
 	Tries   int         `json:"tries,omitempty"`
+	Follow  string      `json:"follow,omitempty"` // what the channel does, in place of what the topic says
 }
 
 // Timer is when it is said.
@@ -44,10 +45,14 @@ func ReadThen(t ledger.Timer) (*Then, error) {
 	return s, nil
 }
 
-// then sees to what the topic of a new consent says, if its person's window is open. Whether and what is said is decided
+// then sees to what follows a new consent, what its channel does or what its topic says, if its person's window is open. Whether and what is said is decided
 // when the timer is taken up.
 func (w *writer) then(c *otn.Consent) error {
-	if c.Topic == "" || w.now.Sub(c.GrantedAt) > thenWithin || !speaks(w.in.Rules(), c) {
+	follow := c.Follow
+	if len(follow) > otn.MaxFollow {
+		follow = ""
+	}
+	if w.now.Sub(c.GrantedAt) > thenWithin || follow == "" && (c.Topic == "" || !speaks(w.in.Rules(), c)) {
 		return nil
 	}
 	doc, ok, err := w.doc(WindowKey(w.in.Ledger.Person(w.instance, c.Subscriber.ID)))
@@ -58,7 +63,7 @@ func (w *writer) then(c *otn.Consent) error {
 	if err := json.Unmarshal(doc.Value, &open); err != nil || !open.Until.After(w.now) {
 		return err
 	}
-	s := Then{Channel: w.instance, Consent: c.Token.ID()}
+	s := Then{Channel: w.instance, Consent: c.Token.ID(), Follow: follow}
 	w.batch.Timers = append(w.batch.Timers, s.Timer(w.now))
 	return nil
 }

@@ -60,6 +60,9 @@ func (t Topic) Answer(name string) (Field, bool) {
 // TokenLife is how long a token can be spent after it was granted. Source: Messenger FAQ.
 const TokenLife = 365 * 24 * time.Hour
 
+// MaxFollow is how long a Consent's Follow may be, in bytes.
+const MaxFollow = 256
+
 // Consent is a subscriber's agreement to be told once about one topic and subject.
 type Consent struct {
 	Token      Token
@@ -80,6 +83,10 @@ type Consent struct {
 	// Mint says that the platform knows no tokens: the Host makes one, which is spent like any other. In a [Record] alone, whose Key must
 	// not be empty. Where topic and ref are empty, the consent answers what its subscriber was asked last.
 	Mint bool
+
+	// Follow is what the channel itself does right after the consent, in its own words, in place of what the topic says: it comes back in
+	// one Delivery with Reply, into the open window. In a [Record] alone; longer than MaxFollow it is left out.
+	Follow string
 
 	Seq uint64 // its place in the waiting list, given at the grant: older consents have smaller ones
 

@@ -57,7 +57,8 @@ type Delivery struct {
 	ID         DeliveryID // stable over attempts and crashes; travels in the message's metadata where the platform has one
 	Channel    string     // instance
 	Token      Token
-	Reply      bool // an answer into the subscriber's open window, which spends nothing: Token is empty
+	Reply      bool   // an answer into the subscriber's open window, which spends nothing: Token is empty
+	Follow     string // of a reply: the channel's own Follow of a Consent, and no Message
 	Subscriber Subscriber
 	Message    Message
 	Attempt    int       // 1 for the first

@@ -52,17 +52,31 @@ type stage struct {
 	t    *testing.T
 	host *core.Host
 	g    *graphtest.Server
+
+	broadcasts []string // what the bot platform was called with
+	answer     []byte   // of the bot platform
 }
 
-func onStage(t *testing.T, play func(s *stage)) {
+// ServeHTTP is the platform, and the bot's.
+func (s *stage) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if r.Host != "api.chatfuel.com" {
+		s.g.ServeHTTP(w, r)
+		return
+	}
+	s.broadcasts = append(s.broadcasts, r.Method+" "+r.URL.Path+" "+r.URL.Query().Encode())
+	_, _ = w.Write(s.answer)
+}
+
+func onStage(t *testing.T, play func(s *stage), change ...func(*Config)) {
 	synctest.Test(t, func(t *testing.T) {
 		set, err := rules.Compile(rules.File{Name: "shop.yaml", Source: []byte(botShop)})
 		if err != nil {
 			t.Fatal(err)
 		}
 		g := graphtest.New(graphtest.Options{AppSecret: testApp, Pages: []graphtest.Page{{ID: testPage, AccessToken: testToken}}})
-		m := botPage(t)
-		m.client = &http.Client{Transport: direct{g}}
+		m := botPage(t, change...)
+		s := &stage{t: t, g: g, answer: fixture(t, "chatfuel/broadcast_response.ok.json")}
+		m.client = &http.Client{Transport: direct{s}}
 		engine, err := pebble.Open("data", pebble.Options{FS: vfs.NewMem(), Marks: pebble.NewMemory(), Still: true})
 		if err != nil {
 			t.Fatal(err)
@@ -75,7 +89,8 @@ func onStage(t *testing.T, play func(s *stage)) {
 		ended := make(chan error, 1)
 		go func() { ended <- host.Run(ctx) }()
 		<-host.Ready()
-		play(&stage{t, host, g})
+		s.host = host
+		play(s)
 		stop()
 		if err := <-ended; err != nil {
 			t.Error(err)

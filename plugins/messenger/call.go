@@ -46,6 +46,11 @@ func (m *Messenger) call(ctx context.Context, method, path string, query url.Val
 	if method == http.MethodPost {
 		req.Header.Set("Content-Type", "application/json")
 	}
+	return m.do(req, &t)
+}
+
+// do makes the call and reads its answer.
+func (m *Messenger) do(req *http.Request, t *trail) answer {
 	resp, err := m.client.Do(req)
 	if err != nil {
 		return answer{err: withoutURL(err), left: t.left()}

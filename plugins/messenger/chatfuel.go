@@ -52,6 +52,7 @@ var (
 type Chatfuel struct {
 	Secret     otn.Secret        `json:"secret" yaml:"secret" doc:"The word that a bot's JSON block must carry, as the parameter secret or as a bearer token; 16 characters or more."`
 	OldSecrets []otn.Secret      `json:"old_secrets,omitempty" yaml:"old_secrets,omitempty" doc:"Secrets that are taken as well while the secret is being changed."`
+	Broadcast  *Broadcast        `json:"broadcast,omitempty" yaml:"broadcast,omitempty" doc:"Send people on to the block_id of their ask after the tap. Left out, nobody is sent on."`
 	Topics     map[string]string `json:"topics,omitempty" yaml:"topics,omitempty" doc:"What a bot's topics mean here: the bot's name, and TOPIC or TOPIC.SUBJECT. A name that is not here and is no topic's id is asked with, and its consents wait under no topic until you assign one."`
 }
 
@@ -69,7 +70,7 @@ func (c *Chatfuel) faults() []error {
 			all = append(all, channel.Fault("chatfuel.topics", "%q: want the bot's name for it, and TOPIC or TOPIC.SUBJECT as in back-in-stock.SKU-1", clean(name, 40)))
 		}
 	}
-	return all
+	return append(all, c.Broadcast.faults()...)
 }
 
 func botSecret(path string, s otn.Secret) error {

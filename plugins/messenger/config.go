@@ -59,7 +59,7 @@ func (c Config) filled() (Config, error) {
 		checkSecret("page_token", c.PageToken, true),
 		checkSecret("app_secret", c.AppSecret, true),
 		checkSecret("verify_token", c.VerifyToken, false),
-		checkGraphURL(c.GraphURL),
+		checkAddress("graph_url", c.GraphURL, DefaultGraphURL),
 		checkSpan("timeout", c.Timeout),
 		checkSpan("connect_timeout", c.ConnectTimeout),
 	}
@@ -102,16 +102,16 @@ func checkSecret(path string, s otn.Secret, required bool) error {
 	return nil
 }
 
-// checkGraphURL keeps the access token off the open wire: https, or http to this very machine.
-func checkGraphURL(text string) error {
+// checkAddress keeps access tokens off the open wire: https, or http to this very machine.
+func checkAddress(path, text, form string) error {
 	u, err := url.Parse(text)
 	if err != nil || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" {
-		return channel.Fault("graph_url", "want the form %s", DefaultGraphURL)
+		return channel.Fault(path, "want the form %s", form)
 	}
 	if u.Scheme == "https" || u.Scheme == "http" && loopback(u.Hostname()) {
 		return nil
 	}
-	return channel.Fault("graph_url", "must be https: the access token travels with every call")
+	return channel.Fault(path, "must be https: the access token travels with every call")
 }
 
 func loopback(host string) bool {

@@ -139,7 +139,7 @@ func (m *Messenger) readEvent(raw json.RawMessage, page string, at time.Time) []
 		at = e.Time.Time
 	}
 	page = orElse(page, orElse(string(e.Recipient.ID), m.config.PageID))
-	return (&reader{event: &e, raw: raw, page: page, own: m.config.PageID, at: at, links: m.config.asksOnLink()}).records()
+	return (&reader{event: &e, raw: raw, page: page, own: m.config.PageID, at: at, links: m.config.asksOnLink(), follows: m.config.broadcasts()}).records()
 }
 
 // lenient reads JSON into v and lets a field of the wrong type be as if it were not there.

@@ -33,7 +33,7 @@ type gate struct {
 	readAt      time.Time
 	halvedUntil time.Time
 	nextTurn    time.Time
-	nextAsk     time.Time
+	asks        turnstile
 
 	failures int       // waits in a row without a success between
 	waitEnds time.Time // of the last of them
@@ -61,18 +61,24 @@ func (g *gate) enter(now time.Time) (pause time.Duration, ok bool) {
 	return turn.Sub(now), true
 }
 
-// enterAsk gives the time to wait for an ask's turn among the asks, or not ok and the time until asking again makes sense.
-func (g *gate) enterAsk(now time.Time) (pause time.Duration, ok bool) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
+// turnstile lets calls of one kind through one after the other, at a rate of their own.
+type turnstile struct {
+	mu   sync.Mutex
+	next time.Time
+}
+
+// enter gives the time to wait for a call's turn at so many a second, or not ok and the time until asking again makes sense.
+func (s *turnstile) enter(now time.Time, rate int) (pause time.Duration, ok bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	turn := now
-	if g.nextAsk.After(now) {
-		turn = g.nextAsk
+	if s.next.After(now) {
+		turn = s.next
 	}
 	if turn.Sub(now) > maxPause {
 		return turn.Sub(now), false
 	}
-	g.nextAsk = turn.Add(time.Second / askRate)
+	s.next = turn.Add(time.Second / time.Duration(rate))
 	return turn.Sub(now), true
 }
 

@@ -131,22 +131,22 @@ func TestTurns(t *testing.T) {
 func TestAsksHaveTurnsOfTheirOwn(t *testing.T) {
 	g := &gate{}
 	for i := range 9 {
-		if wait, ok := g.enterAsk(fixtureTime); !ok || wait != time.Duration(i)*250*time.Millisecond {
+		if wait, ok := g.asks.enter(fixtureTime, askRate); !ok || wait != time.Duration(i)*250*time.Millisecond {
 			t.Fatalf("ask %d waits %s, %v", i, wait, ok)
 		}
 	}
-	if wait, ok := g.enterAsk(fixtureTime); ok || wait != 2250*time.Millisecond {
+	if wait, ok := g.asks.enter(fixtureTime, askRate); ok || wait != 2250*time.Millisecond {
 		t.Errorf("got %s, %v", wait, ok)
 	}
 	if wait, ok := g.enter(fixtureTime); !ok || wait != 0 {
 		t.Errorf("a send waits %s for asks, %v", wait, ok)
 	}
-	if wait, ok := g.enterAsk(fixtureTime.Add(3 * time.Second)); !ok || wait != 0 {
+	if wait, ok := g.asks.enter(fixtureTime.Add(3*time.Second), askRate); !ok || wait != 0 {
 		t.Errorf("waits %s later, %v", wait, ok)
 	}
 	m := open(t, testConfig(""))
 	m.now = func() time.Time { return fixtureTime }
-	m.gate.nextAsk = fixtureTime.Add(time.Minute)
+	m.gate.asks.next = fixtureTime.Add(time.Minute)
 	_, err := m.Ask(t.Context(), otn.Ask{Subscriber: otn.Subscriber{ID: anna}, Title: "t", Ref: "r"})
 	if after := wants(t, err, otn.Deferred, otn.ChannelScope, "page_limit"); after != time.Minute {
 		t.Errorf("waits %s", after)

@@ -38,6 +38,8 @@ type Messenger struct {
 	breaks *breakers
 	region *region
 	log    *slog.Logger
+
+	broadcasts turnstile
 }
 
 var (

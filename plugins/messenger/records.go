@@ -38,7 +38,8 @@ type reader struct {
 	own  string // the configured one
 	at   time.Time
 
-	links bool // whoever comes through a link is asked
+	links   bool // whoever comes through a link is asked
+	follows bool // whoever tapped is sent on to the block that the ask named
 }
 
 // records gives what the event says; an event that says nothing of use gives a note, receipts give nothing at all.
@@ -106,7 +107,11 @@ func (r *reader) came(out []otn.Record, mid string, through *referral) []otn.Rec
 	if through == nil || through.Ref.blank() || !r.links {
 		return out
 	}
-	return append(out, r.referred("ref", mid, string(through.Ref)))
+	ref := string(through.Ref)
+	if r.follows {
+		ref = withoutBlock(ref)
+	}
+	return append(out, r.referred("ref", mid, ref))
 }
 
 func (r *referral) ad() bool { return r != nil && (r.Source == "ADS" || r.Ad != "") }
@@ -152,6 +157,9 @@ func (r *reader) consent() otn.Record {
 	}
 	if r.Optin.Payload != nil {
 		c.Ref = string(*r.Optin.Payload)
+	}
+	if block := blockOf(c.Ref); block != "" && r.follows && r.page == r.own && personShape.MatchString(string(r.Sender.ID)) {
+		c.Follow = blockPrefix + block
 	}
 	if ref, ok := otn.ParseRef(c.Ref); ok {
 		c.Topic, c.Subject = ref.Topic, ref.Subject

@@ -19,7 +19,7 @@ func TestEuropeanRulesAreAWarning(t *testing.T) {
 		var lines bytes.Buffer
 		m.log = slog.New(slog.NewTextHandler(&lines, nil))
 		for range 3 {
-			m.gate.nextAsk = time.Time{}
+			m.gate.asks.next = time.Time{}
 			if _, err := m.Ask(t.Context(), otn.Ask{Subscriber: otn.Subscriber{ID: anna}, Title: "t", Ref: "r"}); err != nil {
 				t.Fatal(err)
 			}
@@ -48,7 +48,7 @@ func TestRegionThatIsNotKnown(t *testing.T) {
 	m.log = slog.New(slog.NewTextHandler(&lines, nil))
 	g.HideIdentity(true)
 	for range 5 {
-		m.gate.nextAsk = time.Time{}
+		m.gate.asks.next = time.Time{}
 		if _, err := m.Ask(t.Context(), otn.Ask{Subscriber: otn.Subscriber{ID: anna}, Title: "t", Ref: "r"}); err != nil {
 			t.Fatal(err)
 		}

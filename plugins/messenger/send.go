@@ -16,9 +16,15 @@ import (
 // notSent is the code of a send that certainly never left.
 const notSent = "not_sent"
 
-// Send spends a delivery's token on its message, or says a reply into the open window: then otn.ErrOutsideWindow in a
+// Send spends a delivery's token on its message, has the bot go on after a consent, or says a reply into the open window: then otn.ErrOutsideWindow in a
 // Deferred says that it is not. It makes one attempt and answers soon after ctx is done.
 func (m *Messenger) Send(ctx context.Context, d otn.Delivery) (otn.Receipt, error) {
+	if d.Reply && d.Follow != "" {
+		if fault := m.goOn(ctx, &d); fault != nil {
+			return otn.Receipt{}, wrap("send", d.ID.String(), fault)
+		}
+		return otn.Receipt{}, nil
+	}
 	body, fault := m.prepare(&d)
 	if fault != nil {
 		return otn.Receipt{}, wrap("send", d.ID.String(), fault)
@@ -116,7 +122,7 @@ func (m *Messenger) turn(ctx context.Context, k kind, deadline time.Time) *otn.S
 		return deferred("page_limit", pause, errors.New("the page's limit is used up"))
 	}
 	if k == ask {
-		own, ok := m.gate.enterAsk(m.now())
+		own, ok := m.gate.asks.enter(m.now(), askRate)
 		if !ok {
 			return deferred("page_limit", own, fmt.Errorf("a page asks %d people a second at the most", askRate))
 		}

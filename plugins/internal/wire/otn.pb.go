@@ -812,6 +812,7 @@ type Delivery struct {
 	Deadline      *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=deadline,proto3" json:"deadline,omitempty"`           // do not start after
 	GiveUp        *timestamppb.Timestamp `protobuf:"bytes,9,opt,name=give_up,json=giveUp,proto3" json:"give_up,omitempty"` // nobody waits longer for the answer
 	Reply         bool                   `protobuf:"varint,11,opt,name=reply,proto3" json:"reply,omitempty"`               // into the open window, without a token
+	Follow        string                 `protobuf:"bytes,12,opt,name=follow,proto3" json:"follow,omitempty"`              // of a reply: the consent's own, and no message
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -914,6 +915,13 @@ func (x *Delivery) GetReply() bool {
 		return x.Reply
 	}
 	return false
+}
+
+func (x *Delivery) GetFollow() string {
+	if x != nil {
+		return x.Follow
+	}
+	return ""
 }
 
 type Token struct {
@@ -2452,7 +2460,8 @@ type Consent struct {
 	Tz            string                 `protobuf:"bytes,12,opt,name=tz,proto3" json:"tz,omitempty"`
 	Locale        string                 `protobuf:"bytes,13,opt,name=locale,proto3" json:"locale,omitempty"`
 	Seq           uint64                 `protobuf:"varint,14,opt,name=seq,proto3" json:"seq,omitempty"`
-	Mint          bool                   `protobuf:"varint,15,opt,name=mint,proto3" json:"mint,omitempty"` // the platform knows no tokens: the host makes one
+	Mint          bool                   `protobuf:"varint,15,opt,name=mint,proto3" json:"mint,omitempty"`    // the platform knows no tokens: the host makes one
+	Follow        string                 `protobuf:"bytes,16,opt,name=follow,proto3" json:"follow,omitempty"` // what the channel does right after it, in its own words: comes back in a reply
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2590,6 +2599,13 @@ func (x *Consent) GetMint() bool {
 		return x.Mint
 	}
 	return false
+}
+
+func (x *Consent) GetFollow() string {
+	if x != nil {
+		return x.Follow
+	}
+	return ""
 }
 
 type Named struct {
@@ -4107,7 +4123,7 @@ const file_otn_proto_rawDesc = "" +
 	"\acancels\x18\x02 \x03(\x04R\acancels\"X\n" +
 	"\vResultFrame\x12\x18\n" +
 	"\acredits\x18\x01 \x01(\x03R\acredits\x12/\n" +
-	"\aresults\x18\x02 \x03(\v2\x15.otn.plugin.v1.ResultR\aresults\"\x84\x03\n" +
+	"\aresults\x18\x02 \x03(\v2\x15.otn.plugin.v1.ResultR\aresults\"\x9c\x03\n" +
 	"\bDelivery\x12\x10\n" +
 	"\x03seq\x18\x01 \x01(\x04R\x03seq\x12\x1a\n" +
 	"\binstance\x18\x02 \x01(\tR\binstance\x12\x0e\n" +
@@ -4120,7 +4136,8 @@ const file_otn_proto_rawDesc = "" +
 	"\aattempt\x18\a \x01(\x03R\aattempt\x126\n" +
 	"\bdeadline\x18\b \x01(\v2\x1a.google.protobuf.TimestampR\bdeadline\x123\n" +
 	"\agive_up\x18\t \x01(\v2\x1a.google.protobuf.TimestampR\x06giveUp\x12\x14\n" +
-	"\x05reply\x18\v \x01(\bR\x05replyJ\x04\b\n" +
+	"\x05reply\x18\v \x01(\bR\x05reply\x12\x16\n" +
+	"\x06follow\x18\f \x01(\tR\x06followJ\x04\b\n" +
 	"\x10\v\"9\n" +
 	"\x05Token\x12\x18\n" +
 	"\aaccount\x18\x01 \x01(\tR\aaccount\x12\x16\n" +
@@ -4240,7 +4257,7 @@ const file_otn_proto_rawDesc = "" +
 	"\x04note\x18\v \x01(\v2\x13.otn.plugin.v1.NoteH\x00R\x04note\x12-\n" +
 	"\x03ask\x18\x10 \x01(\v2\x19.otn.plugin.v1.AskRequestH\x00R\x03ask\x12,\n" +
 	"\x05whole\x18\f \x01(\v2\x14.otn.plugin.v1.WholeH\x00R\x05wholeB\x06\n" +
-	"\x04what\"\x87\x04\n" +
+	"\x04what\"\x9f\x04\n" +
 	"\aConsent\x12*\n" +
 	"\x05token\x18\x01 \x01(\v2\x14.otn.plugin.v1.TokenR\x05token\x12\x18\n" +
 	"\achannel\x18\x02 \x01(\tR\achannel\x129\n" +
@@ -4262,7 +4279,8 @@ const file_otn_proto_rawDesc = "" +
 	"\x02tz\x18\f \x01(\tR\x02tz\x12\x16\n" +
 	"\x06locale\x18\r \x01(\tR\x06locale\x12\x10\n" +
 	"\x03seq\x18\x0e \x01(\x04R\x03seq\x12\x12\n" +
-	"\x04mint\x18\x0f \x01(\bR\x04mint\"G\n" +
+	"\x04mint\x18\x0f \x01(\bR\x04mint\x12\x16\n" +
+	"\x06follow\x18\x10 \x01(\tR\x06follow\"G\n" +
 	"\x05Named\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12*\n" +
 	"\x05value\x18\x02 \x01(\v2\x14.otn.plugin.v1.ValueR\x05value\"\xc9\x01\n" +

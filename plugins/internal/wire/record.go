@@ -80,7 +80,7 @@ func fromConsent(c *otn.Consent) *Consent {
 	return &Consent{
 		Token: fromToken(c.Token), Channel: c.Channel, Subscriber: fromSubscriber(c.Subscriber), Topic: c.Topic, Subject: c.Subject,
 		Answers: each(c.Answers, fromNamed), Ask: c.Ask, Ref: c.Ref, GrantedAt: FromTime(c.GrantedAt), ExpiresAt: FromTime(c.ExpiresAt),
-		PriceThen: fromMoney(c.PriceThen), Tz: c.TZ, Locale: c.Locale, Seq: c.Seq, Mint: c.Mint,
+		PriceThen: fromMoney(c.PriceThen), Tz: c.TZ, Locale: c.Locale, Seq: c.Seq, Mint: c.Mint, Follow: c.Follow,
 	}
 }
 
@@ -88,7 +88,7 @@ func toConsent(p *Consent) *otn.Consent {
 	return &otn.Consent{
 		Token: toToken(p.GetToken()), Channel: p.GetChannel(), Subscriber: toSubscriber(p.GetSubscriber()), Topic: p.GetTopic(), Subject: p.GetSubject(),
 		Answers: each(p.GetAnswers(), toNamed), Ask: p.GetAsk(), Ref: p.GetRef(), GrantedAt: ToTime(p.GetGrantedAt()), ExpiresAt: ToTime(p.GetExpiresAt()),
-		PriceThen: toMoney(p.GetPriceThen()), TZ: p.GetTz(), Locale: p.GetLocale(), Seq: p.GetSeq(), Mint: p.GetMint(),
+		PriceThen: toMoney(p.GetPriceThen()), TZ: p.GetTz(), Locale: p.GetLocale(), Seq: p.GetSeq(), Mint: p.GetMint(), Follow: p.GetFollow(),
 	}
 }
 
