@@ -192,7 +192,7 @@ func TestPlatformSpeaks(t *testing.T) {
 }
 
 // A disk that is full ends the Host: nothing is acknowledged after the fault, and everything before it is there again.
-func TestFullDisk(t *testing.T) {
+func TestP40_FullDisk(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		disk := vfs.NewCrashableMem()
 		var full atomic.Bool

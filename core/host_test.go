@@ -487,7 +487,7 @@ func TestResendThatIsRefusedIsProbablyDelivered(t *testing.T) {
 }
 
 // One person gets one message a run, by the consent that expires first; the other is tried only where that one was refused.
-func TestOneMessagePerPersonAndRun(t *testing.T) {
+func TestP12_OneMessagePerPersonAndRun(t *testing.T) {
 	for _, refuse := range []bool{false, true} {
 		bubble(t, func(t *testing.T, w *world) {
 			shop := w.fake("shop")
