@@ -338,6 +338,34 @@ func TestARunEndsByItsOwnRule(t *testing.T) {
 	}
 }
 
+// What the shop says of something else between the decision and the send changes nothing; what it says of the price does.
+func TestUpdatesBetweenDecisionAndSend(t *testing.T) {
+	for name, c := range map[string]struct {
+		says func(w *world)
+		told string
+	}{
+		"nothing":         {func(*world) {}, "ann"},
+		"another title":   {func(w *world) { w.observe(otn.Item{ID: "coat", Known: otn.FactTitle, Title: "Wool coat"}) }, "ann"},
+		"another item":    {func(w *world) { w.price("hat", "9.00 USD") }, "ann"},
+		"still cheaper":   {func(w *world) { w.price("coat", "80.00 USD") }, "ann"},
+		"as dear as then": {func(w *world) { w.price("coat", "120.00 USD") }, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			speaking(t, strings.Replace(dropRule, "when:", byDay+"\n    when:", 1), func(t *testing.T, w *world, shop *channel) {
+				w.price("coat", "120.00 USD")
+				w.grant("ann", "price-drop", "coat")
+				w.price("coat", "99.00 USD") // at night
+				w.after(time.Hour)
+				c.says(w)
+				w.after(time.Hour)
+				w.restart()
+				w.after(24 * time.Hour)
+				want(t, "told", whom(shop), c.told)
+			})
+		})
+	}
+}
+
 // What has expired is neither told nor counted as waiting, and before it does an operator sees when.
 func TestP26_ExpiredIsNotWaiting(t *testing.T) {
 	speaking(t, backRule, func(t *testing.T, w *world, shop *channel) {

@@ -182,6 +182,8 @@ func shapeHint(n *node, want nodeKind, what string) string {
 		return fmt.Sprintf("each begins with a dash and its name: - id: %s", n.pairs[0].key.text)
 	case want == listNode && n.kind == mapNode && !n.flow && len(n.pairs) > 0:
 		return fmt.Sprintf("each begins with a dash: - %s: …", n.pairs[0].key.text)
+	case want == listNode && n.kind == mapNode && n.flow:
+		return "write [ ] around it: [{…}]"
 	case want == scalarNode && strings.HasPrefix(what, "the type of"):
 		return "a type is one of " + strings.Join(typeNames(), ", ")
 	}

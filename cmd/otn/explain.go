@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/onetimenotify/otn/core"
 	"github.com/onetimenotify/otn/core/api"
 	"github.com/onetimenotify/otn/core/otn"
 	"github.com/onetimenotify/otn/rules"
@@ -87,9 +88,9 @@ func (k *call) explainTable(e *api.Explanation) *table {
 		t.parts(e.Before.Parts)
 	}
 	if e.Last != nil {
-		t.note(strings.TrimSuffix(fmt.Sprintf("last decided for this consent, %s: %s: %s", k.moment(e.Last.At), e.Last.Verdict, e.Last.Because), ": "))
+		t.note(strings.TrimSuffix(fmt.Sprintf("last decided for this consent, %s: %s: %s", k.moment(e.Last.At), e.Last.Verdict, core.InZone(e.Last.Because, k.moment)), ": "))
 		for _, v := range e.Last.Values[min(1, len(e.Last.Values)):] {
-			t.note("  " + v)
+			t.note("  " + core.InZone(v, k.moment))
 		}
 	}
 	return t
