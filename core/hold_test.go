@@ -38,7 +38,7 @@ func TestHoldFiresAtItsEnd(t *testing.T) {
 }
 
 // Flapping stock is no news.
-func TestFlappingUnderAHold(t *testing.T) {
+func TestP6_FlappingUnderAHold(t *testing.T) {
 	holding(t, func(t *testing.T, w *world, shop *channel) {
 		w.grant("ann", "back", "coat")
 		for _, n := range []int64{3, 0, 3, 0, 3, 0, 3, 0} {
@@ -252,7 +252,7 @@ func holdDeath(t *testing.T, down time.Duration) {
 }
 
 // A run belongs to the version that made it, also when its rule is edited or deleted while it is held.
-func TestRuleChangesUnderAHold(t *testing.T) {
+func TestP25_RuleChangesUnderAHold(t *testing.T) {
 	for name, edit := range map[string]func(*otn.Rule){
 		"edited":  func(r *otn.Rule) { r.Plan.Hold = time.Hour },
 		"deleted": func(r *otn.Rule) { r.ID = map[bool]string{true: "gone", false: r.ID}[r.ID == "back"] },

@@ -488,7 +488,7 @@ func TestResendThatIsRefusedIsProbablyDelivered(t *testing.T) {
 }
 
 // One person gets one message a run, by the consent that expires first; the other is tried only where that one was refused.
-func TestOneMessagePerPersonAndRun(t *testing.T) {
+func TestP12_OneMessagePerPersonAndRun(t *testing.T) {
 	for _, refuse := range []bool{false, true} {
 		bubble(t, func(t *testing.T, w *world) {
 			shop := w.fake("shop")
@@ -515,6 +515,29 @@ func TestOneMessagePerPersonAndRun(t *testing.T) {
 			w.price("coat", "90.00 USD")
 			w.after(time.Second)
 			want(t, "calls", shop.calls(), 2)
+		})
+	}
+}
+
+// So it is where their consents come to different pages, and where the run begins again in the middle.
+func TestOneMessageOverPages(t *testing.T) {
+	for _, restarts := range []bool{false, true} {
+		bubble(t, func(t *testing.T, w *world) {
+			shop := w.fake("shop")
+			w.rates = map[string]float64{"shop": 1} // one consent a page
+			w.start()
+			w.price("coat", "120.00 USD")
+			w.grantToken("ann", "price-drop", "coat", "first")
+			w.grant("bob", "price-drop", "coat")
+			w.grantToken("ann", "price-drop", "coat", "second")
+			w.price("coat", "99.00 USD")
+			w.after(1500 * time.Millisecond)
+			if restarts {
+				w.restart()
+			}
+			w.after(time.Minute)
+			want(t, "told", whom(shop), "ann bob")
+			want(t, "token", shop.sent[0].Token.Reveal(), "first")
 		})
 	}
 }

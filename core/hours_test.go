@@ -90,9 +90,14 @@ func TestHoursOverClockChanges(t *testing.T) {
 		{"America/New_York", otn.Hours{From: 9 * 60, To: 21 * 60}, local(t, "America/New_York", 2000, 4, 1, 22, 0), local(t, "America/New_York", 2000, 4, 2, 9, 0)},
 		{"Europe/Berlin", otn.Hours{From: 9 * 60, To: 21 * 60}, local(t, "Europe/Berlin", 2000, 10, 28, 22, 0), local(t, "Europe/Berlin", 2000, 10, 29, 9, 0)},
 		{"Australia/Lord_Howe", otn.Hours{From: 2*60 + 15, To: 6 * 60}, local(t, "Australia/Lord_Howe", 2000, 8, 27, 1, 0), local(t, "Australia/Lord_Howe", 2000, 8, 27, 2, 30)},
+		// Hours that begin at a time that comes twice begin at the first.
+		{"America/New_York", otn.Hours{From: 1*60 + 30, To: 1*60 + 45}, local(t, "America/New_York", 2000, 10, 29, 0, 30), local(t, "America/New_York", 2000, 10, 29, 1, 30)},
+		{"America/New_York", otn.Hours{From: 9 * 60, To: 21 * 60}, local(t, "America/New_York", 2000, 10, 28, 22, 0), local(t, "America/New_York", 2000, 10, 29, 9, 0)},
+		{"Europe/Berlin", otn.Hours{From: 2*60 + 30, To: 5 * 60}, local(t, "Europe/Berlin", 2000, 3, 26, 1, 30), local(t, "Europe/Berlin", 2000, 3, 26, 3, 0)},
+		{"Australia/Lord_Howe", otn.Hours{From: 9 * 60, To: 21 * 60}, local(t, "Australia/Lord_Howe", 2000, 3, 25, 22, 0), local(t, "Australia/Lord_Howe", 2000, 3, 26, 9, 0)},
 		{"UTC", otn.Hours{From: 22 * 60, To: 6 * 60}, time.Date(2000, 2, 29, 12, 0, 0, 0, time.UTC), time.Date(2000, 2, 29, 22, 0, 0, 0, time.UTC)},
 	} {
-		t.Run(fmt.Sprint(c.zone, c.hours.From), func(t *testing.T) {
+		t.Run(fmt.Sprint(c.zone, c.hours.From, c.event.Month()), func(t *testing.T) {
 			bubble(t, func(t *testing.T, w *world) {
 				shop := w.fake("shop")
 				c.hours.TZ = c.zone
@@ -113,7 +118,7 @@ func TestHoursOverClockChanges(t *testing.T) {
 }
 
 // What was true at the event and is not when the hour comes is not told: the person waits on.
-func TestNoLongerTrueWhenTheHourComes(t *testing.T) {
+func TestP15_NoLongerTrueWhenTheHourComes(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world) {
 		shop := w.fake("shop")
 		w.rules = plans("price-drop", otn.Plan{Hours: otn.Hours{From: 9 * 60, To: 21 * 60, TZ: "UTC"}})
@@ -281,7 +286,7 @@ func TestLimitOfRunsAtOnce(t *testing.T) {
 }
 
 // Many small falls: each is compared with the price at which a person agreed, and the one that counts tells them once.
-func TestManySmallDrops(t *testing.T) {
+func TestP18_ManySmallDrops(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world) {
 		shop := w.fake("shop")
 		rules := plans("", otn.Plan{})

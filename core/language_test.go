@@ -303,6 +303,100 @@ func (w *world) values(sub string) []string {
 	return nil
 }
 
+// A run goes on by the rule that made it, whatever becomes of that meanwhile; the next run is by the rule as it is then.
+func TestARunEndsByItsOwnRule(t *testing.T) {
+	inWaves := back(`release: {size: "1", every: 20m}`)
+	for name, edited := range map[string]string{
+		"edited":  strings.NewReplacer("now", "then", `size: "1"`, `size: "9"`).Replace(inWaves),
+		"deleted": dropRule,
+	} {
+		for _, restarts := range []bool{false, true} {
+			t.Run(fmt.Sprint(name, ", restarts ", restarts), func(t *testing.T) {
+				speaking(t, inWaves, func(t *testing.T, w *world, shop *channel) {
+					w.grant("ann", "back", "coat")
+					w.grant("bob", "back", "coat")
+					w.stock("coat", 3)
+					w.after(time.Second)
+					version := w.run().Version
+					w.rules = written(t, edited)
+					if restarts {
+						w.restart()
+					} else if err := w.host.Reload(t.Context(), w.rules); err != nil {
+						t.Fatal(err)
+					}
+					w.after(20 * time.Minute)
+					want(t, "told", texts(shop), "ann: now 3; bob: now 3")
+					want(t, "version", w.run().Version, version)
+					w.grant("cat", "back", "coat")
+					w.stock("coat", 0)
+					w.stock("coat", 5)
+					w.after(time.Second)
+					want(t, "told by the next run", whom(shop), map[string]string{"edited": "ann bob cat", "deleted": "ann bob"}[name])
+				})
+			})
+		}
+	}
+}
+
+// What the shop says of something else between the decision and the send changes nothing; what it says of the price does.
+func TestUpdatesBetweenDecisionAndSend(t *testing.T) {
+	for name, c := range map[string]struct {
+		says func(w *world)
+		told string
+	}{
+		"nothing":         {func(*world) {}, "ann"},
+		"another title":   {func(w *world) { w.observe(otn.Item{ID: "coat", Known: otn.FactTitle, Title: "Wool coat"}) }, "ann"},
+		"another item":    {func(w *world) { w.price("hat", "9.00 USD") }, "ann"},
+		"still cheaper":   {func(w *world) { w.price("coat", "80.00 USD") }, "ann"},
+		"as dear as then": {func(w *world) { w.price("coat", "120.00 USD") }, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			speaking(t, strings.Replace(dropRule, "when:", byDay+"\n    when:", 1), func(t *testing.T, w *world, shop *channel) {
+				w.price("coat", "120.00 USD")
+				w.grant("ann", "price-drop", "coat")
+				w.price("coat", "99.00 USD") // at night
+				w.after(time.Hour)
+				c.says(w)
+				w.after(time.Hour)
+				w.restart()
+				w.after(24 * time.Hour)
+				want(t, "told", whom(shop), c.told)
+			})
+		})
+	}
+}
+
+// What has expired is neither told nor counted as waiting, and before it does an operator sees when.
+func TestP26_ExpiredIsNotWaiting(t *testing.T) {
+	speaking(t, backRule, func(t *testing.T, w *world, shop *channel) {
+		ends := time.Now().Add(50 * time.Hour)
+		w.give(otn.Consent{Token: otn.NewToken("page", "short"), Channel: "shop", Subscriber: otn.Subscriber{ID: "ann"}, Topic: "back", Subject: "coat", ExpiresAt: ends})
+		w.grant("bob", "back", "coat")
+		topic := func() core.TopicView {
+			list, err := w.host.Topics()
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, v := range list {
+				if v.ID == "back" {
+					return v
+				}
+			}
+			return core.TopicView{}
+		}
+		before := topic()
+		want(t, "waiting", before.Waiting, 2)
+		want(t, "the day on which the next expires", before.NextExpiry.Equal(ends.Truncate(24*time.Hour)), true)
+		w.after(50 * time.Hour)
+		w.stock("coat", 3)
+		w.after(6 * time.Hour)
+		want(t, "told", whom(shop), "bob")
+		after := topic()
+		want(t, "waiting", after.Waiting, 0)
+		want(t, "expired", after.Expired, 1)
+	})
+}
+
 // A whole rule of the language: held, in waves of the stock, at the shop's hours, gone through in the order that it says.
 func TestAWholeRule(t *testing.T) {
 	speaking(t, `

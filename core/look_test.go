@@ -70,7 +70,7 @@ func TestLookAtSomebodyWhoWaits(t *testing.T) {
 }
 
 // Looking writes nothing: the ledger's head is where it was.
-func TestLookChangesNothing(t *testing.T) {
+func TestP27_LookChangesNothing(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world) {
 		shop := w.fake("shop")
 		w.start()

@@ -76,6 +76,7 @@ func TestCronLineOverClockChanges(t *testing.T) {
 		{"Europe/Berlin", "30 2 * * *", local(t, "Europe/Berlin", 2000, 10, 28, 0, 0), 3, "10-28 02:30, 10-29 02:30, 10-30 02:30"},
 		{"Europe/Berlin", "30 2 * * *", local(t, "Europe/Berlin", 2000, 3, 25, 0, 0), 3, "03-25 02:30, 03-26 03:00, 03-27 02:30"},
 		{"Australia/Lord_Howe", "15 2 * * *", local(t, "Australia/Lord_Howe", 2000, 8, 26, 0, 0), 3, "08-26 02:15, 08-27 02:30, 08-28 02:15"},
+		{"Australia/Lord_Howe", "45 1 * * *", local(t, "Australia/Lord_Howe", 2000, 3, 25, 0, 0), 3, "03-25 01:45, 03-26 01:45, 03-27 01:45"},
 		{"UTC", "0 12 29 2 *", time.Date(2000, 2, 28, 0, 0, 0, 0, time.UTC), 3, "02-29 12:00"},
 	} {
 		t.Run(c.zone+c.line+c.from.Format("01"), func(t *testing.T) {

@@ -3,6 +3,9 @@
 package core
 
 import (
+	"regexp"
+	"time"
+
 	"github.com/onetimenotify/otn/core/dispatch"
 	"github.com/onetimenotify/otn/core/ledger"
 	"github.com/onetimenotify/otn/core/otn"
@@ -76,4 +79,16 @@ func Reasons() map[string]string {
 		otn.Unknown.String():  "nobody can tell whether it arrived",
 		"sending":             "on its way",
 	}
+}
+
+// InZone writes the moments in a reason's words, which are in UTC, as show does.
+func InZone(words string, show func(time.Time) string) string {
+	utc := regexp.MustCompile(`\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z`)
+	return utc.ReplaceAllStringFunc(words, func(text string) string {
+		t, err := time.Parse(time.RFC3339, text)
+		if err != nil {
+			return text
+		}
+		return show(t)
+	})
 }

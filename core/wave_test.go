@@ -32,7 +32,7 @@ func waving(t *testing.T, size func(otn.Snapshot) (int64, error), more otn.Plan,
 func twiceTheStock(s otn.Snapshot) (int64, error) { return s.Item.Stock * 2, nil }
 
 // The size of each wave is that of its own moment, and those who are left when nobody is meant wait on.
-func TestWavesFollowTheStock(t *testing.T) {
+func TestP7_WavesFollowTheStock(t *testing.T) {
 	waving(t, twiceTheStock, otn.Plan{}, func(t *testing.T, w *world, shop *channel) {
 		w.crowd(50, "back")
 		w.stock("coat", 6)

@@ -168,12 +168,12 @@ func befallen() []notTold {
 			w.stock("coat", 3)
 		}, core.OtherAccount, "another account of this channel"},
 		{"another account, in a run that goes on", back(strings.Replace(byDay, "tz: UTC", "tz: subscriber", 1)), func(w *world, shop *channel) {
-		w.in("Australia/Lord_Howe", "ann", "back") // it is eleven there
-		w.in("UTC", "bob", "back")
-		shop.account = "another"
-		w.stock("coat", 3)
-	}, core.OtherAccount, "another account of this channel"},
-	{"no topic", backRule, func(w *world, shop *channel) {
+			w.in("Australia/Lord_Howe", "ann", "back") // it is eleven there
+			w.in("UTC", "bob", "back")
+			shop.account = "another"
+			w.stock("coat", 3)
+		}, core.OtherAccount, "another account of this channel"},
+		{"no topic", backRule, func(w *world, shop *channel) {
 			call(w.t, w.host.Hooks(), "POST", "/hooks/shop", "s3cret", "t1 ann unheard-of coat")
 		}, core.NoTopic, "no topic that the rules declare"},
 		{"too late", backRule, func(w *world, shop *channel) {

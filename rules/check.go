@@ -227,6 +227,9 @@ func (c *checker) noName(n *ast.IdentifierNode) code {
 	case functionNames()[n.Value]:
 		return c.wrong(n, codeUnknown, fmt.Sprintf("%s is a function", n.Value), "write "+n.Value+"(…)")
 	}
+	if slices.Contains([]string{"null", "none", "undefined"}, strings.ToLower(n.Value)) {
+		return c.wrong(n, codeForbidden, fmt.Sprintf("there is no %s: nothing is nil in rules", n.Value), "ask item.has.stock, say, whether a fact is known")
+	}
 	names := c.scope.roots.names()
 	if near := nearest(n.Value, names); near != "" {
 		return c.wrong(n, codeUnknown, fmt.Sprintf("unknown name %q", n.Value), fmt.Sprintf("did you mean %q?", near))
@@ -284,7 +287,7 @@ func (c *checker) member(n *ast.MemberNode) code {
 
 func (c *checker) noField(n *ast.MemberNode, of code, name string) code {
 	declared := of.obj.name == "params" || of.obj.name == "item.attrs" || strings.HasPrefix(of.obj.name, "trigger.")
-	if c.scope.suspect[name] || c.scope.partial && declared {
+	if c.scope.suspect[name] || c.scope.suspect[of.obj.name] || c.scope.partial && declared {
 		return broken
 	}
 	names := of.obj.names()
@@ -302,6 +305,8 @@ func (c *checker) noField(n *ast.MemberNode, of code, name string) code {
 		}
 	case of.path == "params":
 		hint = "declare it under params; " + hint
+	case declared && nearest(name, names) == "":
+		hint = fmt.Sprintf("declare it under %s, as in %s: {type: string, default: \"\"}; %s", declaredUnder(of.obj.name), name, hint)
 	}
 	if of.obj.by["attrs"].obj != nil {
 		if _, ok := of.obj.by["attrs"].obj.by[name]; ok {
@@ -309,6 +314,14 @@ func (c *checker) noField(n *ast.MemberNode, of code, name string) code {
 		}
 	}
 	return c.wrong(n, codeField, fmt.Sprintf("%s has no field %q", of.obj.name, name), strings.TrimSuffix(hint, "; "))
+}
+
+// declaredUnder is where a field is declared that the shop gives its own names.
+func declaredUnder(object string) string {
+	if trigger, ok := strings.CutPrefix(object, "trigger."); ok {
+		return "fields of trigger " + trigger
+	}
+	return "attrs"
 }
 
 func methodHint(of code, name string) string {
@@ -320,6 +333,9 @@ func methodHint(of code, name string) string {
 	case of.k == text || of.k == texts || of.k == items:
 		if functionNames()[name] {
 			return name + " is a function: " + exampleOfFunction(name)
+		}
+		if slices.Contains([]string{"length", "size", "count"}, name) {
+			return "how many there are is len(item.tags)"
 		}
 	case of.k == moment:
 		switch strings.ToLower(name) {

@@ -178,8 +178,12 @@ func (d *decoder) is(n *node, want nodeKind, what string) bool {
 // shapeHint says how a value that stands in another shape is written.
 func shapeHint(n *node, want nodeKind, what string) string {
 	switch {
+	case want == listNode && n.kind == mapNode && !n.flow && len(n.pairs) > 0 && (what == "rules" || what == "asks") && n.pairs[0].key.text != "id":
+		return fmt.Sprintf("each begins with a dash and its name: - id: %s", n.pairs[0].key.text)
 	case want == listNode && n.kind == mapNode && !n.flow && len(n.pairs) > 0:
 		return fmt.Sprintf("each begins with a dash: - %s: …", n.pairs[0].key.text)
+	case want == listNode && n.kind == mapNode && n.flow:
+		return "write [ ] around it: [{…}]"
 	case want == scalarNode && strings.HasPrefix(what, "the type of"):
 		return "a type is one of " + strings.Join(typeNames(), ", ")
 	}

@@ -106,6 +106,9 @@ func mismatchHint(n *ast.BinaryNode, a, b code) string {
 			return fmt.Sprintf("write duration(%q)", s.Value)
 		}
 	}
+	if a.k == moment && numeric(b.k) || numeric(a.k) && b.k == moment {
+		return `a day is written date("2026-12-01"), with an hour date("2026-12-01T10:00")`
+	}
 	if n.Operator == "+" && (a.k == text || b.k == text) {
 		return "texts are not added: a message writes its parts one after the other, ${…} and ${…}"
 	}

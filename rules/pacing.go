@@ -23,6 +23,7 @@ const (
 type pacing struct {
 	plan     otn.Plan
 	has      map[string]place
+	torn     bool // between is at fault
 	notAfter *node
 	size     *node
 	ranks    []*node
@@ -126,7 +127,8 @@ func (d *decoder) deliver(n *node, p *pacing) {
 	}
 	h := &p.plan.Hours
 	if v, ok := d.said(p, n, "between"); ok {
-		h.From, h.To, _ = d.hours(v)
+		h.From, h.To, ok = d.hours(v)
+		p.torn = !ok
 	}
 	if v, ok := d.said(p, n, "tz"); ok {
 		if w, ok := d.word(v, "tz"); ok && w == "subscriber" {

@@ -68,7 +68,7 @@ func (in *declared) hours(d *ruleDecl, r *rule) {
 	h := &r.Plan.Hours
 	if !h.Set() {
 		for _, name := range []string{"tz", "outside"} {
-			if at, own := d.pacing.has[name]; own {
+			if at, own := d.pacing.has[name]; own && !d.pacing.torn {
 				d.src.fault(at, codeFits, name+" does nothing without between", "say between which hours: between: 09:00-21:00")
 			}
 		}

@@ -129,6 +129,7 @@ func (in *declared) onTrigger(d *ruleDecl, t *topicDecl, n *node, name string) *
 	case !ok && in.partial:
 		return &trigger{name: name}
 	case !ok:
+		in.suspect["trigger."+name] = true
 		s.fault(n.at, codeNoTrigger, fmt.Sprintf("there is no trigger %q", name), didYouMean(name, names))
 		return &trigger{name: name}
 	case len(d.on) > 1 || d.cron != nil || d.once != nil:

@@ -14,14 +14,14 @@ const (
 	maxListed = 20  // that are shown when none is near
 )
 
-// nearest is the name closest to got, at most two edits away, or "".
+// nearest is the name closest to got, at most two edits away, and one in a short name, or "".
 func nearest(got string, names []string) string {
 	best, at := "", 3
 	for _, n := range names[:min(len(names), maxNames)] {
 		if strings.EqualFold(n, got) {
 			return n
 		}
-		if d := edits(got, n, at); d < at && d < len([]rune(n)) {
+		if d := edits(got, n, at); d < at && d < len([]rune(n)) && 2*d <= len([]rune(got)) {
 			best, at = n, d
 		}
 	}

@@ -3,6 +3,7 @@
 package rules
 
 import (
+	"cmp"
 	"regexp"
 	"strings"
 
@@ -17,7 +18,7 @@ func syntaxWords(message, src string) (words, hint string) {
 		if pipe := strings.LastIndex(src, "|"); pipe > 0 && !strings.Contains(src, "||") {
 			return "the expression ends too early", "a function stands in front of its argument: upper(item.title)"
 		}
-		return "the expression ends too early", openBracket(src)
+		return "the expression ends too early", cmp.Or(openBracket(src), perCentHint(src))
 	case strings.Contains(message, "literal not terminated"):
 		return "this text is never closed", "end it with the quote it began with"
 	case strings.Contains(message, `Operator("=")`):
@@ -26,6 +27,12 @@ func syntaxWords(message, src string) (words, hint string) {
 		return "a comma does not belong here", ""
 	case strings.Contains(message, "expected at least 2 arguments"):
 		return "this goes through a list and needs a condition for its elements", `for example any(item.tags, {# == "vip"})`
+	}
+	if m := regexp.MustCompile(`unrecognized character: \S+ '(.)'`).FindStringSubmatch(message); m != nil {
+		if strings.Contains("“”„«»‘’‚", m[1]) {
+			return m[1] + " is no quote in a rule", `a text stands in straight quotes: "red"`
+		}
+		return m[1] + " does not belong here", ""
 	}
 	if found := unexpected(message); found != "" {
 		return "did not expect " + found + " here", unexpectedHint(found, src)
@@ -43,8 +50,10 @@ func unexpectedHint(found, src string) string {
 		return "values are compared with ==, !=, <, <=, > and >="
 	case "then", "else":
 		return "one of two values is written a ? b : c"
-	case "&", "|":
-		return "conditions are joined with && and ||"
+	case "&", "|", "and", "or", "not":
+		return "conditions are joined with && and ||, and turned round with !"
+	case "&&", "||":
+		return perCentHint(src)
 	case "%":
 		return "a drop in per cent is pct_off(was.price, item.price)"
 	case "$":
@@ -53,6 +62,14 @@ func unexpectedHint(found, src string) string {
 		if strings.Contains(src, "${") {
 			return "a name stands by itself in an expression: only texts write it as ${…}"
 		}
+	}
+	return ""
+}
+
+// perCentHint says how a number of per cent is written, where one stands with its sign.
+func perCentHint(src string) string {
+	if regexp.MustCompile(`\d\s*%\s*($|&|\||\))`).MatchString(src) {
+		return "a number of per cent is written without its sign: pct_off(was.price, item.price) >= 10"
 	}
 	return ""
 }

@@ -94,7 +94,7 @@ func (s *source) plainYAML(tokens token.Tokens) bool {
 				continue // "*/5 * * * *" without quotes: once is enough
 			}
 			ok = s.refuse(at, codeAnchor, "anchors, aliases and merge keys are not used in rule files",
-				"write the value out; a text that begins with & or * stands in quotes")
+				s.quotedHint(tk, at))
 		case token.TagType:
 			ok = s.refuse(at, codeTag, fmt.Sprintf("YAML takes %s for a tag", tk.Value), "quote the value: '"+s.rest(at)+"'")
 		case token.MappingKeyType:
@@ -110,6 +110,14 @@ func (s *source) plainYAML(tokens token.Tokens) bool {
 		}
 	}
 	return ok
+}
+
+// quotedHint says what to write where YAML takes the beginning of a value for an anchor or an alias.
+func (s *source) quotedHint(tk *token.Token, at place) string {
+	if rest := s.rest(at); tk.Type == token.AliasType && strings.Contains(rest, " ") {
+		return "a text that begins with & or * stands in quotes: '" + rest + "'"
+	}
+	return "write the value out; a text that begins with & or * stands in quotes"
 }
 
 // keyCount counts the keys of the mappings that are open: of blocks by their column, of { } by their depth, which is negative here.
@@ -229,6 +237,7 @@ func yamlWords(message string) string {
 		"sequence end token ']' not found":                   "this [ is never closed",
 		"could not find end character of single-quoted text": "this ' is never closed",
 		"could not find end character of double-quoted text": "this \" is never closed",
+		"non-map value is specified":                         "this is no key with a value: a colon is missing behind it",
 		"could not find flow map content":                    "something is missing between the commas",
 	}
 	if w, ok := words[message]; ok {

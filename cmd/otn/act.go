@@ -130,10 +130,10 @@ func (k *call) why() *cobra.Command {
 func (k *call) whyTable(w core.Why) *table {
 	t := &table{head: []string{"AT", "TOPIC", "SUBJECT", "RULE", "VERDICT", "BECAUSE"}}
 	for _, r := range w.Reasons {
-		t.add(k.moment(r.At), dash(r.Topic), dash(r.Subject), dash(r.Rule), r.Verdict, dash(r.Because))
+		t.add(k.moment(r.At), dash(r.Topic), dash(r.Subject), dash(r.Rule), r.Verdict, dash(core.InZone(r.Because, k.moment)))
 		for _, v := range r.Values {
 			if v != r.Verdict+": "+r.Because { // said in the row
-				t.note("    " + v)
+				t.note("    " + core.InZone(v, k.moment))
 			}
 		}
 	}

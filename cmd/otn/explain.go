@@ -10,59 +10,32 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/onetimenotify/otn/core"
 	"github.com/onetimenotify/otn/core/api"
 	"github.com/onetimenotify/otn/core/otn"
 	"github.com/onetimenotify/otn/rules"
 )
 
 func (k *call) explain() *cobra.Command {
-	var given givenFacts
-	var who, subject string
-	var told []string
-	cmd := &cobra.Command{
-		Use: "explain RULE", GroupID: "look", Short: "How a rule is decided, and what each part of it gives for one person", Args: cobra.ExactArgs(1),
+	return k.forOne(&cobra.Command{
+		Use: "explain RULE", GroupID: "look", Short: "How a rule is decided, and what each part of it gives for one person",
 		Long: "How a rule is decided: whether it is about a change or a state, which parts are decided once and which for each consent,\n" +
 			"and what every part of its condition gives, for one person of the running daemon (--sub), or with facts that you give\n" +
 			"(--with, --set).\n\n" + factsText,
 		Example: "  otn explain price-drop --sub shop/222\n  otn explain price-drop --sub 222 --subject SKU-1 -o json\n  otn explain price-drop --with facts.yaml\n" +
 			"  otn explain back-in-stock --set item.stock=3 --set last.stock=0",
-		RunE: k.does(func(ctx context.Context, args []string) error {
-			switch {
-			case given.offline() && (who != "" || subject != ""):
-				return usage("--sub and --subject ask the daemon, --with and --set do not: give one or the other")
-			case who == "" && !given.offline():
-				return usage("say for whom: --sub CHANNEL/ID asks the daemon; --set item.stock=3 or --with FILE takes facts that you give")
-			case who == "":
-				return k.explainGiven(args[0], &given)
-			}
-			fields, err := assignments(told)
-			if err != nil {
-				return err
-			}
-			return k.explainLive(ctx, args[0], who, subject, fields)
-		}),
-	}
-	given.flag(cmd)
-	cmd.Flags().StringVar(&who, "sub", "", "the person, as `channel/id`, or id alone when there is one channel")
-	cmd.Flags().StringVar(&subject, "subject", "", "the item or collection; left out: the one that the person waits for")
-	cmd.Flags().StringArrayVar(&told, "field", nil, "with --sub: a field of the trigger as `NAME=VALUE`; left out: those of the last one; may be repeated")
-	return cmd
+	}, onePerson{live: k.explainLive, given: k.explainGiven})
 }
 
-// explainGiven needs no daemon.
-func (k *call) explainGiven(rule string, given *givenFacts) error {
-	set, err := k.rulesFor(given)
-	if err != nil {
+func (k *call) explainLive(ctx context.Context, c *api.Client, b api.LookBody) error {
+	var e api.Explanation
+	if err := c.Post(ctx, "/v1/explanations", "", b, &e); err != nil {
 		return err
 	}
-	facts, err := k.facts(given)
-	if err != nil {
-		return err
-	}
-	f, c, err := set.Facts(rule, facts)
-	if err != nil {
-		return absentOr(err)
-	}
+	return k.show(e, k.explainTable(&e))
+}
+
+func (k *call) explainGiven(set *rules.Set, f otn.Facts, c *otn.Consent) error {
 	e, err := set.Explain(f, c)
 	if err != nil {
 		return err
@@ -76,30 +49,6 @@ func (k *call) explainGiven(rule string, given *givenFacts) error {
 		k.say("otn: --set last.stock=0, say, gives what a fact was at the last decision; nothing is known of that yet")
 	}
 	return nil
-}
-
-func subjectOf(f otn.Facts) string {
-	switch {
-	case f.Now.Item != nil:
-		return f.Now.Item.ID
-	case f.Now.Collection != nil:
-		return f.Now.Collection.ID
-	}
-	return ""
-}
-
-// explainLive asks the daemon.
-func (k *call) explainLive(ctx context.Context, rule, who, subject string, fields map[string]api.Text) error {
-	c, err := k.client()
-	if err != nil {
-		return err
-	}
-	channel, id := k.person(who)
-	var e api.Explanation
-	if err := c.Post(ctx, "/v1/explanations", "", api.LookBody{Rule: rule, Subject: subject, Channel: channel, Recipient: id, Fields: fields}, &e); err != nil {
-		return err
-	}
-	return k.show(e, k.explainTable(&e))
 }
 
 // absentOr gives what is not there its exit code.
@@ -139,9 +88,9 @@ func (k *call) explainTable(e *api.Explanation) *table {
 		t.parts(e.Before.Parts)
 	}
 	if e.Last != nil {
-		t.note(strings.TrimSuffix(fmt.Sprintf("last decided for this consent, %s: %s: %s", k.moment(e.Last.At), e.Last.Verdict, e.Last.Because), ": "))
+		t.note(strings.TrimSuffix(fmt.Sprintf("last decided for this consent, %s: %s: %s", k.moment(e.Last.At), e.Last.Verdict, core.InZone(e.Last.Because, k.moment)), ": "))
 		for _, v := range e.Last.Values[min(1, len(e.Last.Values)):] {
-			t.note("  " + v)
+			t.note("  " + core.InZone(v, k.moment))
 		}
 	}
 	return t

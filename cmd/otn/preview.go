@@ -12,49 +12,22 @@ import (
 
 	"github.com/onetimenotify/otn/core/api"
 	"github.com/onetimenotify/otn/core/otn"
+	"github.com/onetimenotify/otn/rules"
 )
 
 func (k *call) preview() *cobra.Command {
-	var given givenFacts
-	var who, subject string
-	var told []string
-	cmd := &cobra.Command{
-		Use: "preview RULE", GroupID: "look", Short: "The message of a rule as one person would get it", Args: cobra.ExactArgs(1),
+	return k.forOne(&cobra.Command{
+		Use: "preview RULE", GroupID: "look", Short: "The message of a rule as one person would get it",
 		Long: "The message of a rule as one person would get it: in their locale, in the form that their channel carries, with what is\n" +
 			"too long for it; and what other channels make of it. Nothing is sent. It asks the running daemon for one person (--sub), or\n" +
 			"takes facts that you give (--with, --set), for the channels of the configuration.\n\n" + factsText,
 		Example: "  otn preview price-drop --sub shop/222 --subject SKU-1\n  otn preview lookbook --sub 222 --field title=Winter --field url=https://shop.example\n  otn preview price-drop --with facts.yaml -o json",
-		RunE: k.does(func(ctx context.Context, args []string) error {
-			switch {
-			case given.offline() && (who != "" || subject != "" || len(told) > 0):
-				return usage("--sub, --subject and --field ask the daemon, --with and --set do not: give one or the other")
-			case who == "" && !given.offline():
-				return usage("say for whom: --sub CHANNEL/ID asks the daemon; --set item.stock=3 or --with FILE takes facts that you give")
-			case who == "":
-				return k.previewGiven(args[0], &given)
-			}
-			fields, err := assignments(told)
-			if err != nil {
-				return err
-			}
-			return k.previewLive(ctx, args[0], who, subject, fields)
-		}),
-	}
-	given.flag(cmd)
-	cmd.Flags().StringVar(&who, "sub", "", "the person, as `channel/id`, or id alone when there is one channel")
-	cmd.Flags().StringVar(&subject, "subject", "", "the item or collection; left out: the one that the person waits for")
-	cmd.Flags().StringArrayVar(&told, "field", nil, "with --sub: a field of the trigger as `NAME=VALUE`; left out: those of the last one; may be repeated")
-	return cmd
+	}, onePerson{live: k.previewLive, given: k.previewGiven})
 }
 
-func (k *call) previewLive(ctx context.Context, rule, who, subject string, fields map[string]api.Text) error {
-	c, err := k.client()
-	if err != nil {
-		return err
-	}
-	channel, id := k.person(who)
+func (k *call) previewLive(ctx context.Context, c *api.Client, b api.LookBody) error {
 	var p api.Preview
-	if err := c.Post(ctx, "/v1/previews", "", api.LookBody{Rule: rule, Subject: subject, Channel: channel, Recipient: id, Fields: fields}, &p); err != nil {
+	if err := c.Post(ctx, "/v1/previews", "", b, &p); err != nil {
 		return err
 	}
 	note := ""
@@ -64,20 +37,7 @@ func (k *call) previewLive(ctx context.Context, rule, who, subject string, field
 	return k.showPreview(&p, note)
 }
 
-// previewGiven needs no daemon.
-func (k *call) previewGiven(rule string, given *givenFacts) error {
-	set, err := k.rulesFor(given)
-	if err != nil {
-		return err
-	}
-	facts, err := k.facts(given)
-	if err != nil {
-		return err
-	}
-	f, c, err := set.Facts(rule, facts)
-	if err != nil {
-		return absentOr(err)
-	}
+func (k *call) previewGiven(set *rules.Set, f otn.Facts, c *otn.Consent) error {
 	p, err := set.Preview(f, c, k.capabilities())
 	if errors.Is(err, otn.ErrInvalid) {
 		return &coded{exitFailed, err, "give the fact in the facts file, or let the text do without it"}

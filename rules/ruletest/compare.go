@@ -359,7 +359,7 @@ func (w *world) compareSkip(s *want, list []core.Reason) {
 		if r.Verdict != "sent" && (s.get("because") == "" || s.get("because") == code) {
 			return
 		}
-		got, values = append(got, strings.TrimSuffix(code+": "+r.Because, ": ")), r.Values
+		got, values = append(got, strings.TrimSuffix(code+": "+core.InZone(r.Because, w.show), ": ")), r.Values
 	}
 	expected := s.get("because")
 	if expected == "" {
@@ -420,8 +420,12 @@ func (w *world) storyOf(sub, rule string, key consentKey) []string {
 			return []string{"nothing was decided about " + sub + " since they agreed"}
 		}
 		words := strings.TrimSuffix(r.Verdict+": "+r.Because, ": ")
-		if len(r.Values) > 0 && r.Values[0] == words {
+		if len(r.Values) > 0 && (r.Values[0] == words || r.Values[0] == r.Verdict) {
 			r.Values = r.Values[1:]
+		}
+		words = core.InZone(words, w.show)
+		for i := range r.Values {
+			r.Values[i] = core.InZone(r.Values[i], w.show)
 		}
 		if r.Code == core.FirstSight {
 			r.Values = append(r.Values, "say under given, items, what was known before")

@@ -3,6 +3,7 @@
 package ruletest
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -183,7 +184,8 @@ func (p *parser) skips(n rules.Node) []want {
 		because := item.Get("because")
 		known := slices.Sorted(maps.Keys(core.Reasons()))
 		if because.There() && !slices.Contains(known, because.Text()) {
-			because.Fault(codeReason, fmt.Sprintf("there is no reason %q", because.Text()), rules.DidYouMean(because.Text(), known))
+			hint := cmp.Or(rules.DidYouMean(because.Text(), known), "there is "+strings.Join(known, ", "))
+			because.Fault(codeReason, fmt.Sprintf("there is no reason %q", because.Text()), hint)
 		}
 	}
 	return list

@@ -271,18 +271,36 @@ func (p *parser) fact(s *subject, name string, key, value rules.Node) {
 	text := p.factJSON(name, value)
 	one := subject{kind: s.kind, id: s.id, names: []string{name}, facts: map[string]string{name: text}}
 	if _, err := one.observation(); err != nil {
-		message := strings.TrimSuffix(strings.TrimPrefix(err.Error(), "observation: "), ": "+otn.ErrInvalid.Error())
-		at := value
-		if strings.Contains(message, "unknown field") || !at.There() {
-			at = key
-		}
-		at.Fault(codeFact, message, "")
+		p.noFact(err, name, key, value)
 		return
 	}
 	if _, have := s.facts[name]; !have {
 		s.names = append(s.names, name)
 	}
 	s.facts[name] = text
+}
+
+// noFact says why a fact cannot be told.
+func (p *parser) noFact(err error, name string, key, value rules.Node) {
+	message, hint := strings.TrimSuffix(strings.TrimPrefix(err.Error(), "observation: "), ": "+otn.ErrInvalid.Error()), ""
+	at := value
+	if unknown := strings.Contains(message, "unknown field"); unknown || !at.There() {
+		at = key
+		if unknown && slices.Contains(p.attrs(), name) {
+			hint = fmt.Sprintf("the rules declare it as an attr: attrs: {%s: …}", name)
+		}
+	}
+	at.Fault(codeFact, message, hint)
+}
+
+// attrs are the names of the extra fields that the rules declare.
+func (p *parser) attrs() (known []string) {
+	for _, set := range p.sets {
+		for _, f := range set.Attrs() {
+			known = append(known, f.Name)
+		}
+	}
+	return known
 }
 
 // factJSON writes the value of a fact as JSON.
@@ -314,10 +332,8 @@ func (p *parser) factJSON(name string, n rules.Node) string {
 
 // attr writes an extra field as the type that the rules declare.
 func (p *parser) attr(key, n rules.Node) string {
-	var known []string
 	for _, set := range p.sets {
 		for _, f := range set.Attrs() {
-			known = append(known, f.Name)
 			if f.Name != key.Text() {
 				continue
 			}
@@ -339,7 +355,7 @@ func (p *parser) attr(key, n rules.Node) string {
 		}
 	}
 	if len(p.sets) > 0 {
-		key.Fault(codeFact, fmt.Sprintf("the rules declare no attr %q", key.Text()), rules.DidYouMean(key.Text(), known))
+		key.Fault(codeFact, fmt.Sprintf("the rules declare no attr %q", key.Text()), rules.DidYouMean(key.Text(), p.attrs()))
 	}
 	return quote(n.Text())
 }

@@ -32,7 +32,7 @@ func (p *parser) step(n rules.Node) (expects bool) {
 			n = pairs[0].Key
 		} else {
 			n.Fault(codeStep, fmt.Sprintf("a step is one thing, and here are %d", len(pairs)), "each begins with its own -")
-			return false
+			return true // nobody knows whether it expects something
 		}
 	}
 	do := map[string]func(rules.Node) func(context.Context, *world) error{
@@ -47,7 +47,7 @@ func (p *parser) step(n rules.Node) (expects bool) {
 	switch {
 	case do == nil:
 		n.Fault(codeStep, fmt.Sprintf("there is no step %q", word), rules.DidYouMean(word, stepNames()))
-		return false
+		return true
 	case !value.There() && word != "restart" && word != "approve":
 		n.Fault(codeStep, fmt.Sprintf("%s says nothing more", word), "say what, as in "+examples()[word])
 		return word == "expect"
@@ -233,11 +233,7 @@ func (p *parser) cell(s *subject, fact string, key, n rules.Node, text string) {
 	}
 	s.names, s.facts[fact] = []string{fact}, value
 	if _, err := s.observation(); err != nil {
-		at := n
-		if strings.Contains(err.Error(), "unknown field") {
-			at = key
-		}
-		at.Fault(codeFact, strings.TrimSuffix(strings.TrimPrefix(err.Error(), "observation: "), ": "+otn.ErrInvalid.Error()), "")
+		p.noFact(err, fact, key, n)
 	}
 }
 
