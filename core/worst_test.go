@@ -94,6 +94,10 @@ func aside(do func()) (ended <-chan struct{}) {
 	return end
 }
 
+func stopping(sub, topic string) otn.Record {
+	return otn.Record{Stop: &otn.Stop{Subscriber: who(sub), Topic: topic}}
+}
+
 // A run that is cancelled while a page is on its way stays cancelled, whatever is answered then, and ends nothing else.
 func TestCancelledBeforeTheFaultIsAnswered(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world) {
@@ -165,6 +169,48 @@ func TestStoppedWhenItEnds(t *testing.T) {
 					want(t, "told after a restart", shop.calls(), 1)
 				}
 			})
+		})
+	}
+}
+
+// Nobody is asked, and nothing is said to anybody, who wanted to hear no more a moment before.
+func TestStopBeforeAnAskIsMade(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world) {
+		w.spy = &spy{}
+		b := botWorld(w)
+		b.says(t, w, opening("ann"))
+		w.spy.afterRead('b', "ask/", 2, func() { b.says(t, w, stopping("ann", "")) })
+		_, err := w.host.Ask(t.Context(), core.AskRequest{Channel: "shop", Recipient: "ann", Topic: "news"})
+		if !errors.Is(err, otn.ErrRefused) {
+			t.Errorf("asked after a stop: %v", err)
+		}
+		want(t, "asked", b.times(), 0)
+	})
+	bubble(t, func(t *testing.T, w *world) {
+		w.spy = &spy{}
+		b := thenWorld(w)
+		w.spy.afterRead('b', "silent/", 2, func() { b.says(t, w, stopping("ann", "")) })
+		b.says(t, w, opening("ann"), given("ann", "one"))
+		w.after(time.Minute)
+		want(t, "said", b.said(), "")
+	})
+}
+
+// Somebody is erased while something is being said to them: nothing of it is kept, and everything else goes on.
+func TestErasedWhileBeingSpokenTo(t *testing.T) {
+	for _, answer := range []error{nil, deferred(time.Minute, otn.MessageScope)} {
+		bubble(t, func(t *testing.T, w *world) {
+			b := thenWorld(w)
+			b.channel.answer = func(otn.Delivery, int) error { time.Sleep(10 * time.Second); return answer }
+			b.says(t, w, opening(victim), given(victim, "one"))
+			w.after(time.Second)
+			if _, err := w.host.Erase(t.Context(), "shop", victim); err != nil {
+				t.Fatal(err)
+			}
+			w.after(time.Hour)
+			want(t, "said", b.calls(), 1)
+			w.isGone()
+			w.grant("bob", "news", "")
 		})
 	}
 }

@@ -17,21 +17,26 @@ type silence map[string]time.Time
 // SilenceKey is the document of a person's wish to hear no more.
 func SilenceKey(p otn.PersonID) string { return "silent/" + p.String() }
 
-// Silent reports whether a person wants to hear no more of a topic, or of anything.
-func Silent(l *ledger.Ledger, p otn.PersonID, topic string) (bool, error) {
-	s, err := Stops(l, p)
+// Silent reports whether a person wants to hear no more of a topic, or of anything, and gives the document that says so.
+func Silent(l *ledger.Ledger, p otn.PersonID, topic string) (silent bool, doc ledger.Doc, err error) {
+	s, doc, err := stops(l, p)
 	_, all := s[""]
 	_, one := s[topic]
-	return all || one, err
+	return all || one, doc, err
 }
 
 // Stops is what a person wants to hear no more of, by topic, and since when; under "" it is everything.
 func Stops(l *ledger.Ledger, p otn.PersonID) (map[string]time.Time, error) {
+	s, _, err := stops(l, p)
+	return s, err
+}
+
+func stops(l *ledger.Ledger, p otn.PersonID) (s silence, doc ledger.Doc, err error) {
 	doc, ok, err := l.Doc(SilenceKey(p))
-	if err != nil || !ok {
-		return nil, err
+	if err == nil && ok {
+		s, err = readSilence(doc)
 	}
-	return readSilence(doc)
+	return s, doc, err
 }
 
 func readSilence(d ledger.Doc) (s silence, err error) {
