@@ -214,3 +214,87 @@ func TestErasedWhileBeingSpokenTo(t *testing.T) {
 		})
 	}
 }
+
+// A doubt of a run that is paused is not sent again before the run goes on, and of one that is cancelled never.
+func TestDoubtOfAStoppedRun(t *testing.T) {
+	for _, restarted := range []bool{false, true} {
+		bubble(t, func(t *testing.T, w *world) {
+			shop := w.fake("shop")
+			shop.can.SingleUseToken = true
+			shop.answer = func(_ otn.Delivery, nth int) error {
+				if nth == 1 {
+					return errors.New("the line went dead")
+				}
+				return nil
+			}
+			shop.can.Rate = 0.1
+			w.start()
+			stop := func(act func(id string) error) {
+				t.Helper()
+				w.after(time.Second)
+				if err := act(w.run().ID); err != nil {
+					t.Error(err)
+				}
+				if restarted {
+					w.restart()
+				}
+				w.after(24 * time.Hour)
+			}
+			w.waiting("ann", "bob")
+			w.price("coat", "99.00 USD")
+			stop(func(id string) error { _, err := w.host.PauseRun(t.Context(), id); return err })
+			paused := w.run()
+			want(t, "state", paused.State, "paused")
+			want(t, "calls while paused", shop.calls(), 1)
+			if _, err := w.host.ResumeRun(t.Context(), paused.ID); err != nil {
+				t.Error(err)
+			}
+			w.after(24 * time.Hour)
+			want(t, "told when it goes on", len(shop.accepted()), 2)
+
+			w.grant("cat", "price-drop", "coat")
+			w.grant("dan", "price-drop", "coat")
+			w.price("coat", "89.00 USD")
+			stop(func(id string) error { _, err := w.host.CancelRun(t.Context(), id); return err })
+			want(t, "state", w.run().State, "cancelled")
+			w.restart()
+			w.after(24 * time.Hour)
+			want(t, "told by a cancelled run", len(shop.accepted()), 2)
+			want(t, "consents", w.stands(), "sent price-drop/coat, sent price-drop/coat, unknown price-drop/coat, waiting price-drop/coat")
+		})
+	}
+}
+
+// Who wants no more while their message waits for its place in the channel's pace gets none, first or again.
+func TestStopBeforeTheTurnComes(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world) {
+		shop := w.fake("shop")
+		shop.can.SingleUseToken = true
+		shop.can.Rate = 0.01
+		shop.answer = func(d otn.Delivery, nth int) error {
+			if d.Subscriber.ID == "cat" && nth == 1 {
+				return errors.New("the line went dead")
+			}
+			return nil
+		}
+		b := &bot{channel: shop}
+		w.chans["shop"] = b
+		w.start()
+		w.waiting("ann", "bob")
+		w.price("coat", "99.00 USD")
+		w.after(10 * time.Second)
+		want(t, "told at first", texts(shop), "ann: now price-drop 99.00 USD")
+		b.says(t, w, stopping("bob", ""))
+		w.after(10 * time.Minute)
+		want(t, "told", texts(shop), "ann: now price-drop 99.00 USD")
+		want(t, "consents", w.stands(), "sent price-drop/coat, withdrawn price-drop/coat")
+
+		w.waiting("cat", "dan")
+		w.price("coat", "98.00 USD")
+		w.after(70 * time.Second) // the doubt is to be sent again, behind dan
+		want(t, "calls", shop.calls(), 2)
+		b.says(t, w, stopping("cat", ""))
+		w.after(24 * time.Hour)
+		want(t, "told in the end", texts(shop), "ann: now price-drop 99.00 USD; dan: now price-drop 98.00 USD")
+	})
+}

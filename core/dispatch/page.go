@@ -218,7 +218,7 @@ func (f *filler) pick(c *ledger.Candidate, counts *Tally) error {
 		counts.Because = "the consent was given to another account of this channel"
 		return nil
 	}
-	if f.persons[person] {
+	if f.persons[person] || f.l.d.unwanted(c.ID, person) {
 		return nil
 	}
 	if until, held := f.l.d.Held(person, f.now); held {

@@ -78,7 +78,7 @@ func (l *Lane) resend(ctx, store context.Context, t *task) error {
 	if err != nil {
 		return err
 	}
-	if !ok || doubt.Probably || !l.can.SingleUseToken || doubt.Account != l.account || l.d.isStopped(doubt.Token) {
+	if !ok || doubt.Probably || !l.can.SingleUseToken || doubt.Account != l.account {
 		return l.commit(store, done)
 	}
 	message, err := l.sameText(doubt, c)
@@ -88,6 +88,12 @@ func (l *Lane) resend(ctx, store context.Context, t *task) error {
 	}
 	if !l.pace.wait(ctx, l.d.Clock, l.limit()) {
 		return nil // the timer is on disk
+	}
+	if l.d.park(l, t) { // while it waited for its turn
+		return nil
+	}
+	if l.d.unwanted(doubt.Token, doubt.ID.Person()) {
+		return l.commit(store, done)
 	}
 	if err := l.d.begin(store, doubt.ID); err != nil {
 		return l.over(store, done, err)
