@@ -189,8 +189,9 @@ func TestStopBeforeAnAskIsMade(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world) {
 		w.spy = &spy{}
 		b := thenWorld(w)
-		w.spy.afterRead('b', "silent/", 2, func() { b.says(t, w, stopping("ann", "")) })
-		b.says(t, w, opening("ann"), given("ann", "one"))
+		b.says(t, w, opening("ann"))
+		w.spy.afterRead('b', "silent/", 4, func() { b.says(t, w, stopping("ann", "")) }) // the door reads and expects it, then it is looked at twice
+		b.says(t, w, given("ann", "one"))
 		w.after(time.Minute)
 		want(t, "said", b.said(), "")
 	})
@@ -296,5 +297,62 @@ func TestStopBeforeTheTurnComes(t *testing.T) {
 		b.says(t, w, stopping("cat", ""))
 		w.after(24 * time.Hour)
 		want(t, "told in the end", texts(shop), "ann: now price-drop 99.00 USD; dan: now price-drop 98.00 USD")
+	})
+}
+
+// A stop counts for what was agreed to before it, in whatever order the two are told, and not for what comes after.
+func TestStopAndConsentInOneBreath(t *testing.T) {
+	told := func(t *testing.T, w *world, b *bot, wanted string) {
+		t.Helper()
+		w.post("ann")
+		w.after(time.Minute)
+		want(t, "told", whom(b.channel), wanted)
+	}
+	t.Run("in one call", func(t *testing.T) {
+		bubble(t, func(t *testing.T, w *world) {
+			b := botWorld(w)
+			b.says(t, w, given("ann", "one"), stopping("ann", ""))
+			told(t, w, b, "")
+			b.says(t, w, stopping("ann", ""), given("ann", "two"))
+			told(t, w, b, "ann")
+		})
+	})
+	t.Run("between two writes", func(t *testing.T) {
+		bubble(t, func(t *testing.T, w *world) {
+			w.spy = &spy{}
+			b := botWorld(w)
+			w.spy.afterRead('j', "", 1, func() { w.grant("ann", "news", "") })
+			b.says(t, w, stopping("ann", ""))
+			told(t, w, b, "")
+		})
+	})
+	t.Run("told late", func(t *testing.T) {
+		bubble(t, func(t *testing.T, w *world) {
+			b := botWorld(w)
+			late := given("ann", "one")
+			late.At = time.Now()
+			w.after(time.Minute)
+			b.says(t, w, stopping("ann", "news"))
+			w.after(time.Minute)
+			b.says(t, w, late)
+			want(t, "consents", w.stands(), "withdrawn news/")
+			told(t, w, b, "")
+			b.says(t, w, given("ann", "two"))
+			told(t, w, b, "ann")
+		})
+	})
+}
+
+// Who says yes twice at once is told once.
+func TestTwoYesAtOnce(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world) {
+		w.spy = &spy{}
+		b := botWorld(w)
+		w.stock("coat", 0)
+		b.says(t, w, opening("ann"), wish("ann", "", "notify.back.coat"))
+		w.after(time.Second)
+		w.spy.afterRead('j', "", 1, func() { b.says(t, w, yes("ann", "sms-2")) })
+		b.says(t, w, yes("ann", "sms-1"))
+		want(t, "consents", w.stands(), "waiting back/coat")
 	})
 }

@@ -5,6 +5,7 @@ package intake
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"time"
 
 	"github.com/onetimenotify/otn/core/ledger"
@@ -46,8 +47,9 @@ func readSilence(d ledger.Doc) (s silence, err error) {
 	return s, nil
 }
 
-// silent remembers a stop, or forgets it: who resumes a topic after a stop of everything hears of everything again.
-func (w *writer) silent(s otn.Stop) error {
+// silent remembers a stop of a moment, or forgets the earlier ones: who resumes a topic after a stop of everything hears of
+// everything again.
+func (w *writer) silent(s otn.Stop, at time.Time) error {
 	key := SilenceKey(w.in.Ledger.Person(w.instance, s.Subscriber.ID))
 	doc, ok, err := w.doc(key)
 	if err != nil || !ok && s.Resume {
@@ -59,14 +61,12 @@ func (w *writer) silent(s otn.Stop) error {
 			return err
 		}
 	}
-	switch {
-	case !s.Resume:
-		have[s.Topic] = w.now
-	case s.Topic == "":
-		clear(have)
-	default:
-		delete(have, s.Topic)
-		delete(have, "")
+	if !s.Resume {
+		have[s.Topic] = latest(have[s.Topic], at)
+	} else {
+		maps.DeleteFunc(have, func(topic string, since time.Time) bool {
+			return (s.Topic == "" || topic == s.Topic || topic == "") && !since.After(at)
+		})
 	}
 	next := &ledger.Doc{Key: key, Rev: doc.Rev}
 	if len(have) > 0 {
