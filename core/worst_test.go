@@ -4,6 +4,7 @@ package core_test
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"runtime"
 	"sync"
@@ -21,6 +22,7 @@ type spy struct {
 	mu     sync.Mutex
 	reads  *moment
 	writes *moment
+	purges int
 }
 
 // moment is when something is done: at the n-th call about a key that begins so.
@@ -66,6 +68,13 @@ func (s *spy) Write(w ledger.Write) error {
 		s.see(&s.writes, c.Key)
 	}
 	return s.Engine.Write(w)
+}
+
+func (s *spy) Purge(ctx context.Context, ranges []ledger.Range) error {
+	s.mu.Lock()
+	s.purges++
+	s.mu.Unlock()
+	return s.Engine.Purge(ctx, ranges)
 }
 
 func (s *spy) see(at **moment, key []byte) {
