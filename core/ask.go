@@ -71,16 +71,15 @@ func (h *Host) carry(ctx context.Context, asker otn.Asker, ask otn.Ask) (otn.Rec
 	if !h.dispatch.Turn(ctx, ask.Channel) {
 		return fail(&otn.SendError{Outcome: otn.Deferred, Code: "no_turn", Err: context.Cause(ctx)})
 	}
-	now := h.config.Clock.Now()
-	var err error
-	if a.last, err = h.mayAsk(a.person, &ask, now); err != nil { // it may have waited
-		return fail(err)
-	}
-	a.ask.Deadline = now.Add(dispatch.SendTimeout)
-	if err := h.begin(ctx, a, now); err != nil {
-		if errors.Is(err, otn.ErrConflict) {
-			err = otn.ErrAlreadyAsked
+	err := error(otn.ErrConflict)
+	for errors.Is(err, otn.ErrConflict) { // it may have waited, and what it is decided from may change until it is begun
+		now := h.config.Clock.Now()
+		if a.on, err = h.mayAsk(a.person, &ask, now); err == nil {
+			a.ask.Deadline = now.Add(dispatch.SendTimeout)
+			err = h.begin(ctx, a, now)
 		}
+	}
+	if err != nil {
 		return fail(err)
 	}
 	receipt, err := h.make(ctx, a)
@@ -94,26 +93,35 @@ type asking struct {
 	person otn.PersonID
 	rule   string        // the ask of the rules that it is; "": an operator's or a bot's
 	with   *ledger.Batch // what becomes true with it being made, before it is
-	last   ledger.Doc    // the ask of the same before this one, as it was when this one was decided
-
+	on     grounds
 	kept   *ledger.Doc // that it was made
-	window ledger.Doc  // as it was then
+}
+
+// grounds are what an ask was decided from, as it was then.
+type grounds struct {
+	last    ledger.Doc // the ask of the same before this one
+	window  ledger.Doc
+	silence ledger.Doc
+	given   ledger.Giver
 }
 
 // begin writes down that an ask is made: from here on it is never made again by itself, unless its channel says that it
 // certainly was not. Errors: otn.ErrConflict when somebody else asks for the same, or changed what it was decided from.
 func (h *Host) begin(ctx context.Context, a *asking, now time.Time) error {
-	var err error
-	if a.window, _, err = h.ledger.Doc(intake.WindowKey(a.person)); err != nil {
-		return err
-	}
-	a.kept = &ledger.Doc{Key: askKey(a.person, &a.ask), Rev: a.last.Rev, Value: mustJSON(askKept{At: now, Rule: a.rule, Topic: a.ask.Topic, Subject: a.ask.Subject, Title: a.ask.Title})}
+	a.kept = &ledger.Doc{Key: askKey(a.person, &a.ask), Rev: a.on.last.Rev, Value: mustJSON(askKept{At: now, Rule: a.rule, Topic: a.ask.Topic, Subject: a.ask.Subject, Title: a.ask.Title})}
 	b := &ledger.Batch{}
 	if a.with != nil {
 		*b = *a.with
 	}
-	b.Docs = append(b.Docs, a.kept)
+	b.Docs = append(b.Docs, a.kept, still(a.on.window), still(a.on.silence))
+	b.People = append(b.People, a.on.given)
 	return h.ledger.Commit(ctx, b)
+}
+
+// still is a document that a batch was decided from.
+func still(d ledger.Doc) *ledger.Doc {
+	d.Expect = ledger.Still
+	return &d
 }
 
 // make makes an ask, and measures it.
@@ -176,7 +184,7 @@ func (h *Host) answered(ctx context.Context, a *asking, answer error, again *int
 	if err != nil && !errors.Is(err, otn.ErrConflict) {
 		return err
 	}
-	return h.shut(ctx, a.window, answer)
+	return h.shut(ctx, a.on.window, answer)
 }
 
 // shut closes a window of which the platform says that it is closed, unless it was opened again meanwhile.
@@ -244,43 +252,44 @@ func newAsk(r AskRequest, title, ref string, now time.Time) otn.Ask {
 }
 
 // mayAsk says whether a person may be asked now: they do not want to hear no more, no consent waits already, the window is
-// open, and nobody asked in it. It gives the last ask of the same, which nobody else may replace before this one is begun.
-func (h *Host) mayAsk(p otn.PersonID, a *otn.Ask, now time.Time) (last ledger.Doc, err error) {
-	silent, err := intake.Silent(h.ledger, p, a.Topic)
-	if err != nil {
-		return last, err
+// open, and nobody asked in it. It gives what it found, which nobody may change before the ask is begun.
+func (h *Host) mayAsk(p otn.PersonID, a *otn.Ask, now time.Time) (on grounds, err error) {
+	var silent bool
+	if silent, on.silence, err = intake.Silent(h.ledger, p, a.Topic); err != nil {
+		return on, err
 	}
 	if silent {
-		return last, fmt.Errorf("%s wants to hear no more: %w", a.Subscriber.ID, otn.ErrRefused)
+		return on, fmt.Errorf("%s wants to hear no more: %w", a.Subscriber.ID, otn.ErrRefused)
 	}
 	consents, err := h.ledger.Of(p)
 	if err != nil {
-		return last, err
+		return on, err
 	}
+	on.given = ledger.GiverOf(p, consents)
 	for i := range consents {
 		if c := &consents[i]; a.Topic != "" && c.Topic == a.Topic && c.Subject == a.Subject && waits(c, now) {
-			return last, otn.ErrAlreadyGiven
+			return on, otn.ErrAlreadyGiven
 		}
 	}
-	window, err := h.windowOf(p)
-	if err != nil {
-		return last, err
+	var window intake.Open
+	if window, on.window, err = h.windowOf(p); err != nil {
+		return on, err
 	}
 	if !closing(window).After(now) {
-		return last, otn.ErrOutsideWindow
+		return on, otn.ErrOutsideWindow
 	}
-	last, ok, err := h.ledger.Doc(askKey(p, a))
-	if err != nil || !ok {
-		return last, err
+	var asked bool
+	if on.last, asked, err = h.ledger.Doc(askKey(p, a)); err != nil || !asked {
+		return on, err
 	}
 	var before askKept
-	if err := json.Unmarshal(last.Value, &before); err != nil {
-		return last, err
+	if err := json.Unmarshal(on.last.Value, &before); err != nil {
+		return on, err
 	}
 	if now.Sub(before.At) < otn.WindowLength {
-		return last, otn.ErrAlreadyAsked
+		return on, otn.ErrAlreadyAsked
 	}
-	return last, nil
+	return on, nil
 }
 
 // waits reports whether a consent waits to be spent.
@@ -288,13 +297,13 @@ func waits(c *ledger.Consent, now time.Time) bool {
 	return c.State == ledger.Waiting && c.ExpiresAt.After(now)
 }
 
-// windowOf is a person's window, the zero one where none was ever open.
-func (h *Host) windowOf(p otn.PersonID) (w intake.Open, err error) {
+// windowOf is a person's window with its document, the zero one where none was ever open.
+func (h *Host) windowOf(p otn.PersonID) (w intake.Open, doc ledger.Doc, err error) {
 	doc, ok, err := h.ledger.Doc(intake.WindowKey(p))
-	if err != nil || !ok {
-		return w, err
+	if err == nil && ok {
+		err = json.Unmarshal(doc.Value, &w)
 	}
-	return w, json.Unmarshal(doc.Value, &w)
+	return w, doc, err
 }
 
 // closing is when a window counts as closed.

@@ -110,7 +110,7 @@ func (h *Host) decide(p *intake.Planned) (*asking, decision, error) {
 	}
 	about := otn.Ask{Channel: p.Channel, Subscriber: otn.Subscriber{ID: p.Subscriber}, Topic: topic.ID, Subject: p.Subject}
 	var err error
-	if a.last, err = h.mayAsk(person, &about, now); err != nil {
+	if a.on, err = h.mayAsk(person, &about, now); err != nil {
 		d, err := h.mayNot(p, person, err, now)
 		return nil, d, err
 	}
@@ -124,7 +124,7 @@ func (h *Host) decide(p *intake.Planned) (*asking, decision, error) {
 		return nil, d, err
 	}
 	a.ask, err = h.request(AskRequest{Channel: p.Channel, Recipient: p.Subscriber, Topic: topic.ID, Subject: p.Subject, Answers: p.Answers}, now)
-	if errors.Is(err, otn.ErrInvalid) || errors.Is(err, otn.ErrNotFound) {
+	if err != nil && !errors.Is(err, otn.ErrStore) {
 		return nil, no(inWords(err)), nil
 	}
 	return a, decision{verdict: otn.Yes}, err
@@ -151,11 +151,7 @@ func askRule(r otn.Rules, id string) (otn.AskRule, bool) {
 func (h *Host) mayNot(p *intake.Planned, person otn.PersonID, why error, now time.Time) (decision, error) {
 	switch {
 	case errors.Is(why, otn.ErrOutsideWindow):
-		doc, _, err := h.ledger.Doc(intake.WindowKey(person))
-		if err != nil {
-			return decision{}, err
-		}
-		window, err := h.windowOf(person)
+		window, doc, err := h.windowOf(person)
 		if err != nil {
 			return decision{}, err
 		}
@@ -232,7 +228,7 @@ func (h *Host) putOff(ctx context.Context, t ledger.Timer, p *intake.Planned, do
 
 // withinWindow brings the moment of an ask forward to the end of its person's window.
 func (h *Host) withinWindow(p *intake.Planned) error {
-	window, err := h.windowOf(h.ledger.Person(p.Channel, p.Subscriber))
+	window, _, err := h.windowOf(h.ledger.Person(p.Channel, p.Subscriber))
 	if end := closing(window); p.Due.After(end) {
 		p.Due = end
 	}
@@ -296,7 +292,7 @@ func (h *Host) anew(p *intake.Planned, answer error) (*intake.Planned, error) {
 		next.NotBefore = next.Due
 	case otn.MessageScope:
 	}
-	window, err := h.windowOf(h.ledger.Person(p.Channel, p.Subscriber))
+	window, _, err := h.windowOf(h.ledger.Person(p.Channel, p.Subscriber))
 	if err != nil || !closing(window).After(next.Due) {
 		return nil, err
 	}

@@ -157,6 +157,45 @@ func TestRestoreSendsNobodyTwice(t *testing.T) {
 	twice(t, told, again)
 }
 
+// What was granted and spent after the backup was made is not known to it, and is not granted again: platforms repeat their
+// webhooks, and operators their imports.
+func TestRestoredIsNotGrantedAgain(t *testing.T) {
+	dir, backup := filepath.Join(t.TempDir(), "data"), filepath.Join(t.TempDir(), "backup")
+	told := taker()
+	s := onDisk(t, dir, told)
+	s.price("120.00 USD")
+	s.people(0, 10)
+	if _, err := s.host.Backup(t.Context(), backup); err != nil {
+		t.Fatal(err)
+	}
+	s.people(10, 20)
+	s.price("99.00 USD")
+	s.told(20)
+	s.people(20, 30)
+	if err := s.stop(); err != nil {
+		t.Fatal(err)
+	}
+	r, err := core.Restore(t.Context(), core.RestoreConfig{Dir: dir, From: backup, Replace: true, Now: time.Now()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want(t, "unknown", r.Unknown, 10)
+	again := taker()
+	s = onDisk(t, dir, again)
+	s.people(0, 30)
+	s.price("119.00 USD")
+	s.price("89.00 USD")
+	s.told(10)
+	want(t, "told again", len(again.accepted()), 10)
+	twice(t, told, again)
+	if err := s.stop(); err != nil {
+		t.Fatal(err)
+	}
+	if report, err := core.VerifyStore(t.Context(), dir); err != nil {
+		t.Errorf("the store: %v, %v", report.Faults, err)
+	}
+}
+
 // Without a witness nobody can say what was spent: everybody who waited is unknown.
 func TestRestoreWithoutAWitness(t *testing.T) {
 	dir, backup, _ := backedUp(t)

@@ -228,3 +228,41 @@ func (w *fragile) withdraw(sub, subject string) {
 	}
 	w.start()
 }
+
+// A message that was put off with others' news in it, and goes out without, told nobody of them: not by its words, not in
+// the books, and not when it is sent once more.
+func TestGalleryThatShrank(t *testing.T) {
+	for name, lost := range map[string]bool{"accepted": false, "in doubt": true} {
+		t.Run(name, func(t *testing.T) {
+			gathering(t, func(t *testing.T, w *fragile, shop *channel) {
+				shop.can.SingleUseToken = true
+				shop.answer = func(_ otn.Delivery, nth int) error {
+					switch {
+					case nth == 1:
+						return deferred(time.Minute, otn.MessageScope)
+					case nth == 2 && lost:
+						return errors.New("the line went dead")
+					}
+					return nil
+				}
+				w.wants("ann", "coat", "hat")
+				w.price("coat", "99.00 USD")
+				w.after(5 * time.Minute)
+				w.price("hat", "89.00 USD")
+				w.after(10*time.Minute + time.Second)
+				want(t, "put off", titles(shop.sent[0].Message), "coat 99.00 USD, hat 89.00 USD")
+				w.price("hat", "130.00 USD")
+				w.after(time.Minute + 10*time.Second)
+				want(t, "without the hat", titles(shop.sent[1].Message), "coat 99.00 USD")
+				w.price("hat", "89.00 USD")
+				w.after(time.Minute)
+				if lost {
+					want(t, "once more", titles(shop.sent[2].Message), "coat 99.00 USD")
+				}
+				w.after(3 * time.Minute)
+				hat := shop.sent[len(shop.sent)-1]
+				want(t, "of the hat", hat.Token.Reveal(), "token-ann-price-drop-hat")
+			})
+		})
+	}
+}

@@ -201,7 +201,7 @@ func (h *Host) open(ctx context.Context) error {
 	h.catalog = catalog.New(h.ledger)
 	h.dispatch = dispatch.New(dispatch.Config{
 		Ledger: h.ledger, Shop: h.catalog, Rules: c.Rules, Channels: c.Channels, Rates: c.Rates, Next: h.nextLine,
-		Clock: c.Clock, Log: c.Log, Meter: c.Meter, Ticked: h.ticked,
+		Clock: c.Clock, Log: c.Log, Meter: c.Meter, Ticked: h.ticked, Polls: pollTimer,
 		Kept: func(p otn.PersonID) (ledger.Erasure, error) { return keptOf(h.ledger, p) },
 	})
 	h.intake = &intake.Intake{

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/onetimenotify/otn/core"
+	"github.com/onetimenotify/otn/core/dispatch"
 	"github.com/onetimenotify/otn/core/ledger"
 	"github.com/onetimenotify/otn/core/otn"
 )
@@ -104,6 +105,30 @@ func TestL9_PollsKeepTheirLineAndItsZone(t *testing.T) {
 		w.after(24 * time.Hour)
 		want(t, "at nine in New York", daily.times(), "01 00:01, 01 14:00")
 		want(t, "the next", w.source("daily").Poll.Next.UTC().Format("02 15:04"), "02 14:00")
+	})
+}
+
+// A store that was restored from a backup polls on, and purges what was erased before it was made.
+func TestRestoredPollsOn(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world) {
+		w.spy = &spy{}
+		feed := w.polled("feed", "*/15 * * * *", unchanged)
+		w.start()
+		w.after(20 * time.Minute)
+		w.stop()
+		l := w.ledger()
+		purge := ledger.Timer{TimerID: ledger.TimerID{Due: time.Now(), ID: dispatch.PurgeTimer + "/1"}, Kind: dispatch.PurgeTimer, Body: []byte("[]")}
+		batch := &ledger.Batch{Docs: []*ledger.Doc{dispatch.RestoredDoc(time.Now())}, Timers: []ledger.Timer{purge}}
+		if err := errors.Join(l.Commit(t.Context(), batch), l.Close()); err != nil {
+			t.Fatal(err)
+		}
+		feed.times()
+		w.after(24 * time.Hour)
+		w.start()
+		w.after(40 * time.Minute)
+		want(t, "polls", feed.times(), "02 00:20, 02 00:30, 02 00:45, 02 01:00")
+		want(t, "purges", w.spy.purges, 1)
+		w.nothingIsLeft()
 	})
 }
 

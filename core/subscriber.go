@@ -150,7 +150,7 @@ func (h *Host) showAsks(v *SubscriberView, p otn.PersonID) error {
 }
 
 func (h *Host) showWindow(v *SubscriberView, p otn.PersonID) error {
-	w, err := h.windowOf(p)
+	w, _, err := h.windowOf(p)
 	if err != nil || w.Until.IsZero() {
 		return err
 	}

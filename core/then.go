@@ -28,6 +28,7 @@ type reply struct {
 	message otn.Message
 	off     time.Time  // not now: then
 	window  ledger.Doc // of the person, as it was
+	silence ledger.Doc // likewise
 }
 
 // carryThen says what a topic says after a consent. It leaves the timer on disk where ctx ends first.
@@ -51,7 +52,9 @@ func (h *Host) carryThen(ctx context.Context, t ledger.Timer) error {
 		case !r.off.IsZero():
 			return h.sayLater(store, t, s, r.off)
 		case turned:
-			return h.say(store, t, r)
+			if err := h.say(store, t, r); !errors.Is(err, otn.ErrConflict) {
+				return err
+			}
 		case !h.dispatch.Turn(ctx, s.Channel):
 			return nil
 		}
@@ -73,7 +76,7 @@ func (h *Host) toSay(ctx context.Context, s *intake.Then) (r *reply, because str
 	}
 	r = &reply{then: s, consent: &c}
 	now := h.config.Clock.Now()
-	if because, err = h.maySpeak(&c, now); because != "" || err != nil {
+	if because, err = h.maySpeak(r, now); because != "" || err != nil {
 		return r, because, err
 	}
 	can, err := h.dispatch.Can(ctx, s.Channel)
@@ -105,13 +108,14 @@ func (h *Host) toSay(ctx context.Context, s *intake.Then) (r *reply, because str
 	return r, "", nil
 }
 
-// maySpeak says why nothing may be said to somebody now, "" where it may.
-func (h *Host) maySpeak(c *ledger.Consent, now time.Time) (because string, err error) {
-	silent, err := intake.Silent(h.ledger, c.Person, c.Topic)
-	if err != nil || silent {
+// maySpeak says why nothing may be said to somebody now, "" where it may, and notes what it found.
+func (h *Host) maySpeak(r *reply, now time.Time) (because string, err error) {
+	var silent bool
+	if silent, r.silence, err = intake.Silent(h.ledger, r.consent.Person, r.consent.Topic); err != nil || silent {
 		return inWords(otn.ErrRefused), err
 	}
-	window, err := h.windowOf(c.Person)
+	var window intake.Open
+	window, r.window, err = h.windowOf(r.consent.Person)
 	if !closing(window).After(now) {
 		return "the window has closed", err
 	}
@@ -125,19 +129,13 @@ func (h *Host) sayLater(ctx context.Context, t ledger.Timer, s *intake.Then, due
 	return err
 }
 
-// say says it. That it is said is on disk before.
+// say says it. That it is said is on disk before. Errors: otn.ErrConflict when somebody else says it, or changed what it was
+// decided from.
 func (h *Host) say(ctx context.Context, t ledger.Timer, r *reply) error {
 	c, now := r.consent, h.config.Clock.Now()
-	var err error
-	if r.window, _, err = h.ledger.Doc(intake.WindowKey(c.Person)); err != nil {
-		return err
-	}
 	kept := &ledger.Doc{Key: intake.ThenKey(c.Person, c.ID), Value: mustJSON(thenKept{At: now}), Expect: ledger.Fresh}
-	err = h.ledger.Commit(ctx, &ledger.Batch{Docs: []*ledger.Doc{kept}, Done: []ledger.TimerID{t.TimerID}})
-	if err != nil {
-		if errors.Is(err, otn.ErrConflict) { // somebody else says it
-			return h.ledger.Commit(ctx, &ledger.Batch{Done: []ledger.TimerID{t.TimerID}})
-		}
+	begun := &ledger.Batch{Docs: []*ledger.Doc{kept, still(r.window), still(r.silence)}, Done: []ledger.TimerID{t.TimerID}}
+	if err := h.ledger.Commit(ctx, begun); err != nil {
 		return err
 	}
 	_, answer := h.dispatch.Reply(ctx, otn.Delivery{
@@ -161,7 +159,9 @@ func (h *Host) said(ctx context.Context, kept *ledger.Doc, r *reply, answer erro
 	} else {
 		b.Decisions = append(b.Decisions, r.story(now, answer, ""))
 	}
-	if err := h.ledger.Commit(ctx, b); err != nil {
+	if err := h.ledger.Commit(ctx, b); errors.Is(err, otn.ErrConflict) {
+		return nil // they were erased meanwhile: of what was said to them nothing is kept
+	} else if err != nil {
 		return err
 	}
 	if len(b.Timers) > 0 {

@@ -4,6 +4,7 @@ package core_test
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"runtime"
 	"sync"
@@ -21,6 +22,7 @@ type spy struct {
 	mu     sync.Mutex
 	reads  *moment
 	writes *moment
+	purges int
 }
 
 // moment is when something is done: at the n-th call about a key that begins so.
@@ -68,6 +70,13 @@ func (s *spy) Write(w ledger.Write) error {
 	return s.Engine.Write(w)
 }
 
+func (s *spy) Purge(ctx context.Context, ranges []ledger.Range) error {
+	s.mu.Lock()
+	s.purges++
+	s.mu.Unlock()
+	return s.Engine.Purge(ctx, ranges)
+}
+
 func (s *spy) see(at **moment, key []byte) {
 	s.mu.Lock()
 	m := *at
@@ -92,6 +101,10 @@ func aside(do func()) (ended <-chan struct{}) {
 		runtime.Gosched()
 	}
 	return end
+}
+
+func stopping(sub, topic string) otn.Record {
+	return otn.Record{Stop: &otn.Stop{Subscriber: who(sub), Topic: topic}}
 }
 
 // A run that is cancelled while a page is on its way stays cancelled, whatever is answered then, and ends nothing else.
@@ -167,4 +180,188 @@ func TestStoppedWhenItEnds(t *testing.T) {
 			})
 		})
 	}
+}
+
+// Nobody is asked, and nothing is said to anybody, who wanted to hear no more a moment before.
+func TestStopBeforeAnAskIsMade(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world) {
+		w.spy = &spy{}
+		b := botWorld(w)
+		b.says(t, w, opening("ann"))
+		w.spy.afterRead('b', "ask/", 2, func() { b.says(t, w, stopping("ann", "")) })
+		_, err := w.host.Ask(t.Context(), core.AskRequest{Channel: "shop", Recipient: "ann", Topic: "news"})
+		if !errors.Is(err, otn.ErrRefused) {
+			t.Errorf("asked after a stop: %v", err)
+		}
+		want(t, "asked", b.times(), 0)
+	})
+	bubble(t, func(t *testing.T, w *world) {
+		w.spy = &spy{}
+		b := thenWorld(w)
+		b.says(t, w, opening("ann"))
+		w.spy.afterRead('b', "silent/", 4, func() { b.says(t, w, stopping("ann", "")) }) // the door reads and expects it, then it is looked at twice
+		b.says(t, w, given("ann", "one"))
+		w.after(time.Minute)
+		want(t, "said", b.said(), "")
+	})
+}
+
+// Somebody is erased while something is being said to them: nothing of it is kept, and everything else goes on.
+func TestErasedWhileBeingSpokenTo(t *testing.T) {
+	for _, answer := range []error{nil, deferred(time.Minute, otn.MessageScope)} {
+		bubble(t, func(t *testing.T, w *world) {
+			b := thenWorld(w)
+			b.channel.answer = func(otn.Delivery, int) error { time.Sleep(10 * time.Second); return answer }
+			b.says(t, w, opening(victim), given(victim, "one"))
+			w.after(time.Second)
+			if _, err := w.host.Erase(t.Context(), "shop", victim); err != nil {
+				t.Fatal(err)
+			}
+			w.after(time.Hour)
+			want(t, "said", b.calls(), 1)
+			w.isGone()
+			w.grant("bob", "news", "")
+		})
+	}
+}
+
+// A doubt of a run that is paused is not sent again before the run goes on, and of one that is cancelled never.
+func TestDoubtOfAStoppedRun(t *testing.T) {
+	for _, restarted := range []bool{false, true} {
+		bubble(t, func(t *testing.T, w *world) {
+			shop := w.fake("shop")
+			shop.can.SingleUseToken = true
+			shop.answer = func(_ otn.Delivery, nth int) error {
+				if nth == 1 {
+					return errors.New("the line went dead")
+				}
+				return nil
+			}
+			shop.can.Rate = 0.1
+			w.start()
+			stop := func(act func(id string) error) {
+				t.Helper()
+				w.after(time.Second)
+				if err := act(w.run().ID); err != nil {
+					t.Error(err)
+				}
+				if restarted {
+					w.restart()
+				}
+				w.after(24 * time.Hour)
+			}
+			w.waiting("ann", "bob")
+			w.price("coat", "99.00 USD")
+			stop(func(id string) error { _, err := w.host.PauseRun(t.Context(), id); return err })
+			paused := w.run()
+			want(t, "state", paused.State, "paused")
+			want(t, "calls while paused", shop.calls(), 1)
+			if _, err := w.host.ResumeRun(t.Context(), paused.ID); err != nil {
+				t.Error(err)
+			}
+			w.after(24 * time.Hour)
+			want(t, "told when it goes on", len(shop.accepted()), 2)
+
+			w.grant("cat", "price-drop", "coat")
+			w.grant("dan", "price-drop", "coat")
+			w.price("coat", "89.00 USD")
+			stop(func(id string) error { _, err := w.host.CancelRun(t.Context(), id); return err })
+			want(t, "state", w.run().State, "cancelled")
+			w.restart()
+			w.after(24 * time.Hour)
+			want(t, "told by a cancelled run", len(shop.accepted()), 2)
+			want(t, "consents", w.stands(), "sent price-drop/coat, sent price-drop/coat, unknown price-drop/coat, waiting price-drop/coat")
+		})
+	}
+}
+
+// Who wants no more while their message waits for its place in the channel's pace gets none, first or again.
+func TestStopBeforeTheTurnComes(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world) {
+		shop := w.fake("shop")
+		shop.can.SingleUseToken = true
+		shop.can.Rate = 0.01
+		shop.answer = func(d otn.Delivery, nth int) error {
+			if d.Subscriber.ID == "cat" && nth == 1 {
+				return errors.New("the line went dead")
+			}
+			return nil
+		}
+		b := &bot{channel: shop}
+		w.chans["shop"] = b
+		w.start()
+		w.waiting("ann", "bob")
+		w.price("coat", "99.00 USD")
+		w.after(10 * time.Second)
+		want(t, "told at first", texts(shop), "ann: now price-drop 99.00 USD")
+		b.says(t, w, stopping("bob", ""))
+		w.after(10 * time.Minute)
+		want(t, "told", texts(shop), "ann: now price-drop 99.00 USD")
+		want(t, "consents", w.stands(), "sent price-drop/coat, withdrawn price-drop/coat")
+
+		w.waiting("cat", "dan")
+		w.price("coat", "98.00 USD")
+		w.after(70 * time.Second) // the doubt is to be sent again, behind dan
+		want(t, "calls", shop.calls(), 2)
+		b.says(t, w, stopping("cat", ""))
+		w.after(24 * time.Hour)
+		want(t, "told in the end", texts(shop), "ann: now price-drop 99.00 USD; dan: now price-drop 98.00 USD")
+	})
+}
+
+// A stop counts for what was agreed to before it, in whatever order the two are told, and not for what comes after.
+func TestStopAndConsentInOneBreath(t *testing.T) {
+	told := func(t *testing.T, w *world, b *bot, wanted string) {
+		t.Helper()
+		w.post("ann")
+		w.after(time.Minute)
+		want(t, "told", whom(b.channel), wanted)
+	}
+	t.Run("in one call", func(t *testing.T) {
+		bubble(t, func(t *testing.T, w *world) {
+			b := botWorld(w)
+			b.says(t, w, given("ann", "one"), stopping("ann", ""))
+			told(t, w, b, "")
+			b.says(t, w, stopping("ann", ""), given("ann", "two"))
+			told(t, w, b, "ann")
+		})
+	})
+	t.Run("between two writes", func(t *testing.T) {
+		bubble(t, func(t *testing.T, w *world) {
+			w.spy = &spy{}
+			b := botWorld(w)
+			w.spy.afterRead('j', "", 1, func() { w.grant("ann", "news", "") })
+			b.says(t, w, stopping("ann", ""))
+			told(t, w, b, "")
+		})
+	})
+	t.Run("told late", func(t *testing.T) {
+		bubble(t, func(t *testing.T, w *world) {
+			b := botWorld(w)
+			late := given("ann", "one")
+			late.At = time.Now()
+			w.after(time.Minute)
+			b.says(t, w, stopping("ann", "news"))
+			w.after(time.Minute)
+			b.says(t, w, late)
+			want(t, "consents", w.stands(), "withdrawn news/")
+			told(t, w, b, "")
+			b.says(t, w, given("ann", "two"))
+			told(t, w, b, "ann")
+		})
+	})
+}
+
+// Who says yes twice at once is told once.
+func TestTwoYesAtOnce(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world) {
+		w.spy = &spy{}
+		b := botWorld(w)
+		w.stock("coat", 0)
+		b.says(t, w, opening("ann"), wish("ann", "", "notify.back.coat"))
+		w.after(time.Second)
+		w.spy.afterRead('j', "", 1, func() { b.says(t, w, yes("ann", "sms-2")) })
+		b.says(t, w, yes("ann", "sms-1"))
+		want(t, "consents", w.stands(), "waiting back/coat")
+	})
 }

@@ -11,7 +11,7 @@ import (
 	"github.com/onetimenotify/otn/core/otn"
 )
 
-// parked is a retry that came due while its run was paused.
+// parked is a retry, or a doubt to be sent again, that came due while its run was paused.
 type parked struct {
 	lane *Lane
 	task *task
@@ -138,20 +138,21 @@ func (d *Dispatch) halt(id otn.RunID) {
 	}
 }
 
-// park reports whether a task's run is stopped. A retry is kept for Resume, which looks at everybody else anyway.
+// park reports whether a task's run is stopped. A retry and a doubt are kept for Resume, which looks at everybody else anyway.
 func (d *Dispatch) park(l *Lane, t *task) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if !d.isHalted(t.run.ID) {
+	id := t.of()
+	if !d.isHalted(id) {
 		return false
 	}
-	if t.seqs != nil && d.courses[t.run.ID].Stage != Cancelled {
-		d.parked[t.run.ID] = append(d.parked[t.run.ID], parked{l, t})
+	if (t.seqs != nil || t.doubt != nil) && d.courses[id].Stage != Cancelled {
+		d.parked[id] = append(d.parked[id], parked{l, t})
 	}
 	return true
 }
 
-// unpark gives back the retries that came due meanwhile.
+// unpark gives back what came due meanwhile.
 func (d *Dispatch) unpark(id otn.RunID) {
 	d.mu.Lock()
 	kept := d.parked[id]

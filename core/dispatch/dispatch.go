@@ -41,6 +41,7 @@ type Config struct {
 	Log      *slog.Logger
 	Meter    otn.Meter                                    // nil: nothing is measured
 	Ticked   func()                                       // called when a timer was set
+	Polls    string                                       // the kind of the Host's timers by which sources are polled: a restore lets them come
 	Kept     func(p otn.PersonID) (ledger.Erasure, error) // everything that is kept of a person beside their consents
 }
 

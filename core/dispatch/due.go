@@ -52,32 +52,46 @@ func (d *Dispatch) timer(ctx context.Context, t ledger.Timer) error {
 	case SendTimer:
 		return d.sendDue(ctx, t)
 	case RetryTimer:
-		var b retryBody
-		if err := decode(t.Body, &b); err != nil {
-			return err
-		}
-		run, ok, err := d.Run(b.Run)
-		if err != nil {
-			return err
-		}
-		c, _, err := d.readCourse(b.Run)
-		if err != nil {
-			return err
-		}
-		if c.Stage == Cancelled {
-			return d.commit(ctx, &ledger.Batch{Done: []ledger.TimerID{t.TimerID}})
-		}
-		if l, here := d.lanes[b.Channel]; here && ok {
-			l.add(&task{run: run, seqs: b.Seqs, timer: &t.TimerID})
-		}
+		return d.retryDue(ctx, t)
 	case ResendTimer:
-		var b resendBody
-		if err := decode(t.Body, &b); err != nil {
-			return err
-		}
-		if l, here := d.lanes[b.Channel]; here {
-			l.add(&task{doubt: &b.Delivery, timer: &t.TimerID})
-		}
+		return d.resendDue(ctx, t)
+	}
+	return nil
+}
+
+// retryDue gives those who were put off to their lane.
+func (d *Dispatch) retryDue(ctx context.Context, t ledger.Timer) error {
+	var b retryBody
+	if err := decode(t.Body, &b); err != nil {
+		return err
+	}
+	run, ok, err := d.Run(b.Run)
+	if err != nil || !ok {
+		return err
+	}
+	return d.toLane(ctx, b.Channel, &task{run: run, seqs: b.Seqs, timer: &t.TimerID})
+}
+
+// resendDue gives a doubt to its lane.
+func (d *Dispatch) resendDue(ctx context.Context, t ledger.Timer) error {
+	var b resendBody
+	if err := decode(t.Body, &b); err != nil {
+		return err
+	}
+	return d.toLane(ctx, b.Channel, &task{doubt: &b.Delivery, timer: &t.TimerID})
+}
+
+// toLane gives a task to its lane, if that is here. A run that was cancelled tells nobody any more.
+func (d *Dispatch) toLane(ctx context.Context, channel string, t *task) error {
+	c, _, err := d.readCourse(t.of())
+	if err != nil {
+		return err
+	}
+	if c.Stage == Cancelled {
+		return d.commit(ctx, &ledger.Batch{Done: []ledger.TimerID{*t.timer}})
+	}
+	if l, here := d.lanes[channel]; here {
+		l.add(t)
 	}
 	return nil
 }

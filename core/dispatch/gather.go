@@ -49,15 +49,18 @@ func withKey(run otn.RunID, p otn.PersonID) string {
 	return withPrefix + run.String() + "/" + p.String()
 }
 
-// docs are what is written with the claim of a message.
-func (g *gallery) docs(run otn.RunID, p otn.PersonID) []*ledger.Doc {
-	if g == nil {
+// docs are what is written with the claim of a message: what it tells of, in place of what an earlier attempt did.
+func (p *pick) docs(run otn.RunID) []*ledger.Doc {
+	id, g := otn.NewDeliveryID(run, p.person), p.gallery
+	switch {
+	case g == nil && p.begun:
+		return []*ledger.Doc{drop(galleryKey(id))}
+	case g == nil:
 		return nil
 	}
-	id := otn.NewDeliveryID(run, p)
 	docs := []*ledger.Doc{put(galleryKey(id), g)}
 	for _, other := range g.Parts {
-		docs = append(docs, put(withKey(other.Run, p), id))
+		docs = append(docs, put(withKey(other.Run, p.person), id))
 	}
 	return docs
 }
@@ -76,6 +79,10 @@ func (d *Dispatch) With(run otn.RunID, p otn.PersonID) (id otn.DeliveryID, told 
 	}
 	if err := decode(doc.Value, &id); err != nil {
 		return id, false, err
+	}
+	g, err := readDoc[gallery](d, galleryKey(id))
+	if err != nil || !slices.ContainsFunc(g.Parts, func(o gathered) bool { return o.Run == run }) {
+		return id, false, err // its last attempt went without
 	}
 	by, ok, err := d.Ledger.Delivery(id)
 	return id, ok && (by.Open || by.Outcome == otn.Sent || by.Outcome == otn.Unknown), err

@@ -54,6 +54,14 @@ type task struct {
 	since  time.Time       // when the work became due
 }
 
+// of is the run that a task belongs to.
+func (t *task) of() otn.RunID {
+	if t.doubt != nil {
+		return t.doubt.Run()
+	}
+	return t.run.ID
+}
+
 // MaxCarriers is how many sends a lane makes at once at the most.
 const MaxCarriers = 64
 
@@ -215,7 +223,7 @@ func (l *Lane) waits() (time.Time, bool) {
 
 // turn does one page of a task, and reports whether there is more to do.
 func (l *Lane) turn(ctx, store context.Context, t *task) (more bool, err error) {
-	if t.run != nil && l.d.park(l, t) {
+	if l.d.park(l, t) {
 		return false, l.settle(store)
 	}
 	if err := l.describe(ctx); err != nil {
@@ -256,7 +264,7 @@ func (l *Lane) tell(ctx, store context.Context, pg *page) error {
 	if l.sending(pg) {
 		l.carry(ctx, pg)
 	} else {
-		pg.untouched(0)
+		pg.untouched(0, len(pg.picks))
 	}
 	l.sending(nil)
 	l.prev, pg.answered = pg, l.began()

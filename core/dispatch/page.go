@@ -53,6 +53,7 @@ type pick struct {
 	person  otn.PersonID
 	message otn.Message
 	attempt int
+	begun   bool     // there is a delivery of its person in the run
 	place   bool     // it takes a place of the run's budget: it was not handed over before
 	others  []uint64 // the person's other consents on the line, to be tried should this one be refused
 	gallery *gallery // what else the message tells of
@@ -234,7 +235,7 @@ func (f *filler) pick(c *ledger.Candidate, counts *Tally) error {
 		counts.because(Why{OtherAccount, AnotherAccount})
 		return nil
 	}
-	if f.persons[person] {
+	if f.persons[person] || f.l.d.unwanted(c.ID, person) {
 		return nil
 	}
 	if until, held := f.l.d.Held(person, f.now); held {
@@ -287,6 +288,7 @@ func (f *filler) turnOf(c *ledger.Candidate, p *pick) (bool, error) {
 	if was && !mayFollow(told, c.ID, retry) {
 		return false, nil
 	}
+	p.begun = was
 	mine := was && told.Token == c.ID // begun with this one, gone on with it
 	if mine {
 		p.attempt, p.place = told.Attempts+1, false
@@ -360,7 +362,7 @@ func (l *Lane) claim(store context.Context, t *task, state *Progress, pg *page) 
 		if p.place {
 			state.Taken++
 		}
-		b.Docs = append(b.Docs, p.gallery.docs(pg.claim.Run, p.person)...)
+		b.Docs = append(b.Docs, p.docs(pg.claim.Run)...)
 		pg.claim.Members = append(pg.claim.Members, ledger.Member{Seq: p.consent.Seq, Token: p.id, Person: p.person, Attempt: p.attempt})
 	}
 	b.Claims = append(b.Claims, pg.claim)

@@ -95,6 +95,12 @@ func (l *Lane) resend(ctx, store context.Context, t *task) error {
 	if !l.pace.wait(ctx, l.d.Clock, l.limit()) {
 		return nil // the timer is on disk
 	}
+	if l.d.park(l, t) { // while it waited for its turn
+		return nil
+	}
+	if try.resends = try.resends && !l.d.unwanted(doubt.Token, doubt.ID.Person()); !try.resends && !l.can.Lookups {
+		return l.commit(store, done)
+	}
 	if err := l.d.begin(store, doubt.ID); err != nil {
 		return l.over(store, done, err)
 	}

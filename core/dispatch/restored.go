@@ -19,7 +19,8 @@ const (
 // RestoredDoc says that the store was restored at a moment. Recover heeds it, once.
 func RestoredDoc(at time.Time) *ledger.Doc { return put(restoredKey, at) }
 
-// restored pauses every run that is open and drops the timers that are past, where the store was restored. Cron lines are planned anew.
+// restored pauses every run that is open and drops the timers that are past and by which somebody would be told or asked,
+// where the store was restored. Cron lines are planned anew.
 func (d *Dispatch) restored(ctx context.Context) error {
 	doc, ok, err := d.Ledger.Doc(restoredKey)
 	if err != nil || !ok {
@@ -46,15 +47,23 @@ func (d *Dispatch) restored(ctx context.Context) error {
 	return d.commit(ctx, &ledger.Batch{Docs: []*ledger.Doc{drop(restoredKey)}})
 }
 
-// dropPast drops the timers that are due by now.
+// dropPast drops the timers that are due by now, but for those that tell nobody.
 func (d *Dispatch) dropPast(ctx context.Context) error {
+	now := d.Clock.Now()
+	if err := d.dropLines(ctx, now); err != nil {
+		return err
+	}
+	var from ledger.TimerID
 	for {
-		due, err := d.Ledger.Due(d.Clock.Now(), 256)
-		if err != nil || len(due) == 0 {
+		some, err := d.Ledger.Timers(from, 256)
+		if err != nil || len(some) == 0 || some[0].Due.After(now) {
 			return err
 		}
 		var b ledger.Batch
-		for _, t := range due {
+		for _, t := range some {
+			if t.Due.After(now) || t.Kind == PurgeTimer || t.Kind == d.Polls {
+				continue
+			}
 			b.Done = append(b.Done, t.TimerID)
 			if t.Kind == SendTimer {
 				if err := d.lapse(ctx, t); err != nil {
@@ -62,17 +71,22 @@ func (d *Dispatch) dropPast(ctx context.Context) error {
 				}
 			}
 		}
-		err = d.eachDoc(cronPrefix, func(doc ledger.Doc) error {
-			b.Docs = append(b.Docs, drop(doc.Key))
-			return nil
-		})
-		if err != nil {
-			return err
-		}
 		if err := d.commit(ctx, &b); err != nil {
 			return err
 		}
+		from = some[len(some)-1].TimerID
 	}
+}
+
+// dropLines forgets the moments of cron lines that are past: the lines are planned anew.
+func (d *Dispatch) dropLines(ctx context.Context, now time.Time) error {
+	return d.eachDoc(cronPrefix, func(doc ledger.Doc) error {
+		line, err := readDoc[planned](d, doc.Key)
+		if err != nil || line.Due.After(now) {
+			return err
+		}
+		return d.commit(ctx, &ledger.Batch{Docs: []*ledger.Doc{put(doc.Key, planned{Last: line.Due})}})
+	})
 }
 
 // lapse ends a send whose moment had passed when the store was restored: the backup does not know whether it was made.

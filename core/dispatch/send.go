@@ -30,21 +30,26 @@ func (l *Lane) Carry(ctx context.Context) {
 	}
 }
 
-// carry hands a page over and waits for all answers. Members that are not handed over any more, because the daemon stops
-// or the channel wants a pause, end as untouched.
+// carry hands a page over and waits for all answers. Members that are not handed over any more, because the daemon stops,
+// the channel wants a pause, or they want to hear no more, end as untouched.
 func (l *Lane) carry(ctx context.Context, pg *page) {
 	var answers sync.WaitGroup
 	free := make(chan struct{}, min(max(l.can.MaxInFlight, 1), MaxCarriers))
 	done := func() { <-free; answers.Done() }
 	for i := range pg.picks {
 		if !l.pace.wait(ctx, l.d.Clock, l.limit()) || pg.halt.Load() {
-			pg.untouched(i)
+			pg.untouched(i, len(pg.picks))
 			break
 		}
 		free <- struct{}{}
 		if pg.halt.Load() {
-			pg.untouched(i)
+			pg.untouched(i, len(pg.picks))
 			break
+		}
+		if l.d.unwanted(pg.picks[i].id, pg.picks[i].person) {
+			pg.untouched(i, i+1)
+			<-free
+			continue
 		}
 		answers.Add(1)
 		l.jobs <- job{pg, i, done}
@@ -52,8 +57,9 @@ func (l *Lane) carry(ctx context.Context, pg *page) {
 	answers.Wait()
 }
 
-func (pg *page) untouched(from int) {
-	for i := from; i < len(pg.result); i++ {
+// untouched says that some members were not handed over.
+func (pg *page) untouched(from, to int) {
+	for i := from; i < to; i++ {
 		pg.result[i].Untouched = true
 		pg.result[i].Outcome = otn.Deferred
 	}

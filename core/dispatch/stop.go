@@ -56,6 +56,14 @@ func (d *Dispatch) isStopped(id otn.TokenID) bool {
 	return d.stopped[id]
 }
 
+// unwanted reports whether a consent is to be withdrawn, or its person erased, as soon as nothing of theirs is claimed: what
+// was not handed over by then is not.
+func (d *Dispatch) unwanted(id otn.TokenID, p otn.PersonID) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.stopped[id] || d.erasing[p]
+}
+
 // restop takes up the wishes that an earlier daemon could not fulfil.
 func (d *Dispatch) restop(ctx context.Context) error {
 	return d.eachDoc(stopPrefix, func(doc ledger.Doc) error {

@@ -167,7 +167,7 @@ func (w *writer) record(r otn.Record) error {
 	case r.Window != nil:
 		return w.window(*r.Window, r.At)
 	case r.Stop != nil:
-		return w.stop(*r.Stop)
+		return w.stop(*r.Stop, w.moment(r.At))
 	case r.Echo != nil:
 		return w.echo(*r.Echo)
 	case r.Notice != nil:
@@ -208,7 +208,9 @@ func (w *writer) seen(key string) (bool, error) {
 
 func (w *writer) put(d *ledger.Doc) {
 	if have, ok := w.docs[d.Key]; ok {
-		have.Value = d.Value
+		if have.Value = d.Value; have.Expect == ledger.Still {
+			have.Expect = d.Expect
+		}
 		return
 	}
 	w.docs[d.Key] = d

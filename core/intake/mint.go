@@ -108,6 +108,7 @@ func (w *writer) waitsAlready(c *otn.Consent, p otn.PersonID) (bool, error) {
 	if err != nil {
 		return false, err
 	}
+	w.batch.People = append(w.batch.People, ledger.GiverOf(p, all))
 	for i := range all {
 		o := &all[i]
 		living := o.State == ledger.Waiting && o.ExpiresAt.After(w.now) || o.State == ledger.Claimed

@@ -52,6 +52,9 @@ func (w *writer) consent(c otn.Consent, at time.Time, key string) error {
 		c.PriceThen = price
 	}
 	w.batch.Grants = append(w.batch.Grants, &ledger.Grant{Consent: c})
+	if err := w.heed(&c); err != nil {
+		return err
+	}
 	return w.then(&c)
 }
 
@@ -130,20 +133,54 @@ func (w *writer) window(win otn.Window, at time.Time) error {
 
 // stop ends the consents of somebody who wants no more: those that wait, and those whose message is on its way or in doubt
 // should they come back.
-func (w *writer) stop(s otn.Stop) error {
-	if err := w.silent(s); err != nil || s.Resume {
+func (w *writer) stop(s otn.Stop, at time.Time) error {
+	if err := w.silent(s, at); err != nil || s.Resume {
 		return err // consents that ended are asked for again
 	}
-	consents, err := w.in.Ledger.Of(w.in.Ledger.Person(w.instance, s.Subscriber.ID))
+	person := w.in.Ledger.Person(w.instance, s.Subscriber.ID)
+	consents, err := w.in.Ledger.Of(person)
 	if err != nil {
 		return err
 	}
+	w.batch.People = append(w.batch.People, ledger.GiverOf(person, consents))
 	for _, c := range consents {
 		living := c.State == ledger.Waiting || c.State == ledger.Claimed || c.State == ledger.Doubtful
 		if living && (s.Topic == "" || s.Topic == c.Topic) {
-			w.put(w.in.Path.StopDoc(c.ID, w.now))
-			w.stops = append(w.stops, c.ID)
+			w.withdraw(c.ID)
 		}
+	}
+	for _, g := range w.batch.Grants { // told before it in the same call
+		if c := &g.Consent; c.Subscriber.ID == s.Subscriber.ID && (s.Topic == "" || s.Topic == c.Topic) {
+			w.withdraw(c.Token.ID())
+		}
+	}
+	return nil
+}
+
+// withdraw has a consent end as soon as it can, once the batch is on disk.
+func (w *writer) withdraw(id otn.TokenID) {
+	w.put(w.in.Path.StopDoc(id, w.now))
+	w.stops = append(w.stops, id)
+}
+
+// heed lets a consent end at once that was given before its person wanted to hear no more, and is told only now.
+func (w *writer) heed(c *otn.Consent) error {
+	doc, ok, err := w.doc(SilenceKey(w.in.Ledger.Person(w.instance, c.Subscriber.ID)))
+	if err != nil {
+		return err
+	}
+	if ok {
+		since, err := readSilence(doc)
+		if err != nil {
+			return err
+		}
+		if c.GrantedAt.Before(latest(since[""], since[c.Topic])) {
+			w.withdraw(c.Token.ID())
+		}
+	}
+	if _, mine := w.docs[doc.Key]; !mine {
+		doc.Expect = ledger.Still
+		w.put(&doc)
 	}
 	return nil
 }

@@ -5,6 +5,7 @@ package intake
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"time"
 
 	"github.com/onetimenotify/otn/core/ledger"
@@ -17,21 +18,26 @@ type silence map[string]time.Time
 // SilenceKey is the document of a person's wish to hear no more.
 func SilenceKey(p otn.PersonID) string { return "silent/" + p.String() }
 
-// Silent reports whether a person wants to hear no more of a topic, or of anything.
-func Silent(l *ledger.Ledger, p otn.PersonID, topic string) (bool, error) {
-	s, err := Stops(l, p)
+// Silent reports whether a person wants to hear no more of a topic, or of anything, and gives the document that says so.
+func Silent(l *ledger.Ledger, p otn.PersonID, topic string) (silent bool, doc ledger.Doc, err error) {
+	s, doc, err := stops(l, p)
 	_, all := s[""]
 	_, one := s[topic]
-	return all || one, err
+	return all || one, doc, err
 }
 
 // Stops is what a person wants to hear no more of, by topic, and since when; under "" it is everything.
 func Stops(l *ledger.Ledger, p otn.PersonID) (map[string]time.Time, error) {
+	s, _, err := stops(l, p)
+	return s, err
+}
+
+func stops(l *ledger.Ledger, p otn.PersonID) (s silence, doc ledger.Doc, err error) {
 	doc, ok, err := l.Doc(SilenceKey(p))
-	if err != nil || !ok {
-		return nil, err
+	if err == nil && ok {
+		s, err = readSilence(doc)
 	}
-	return readSilence(doc)
+	return s, doc, err
 }
 
 func readSilence(d ledger.Doc) (s silence, err error) {
@@ -41,8 +47,9 @@ func readSilence(d ledger.Doc) (s silence, err error) {
 	return s, nil
 }
 
-// silent remembers a stop, or forgets it: who resumes a topic after a stop of everything hears of everything again.
-func (w *writer) silent(s otn.Stop) error {
+// silent remembers a stop of a moment, or forgets the earlier ones: who resumes a topic after a stop of everything hears of
+// everything again.
+func (w *writer) silent(s otn.Stop, at time.Time) error {
 	key := SilenceKey(w.in.Ledger.Person(w.instance, s.Subscriber.ID))
 	doc, ok, err := w.doc(key)
 	if err != nil || !ok && s.Resume {
@@ -54,14 +61,12 @@ func (w *writer) silent(s otn.Stop) error {
 			return err
 		}
 	}
-	switch {
-	case !s.Resume:
-		have[s.Topic] = w.now
-	case s.Topic == "":
-		clear(have)
-	default:
-		delete(have, s.Topic)
-		delete(have, "")
+	if !s.Resume {
+		have[s.Topic] = latest(have[s.Topic], at)
+	} else {
+		maps.DeleteFunc(have, func(topic string, since time.Time) bool {
+			return (s.Topic == "" || topic == s.Topic || topic == "") && !since.After(at)
+		})
 	}
 	next := &ledger.Doc{Key: key, Rev: doc.Rev}
 	if len(have) > 0 {

@@ -13,6 +13,7 @@ import (
 // each consent it adds (in this order: events, then grants), at least one.
 type Batch struct {
 	Docs      []*Doc        // documents, each with the revision it expects
+	People    []Giver       // whose consents the batch was decided from
 	Events    []*Entry      // into the journal
 	Grants    []*Grant      // consents
 	Timers    []Timer       // to set
@@ -46,7 +47,14 @@ const (
 	Any                 // whatever is there is replaced
 	Once                // nothing: a document that is there already stays, and Kept says so
 	Fresh               // nothing: a document that is there already is ErrConflict for the whole batch
+	Still               // as Same, and nothing is written: the batch was decided from it
 )
+
+// Giver is a person whose consents were looked at: one that they gave since is ErrConflict for the whole batch.
+type Giver struct {
+	Person otn.PersonID
+	Last   uint64 // the Seq of the last consent that was seen, 0 for none
+}
 
 // Entry is one row of the journal.
 type Entry struct {

@@ -49,7 +49,7 @@ type ready struct {
 
 func (l *Ledger) prepare(b *Batch) (*prepared, error) {
 	p := &prepared{l: l, b: b, size: 64}
-	for _, step := range []func() error{p.prepareDocs, p.prepareRest, p.prepareGrants, p.prepareSettles, p.prepareClaims} {
+	for _, step := range []func() error{p.prepareDocs, p.preparePeople, p.prepareRest, p.prepareGrants, p.prepareSettles, p.prepareClaims} {
 		if err := step(); err != nil {
 			p.release(err)
 			return nil, err
@@ -74,6 +74,13 @@ func (p *prepared) prepareDocs() error {
 		}
 		p.want(docKey(d.Key))
 		p.size += len(d.Key) + len(d.Value) + 24
+	}
+	return nil
+}
+
+func (p *prepared) preparePeople() error {
+	for _, giver := range p.b.People {
+		p.want(personKey(giver.Person))
 	}
 	return nil
 }
@@ -134,6 +141,9 @@ func (p *prepared) build(g *group) error {
 	if err := p.checkDocs(g); err != nil {
 		return err
 	}
+	if err := p.checkPeople(g); err != nil {
+		return err
+	}
 	if err := p.checkClaims(g); err != nil {
 		return err
 	}
@@ -163,8 +173,22 @@ func (p *prepared) checkDocs(g *group) error {
 		if there {
 			rev = revOf(value)
 		}
-		if d.Expect == Same && rev != d.Rev || d.Expect == Fresh && there {
+		if (d.Expect == Same || d.Expect == Still) && rev != d.Rev || d.Expect == Fresh && there {
 			return fmt.Errorf("doc %q: %w", d.Key, otn.ErrConflict)
+		}
+	}
+	return nil
+}
+
+func (p *prepared) checkPeople(g *group) error {
+	for _, giver := range p.b.People {
+		places, _ := g.get(personKey(giver.Person))
+		last := uint64(0)
+		for r := (reader{b: places}); len(r.b) > 0; {
+			last = max(last, r.place().seq)
+		}
+		if last > giver.Last {
+			return fmt.Errorf("consents of %s: %w", giver.Person, otn.ErrConflict)
 		}
 	}
 	return nil
@@ -183,6 +207,8 @@ func (p *prepared) addDocs(g *group, seq uint64) {
 		switch {
 		case d.Expect == Once && there:
 			rev, kept = revOf(value), true
+		case d.Expect == Still:
+			rev = d.Rev
 		case d.Value == nil:
 			rev = 0
 			if there {

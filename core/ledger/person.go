@@ -33,6 +33,15 @@ func (l *Ledger) WaitingOf(p otn.PersonID, now time.Time) (n int64, err error) {
 	return n, nil
 }
 
+// GiverOf is a person whose consents were listed by Of.
+func GiverOf(p otn.PersonID, consents []Consent) Giver {
+	g := Giver{Person: p}
+	for i := range consents {
+		g.Last = max(g.Last, consents[i].Seq)
+	}
+	return g
+}
+
 // MessagesTo are the moments behind since at which a person got a message, or may have got one, oldest first: through any
 // run, on any line. One that is on its way counts from its claim.
 func (l *Ledger) MessagesTo(p otn.PersonID, since time.Time) ([]time.Time, error) {

@@ -21,7 +21,8 @@ type Reconciled struct {
 }
 
 // Reconcile makes every waiting consent that may have been spent meanwhile an unknown delivery, of a run that nobody made:
-// the tokens named, or with all those of everybody who waits. Nothing brings them back but an echo, or an operator.
+// the tokens named, or with all those of everybody who waits. Nothing brings them back but an echo, or an operator. Tokens
+// that this store never saw become known as those of nobody: platforms repeat what they told, and none is granted again.
 func (l *Ledger) Reconcile(ctx context.Context, spent []otn.TokenID, all bool, now time.Time) (Reconciled, error) {
 	r := &reconciler{l: l, ctx: ctx, now: now, pages: make(map[Line]map[string][]Member)}
 	step := r.some(spent)
@@ -50,10 +51,14 @@ const reconcilePage = 1000
 func (r *reconciler) some(spent []otn.TokenID) error {
 	spent = slices.Clone(spent)
 	slices.SortFunc(spent, func(a, b otn.TokenID) int { return slices.Compare(a[:], b[:]) })
+	var unknown []otn.TokenID
 	for _, id := range slices.Compact(spent) {
 		c, ok, err := r.l.Consent(id)
 		if err != nil {
 			return err
+		}
+		if !ok {
+			unknown = append(unknown, id)
 		}
 		if !ok || c.State != Waiting {
 			r.Left++
@@ -63,7 +68,27 @@ func (r *reconciler) some(spent []otn.TokenID) error {
 			return err
 		}
 	}
-	return r.flush()
+	if err := r.flush(); err != nil {
+		return err
+	}
+	for some := range slices.Chunk(unknown, reconcilePage) {
+		if err := r.nobodys(some); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// nobodys makes tokens known that nothing else is known of.
+func (r *reconciler) nobodys(tokens []otn.TokenID) error {
+	return r.l.do(r.ctx, &turn{size: 32 * len(tokens), build: func(g *group) error {
+		for _, id := range tokens {
+			if _, there := g.get(tokenKey(id)); !there {
+				g.put(tokenKey(id), packPlace(nil, place{}))
+			}
+		}
+		return nil
+	}})
 }
 
 func (r *reconciler) everybody() error {

@@ -3,6 +3,7 @@
 package ledgertest
 
 import (
+	"errors"
 	"slices"
 	"testing"
 	"time"
@@ -68,4 +69,19 @@ func onePersonsStory(t *testing.T, b *bench) {
 	story("the doubt was none", 3, time.Time{}, first)
 	b.now = b.now.Add(2 * time.Hour)
 	story("one has expired", 2, time.Time{}, first)
+
+	all, err := b.Of(person)
+	b.must(err)
+	seen := ledger.GiverOf(person, all)
+	decided := func(as ledger.Giver) error {
+		return b.Commit(t.Context(), &ledger.Batch{People: []ledger.Giver{as}, Docs: []*ledger.Doc{{Key: "decided", Expect: ledger.Any, Value: []byte("x")}}})
+	}
+	b.must(decided(seen))
+	given(5, drop, long)
+	if err := decided(seen); !errors.Is(err, otn.ErrConflict) {
+		t.Fatalf("decided before the last consent was given: %v", err)
+	}
+	if err := decided(ledger.Giver{Person: b.Person(sent.Channel, "ben")}); err != nil {
+		t.Fatalf("of somebody who never gave one: %v", err)
+	}
 }

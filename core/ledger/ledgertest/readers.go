@@ -33,6 +33,15 @@ func documents(t *testing.T, b *bench) {
 	conflict(ledger.Doc{Key: "a", Value: []byte("x"), Rev: d.Rev + 1})
 	conflict(ledger.Doc{Key: "a", Value: []byte("x"), Expect: ledger.Fresh})
 	conflict(ledger.Doc{Key: "new", Value: []byte("x"), Rev: 1})
+	conflict(ledger.Doc{Key: "a", Rev: d.Rev - 1, Expect: ledger.Still})
+	conflict(ledger.Doc{Key: "new", Rev: 1, Expect: ledger.Still})
+	head := b.Head()
+	for _, same := range []ledger.Doc{{Key: "a", Rev: d.Rev, Expect: ledger.Still}, {Key: "new", Expect: ledger.Still}} {
+		still, err := put(same)
+		if now, _, _ := b.Doc(same.Key); err != nil || still.Rev != same.Rev || now.Rev != same.Rev || b.Head() != head {
+			t.Fatalf("still: %+v is %+v, %v, head %d to %d", still, now, err, head, b.Head())
+		}
+	}
 	kept, err := put(ledger.Doc{Key: "a", Value: []byte("x"), Expect: ledger.Once})
 	if err != nil || !kept.Kept || kept.Rev != d.Rev {
 		t.Fatalf("once: %+v %v", kept, err)
