@@ -72,7 +72,7 @@ func TestGrantBatchReadsEachRow(t *testing.T) {
 	for _, c := range []struct{ row, detail string }{
 		{row(``), ""},
 		{row(`,"tokn":"x"`), `unknown field "tokn"`},
-		{row(`,"granted_at":"` + secret + `"`), "a time is not as in"},
+		{row(`,"granted_at":"` + secret + `"`), "granted_at, or expires_at, is no time as in"},
 		{row(`,"answers":{"a":{"b":"` + secret + `"}}`), "answers: object where string is wanted"},
 		{row(`,"answers":{"a":null}`), "answers: null where string is wanted"},
 		{row(`,"answers":{"a":5,"b":true,"c":"d"}`), ""},

@@ -50,7 +50,7 @@ func unreadable(err error) string {
 	case errors.As(err, &wrong):
 		return "a field, or the row, is of another type than it has to be"
 	case errors.As(err, &moment):
-		return "a time is not as in 2026-11-27T09:00:00Z"
+		return "granted_at, or expires_at, is no time as in 2026-11-27T09:00:00Z"
 	case strings.HasPrefix(text, "json: unknown field "):
 		return strings.TrimPrefix(text, "json: ")
 	}
