@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/onetimenotify/otn/cmd/otn/config"
+	"github.com/onetimenotify/otn/cmd/otn/traces"
 	"github.com/onetimenotify/otn/core"
 	"github.com/onetimenotify/otn/core/api"
 	web "github.com/onetimenotify/otn/core/console"
@@ -37,6 +38,7 @@ type daemon struct {
 	attach  map[string]plugins.Attached // processes under a debugger, by the name of the plugin or the instance
 	taken   net.Listener                // the public door, where it is open already; nil: it is opened
 	ready   func(doors)                 // called once, when the doors are open; nil: not called
+	traces  *traces.Setup               // where traces are sent; nil: nowhere
 
 	reread    func() (otn.Rules, error) // compiles the rule files as they are now; nil: they are not read anew
 	paths     func() ([]string, error)  // names them; nil: the console shows no files
@@ -55,7 +57,12 @@ func (d *daemon) run(ctx, hurry context.Context) error {
 	defer open.close()
 	processes := d.processes()
 	measured := d.measure(processes)
-	host, err := d.host(processes, measured)
+	meters, stopTracing, err := d.trace(ctx, measured)
+	if err != nil {
+		return err
+	}
+	defer stopTracing(hurry)
+	host, err := d.host(processes, meters)
 	if err != nil {
 		return err
 	}
