@@ -66,6 +66,8 @@ var doors = map[string][]string{
 	"github.com/spf13/cobra":                {"cmd"},
 	"github.com/knadh/koanf":                {"cmd"},
 	"github.com/prometheus":                 {"cmd"},
+	"go.opentelemetry.io":                   {"cmd"},
+	"github.com/coreos/go-systemd":          {"cmd"},
 }
 
 // imports maps each package of the module to what its files import, tests left out.

@@ -76,6 +76,7 @@ func TestStepsFollowAWebhook(t *testing.T) {
 		} {
 			want(t, kind.String()+" steps of the price", len(seen.of(kind, cause)), n)
 		}
+		want(t, "taken in a webhook", seen.of(otn.TakeStep, cause)[0].Hooked, true)
 		run := seen.of(otn.RunStep, cause)[0]
 		match := seen.of(otn.MatchStep, cause)[0]
 		want(t, "runs of the match", match.N, 1)

@@ -15,7 +15,10 @@ import (
 	"sync"
 	"time"
 
+	systemd "github.com/coreos/go-systemd/v22/daemon"
+
 	"github.com/onetimenotify/otn/cmd/otn/config"
+	"github.com/onetimenotify/otn/cmd/otn/traces"
 	"github.com/onetimenotify/otn/core"
 	"github.com/onetimenotify/otn/core/api"
 	web "github.com/onetimenotify/otn/core/console"
@@ -37,6 +40,8 @@ type daemon struct {
 	attach  map[string]plugins.Attached // processes under a debugger, by the name of the plugin or the instance
 	taken   net.Listener                // the public door, where it is open already; nil: it is opened
 	ready   func(doors)                 // called once, when the doors are open; nil: not called
+	traces  *traces.Setup               // where traces are sent; nil: nowhere
+	notify  func(state string)          // tells the supervisor; nil: there is none
 
 	reread    func() (otn.Rules, error) // compiles the rule files as they are now; nil: they are not read anew
 	paths     func() ([]string, error)  // names them; nil: the console shows no files
@@ -55,7 +60,12 @@ func (d *daemon) run(ctx, hurry context.Context) error {
 	defer open.close()
 	processes := d.processes()
 	measured := d.measure(processes)
-	host, err := d.host(processes, measured)
+	meters, stopTracing, err := d.trace(ctx, measured)
+	if err != nil {
+		return err
+	}
+	defer stopTracing(hurry)
+	host, err := d.host(processes, meters)
 	if err != nil {
 		return err
 	}
@@ -95,6 +105,7 @@ func (d *daemon) run(ctx, hurry context.Context) error {
 		case err := <-ended:
 			return fmt.Errorf("the host ended: %w", err)
 		case <-ctx.Done():
+			d.tellSupervisor(systemd.SdNotifyStopping)
 			d.log.Info("stopping")
 		case <-d.hup:
 			open.recertify(d.log)
@@ -204,10 +215,18 @@ func (d *daemon) announce(host *core.Host, processes map[string]living, open *li
 	}
 	hooks, operators := scheme(d.config.HooksTLS)+at.Hooks, scheme(d.config.AdminTLS)+at.Admin
 	d.say("otn is ready: hooks %s, admin %s\nconsole: %s/, log in with the key in %s", hooks, operators, operators, filepath.Join(d.config.Data, api.KeyFile))
+	d.tellSupervisor(systemd.SdNotifyReady)
 	if d.ready != nil {
 		d.ready(at)
 	}
 	return nil
+}
+
+// tellSupervisor says where the daemon stands, where somebody wants to hear it.
+func (d *daemon) tellSupervisor(state string) {
+	if d.notify != nil {
+		d.notify(state)
+	}
 }
 
 // scheme is how an address of a door begins.

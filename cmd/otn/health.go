@@ -3,13 +3,16 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"net"
 	"net/http"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/onetimenotify/otn/cmd/otn/metrics"
+	"github.com/onetimenotify/otn/cmd/otn/traces"
 	"github.com/onetimenotify/otn/core"
 	"github.com/onetimenotify/otn/core/otn"
 	"github.com/onetimenotify/otn/plugins"
@@ -116,6 +119,40 @@ func (d *daemon) measure(processes map[string]living) *metrics.Metrics {
 	}
 	return metrics.New(s)
 }
+
+// meters tells several meters the same.
+type meters []otn.Meter
+
+// Step implements otn.Meter.
+func (all meters) Step(s otn.Step) {
+	for _, m := range all {
+		m.Step(s)
+	}
+}
+
+// trace adds traces to what is measured, where they are wanted. What it returns sends what is left of them; a collector that does not
+// answer holds up no stop.
+func (d *daemon) trace(ctx context.Context, measured otn.Meter) (all otn.Meter, stop func(hurry context.Context), err error) {
+	if d.traces == nil {
+		return measured, func(context.Context) {}, nil
+	}
+	s := *d.traces
+	s.Version, s.Store, s.Log = d.version, d.config.Data, d.log
+	tracer, err := traces.New(context.WithoutCancel(ctx), s)
+	if err != nil {
+		return nil, nil, &coded{exitConfig, err, "put traces.endpoint right, or take it away"}
+	}
+	return meters{measured, tracer}, func(hurry context.Context) {
+		ctx, cancel := context.WithTimeout(hurry, lastTraces)
+		defer cancel()
+		if err := tracer.Close(ctx); err != nil {
+			d.log.Debug("the last traces were not sent", "error", err)
+		}
+	}, nil
+}
+
+// lastTraces is how long a stop waits for the collector.
+const lastTraces = 2 * time.Second
 
 // scrapers says who may read /metrics: everybody where only this machine reaches the door, else who has a key that may read.
 func scrapers(at net.Addr, host *core.Host) func(r *http.Request) bool {

@@ -16,6 +16,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/onetimenotify/otn/core"
+	"github.com/onetimenotify/otn/core/api"
 	"github.com/onetimenotify/otn/core/otn"
 	"github.com/onetimenotify/otn/plugins"
 )
@@ -61,6 +62,15 @@ func ask(t *testing.T, at doors, path string) (int, string) {
 	return resp.StatusCode, string(text)
 }
 
+// isUp waits for the daemon's channel.
+func isUp(t *testing.T, c *api.Client) {
+	t.Helper()
+	eventually(t, func() bool {
+		var page api.Channels
+		return c.Get(t.Context(), "/v1/channels", nil, &page) == nil && page.Channels[0].State == "ready"
+	})
+}
+
 // A daemon that runs tells what it did, what its channel's process did, and nobody's name.
 func TestScrapeOfADaemon(t *testing.T) {
 	t.Cleanup(func() { goleak.VerifyNone(t) })
@@ -71,6 +81,7 @@ func TestScrapeOfADaemon(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer c.HTTP.CloseIdleConnections()
+	isUp(t, c)
 	for path, body := range map[string]string{
 		"/v1/observations": `{"observations":[{"id":"SKU-1","title":"Coat","url":"https://shop.example/coat","price":"120.00 USD"}]}`,
 		"/v1/consents":     `{"channel":"shop","recipient":"someone-in-particular","topic":"price-drop","subject":"SKU-1","token":"t-canary"}`,
@@ -102,6 +113,79 @@ func TestScrapeOfADaemon(t *testing.T) {
 	for _, name := range []string{"otn_store_write_seconds_count 0", "otn_witness_write_seconds_count 0", "otn_disk_free_bytes 0"} {
 		if strings.Contains(text, "\n"+name+"\n") {
 			t.Errorf("nothing was measured: %s", name)
+		}
+	}
+}
+
+// With a collector, the daemon's steps arrive there: the ends of the path, in one trace, and nobody's name.
+func TestTracesOfADaemon(t *testing.T) {
+	t.Cleanup(func() { goleak.VerifyNone(t) })
+	got := make(chan string, 100)
+	collector := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		got <- string(body)
+	}))
+	t.Cleanup(collector.Close)
+	k, d := hanging(t)
+	k.config.Traces = collector.URL
+	if d.traces = k.traces(); d.traces == nil {
+		t.Fatal("an endpoint is configured, and nothing is traced")
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	open, ended := make(chan doors, 1), make(chan error, 1)
+	d.ready = func(at doors) { open <- at }
+	go func() { ended <- d.run(ctx, t.Context()) }()
+	<-open
+	c, err := k.client()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.HTTP.CloseIdleConnections()
+	isUp(t, c)
+	var answer any
+	if err := c.Post(t.Context(), "/v1/consents", "", raw(`{"channel":"shop","recipient":"someone-in-particular","topic":"price-drop","subject":"SKU-1","token":"t-canary"}`), &answer); err != nil {
+		t.Fatal(err)
+	}
+	stop()
+	if err := <-ended; err != nil {
+		t.Fatal(err)
+	}
+	close(got)
+	all := ""
+	for text := range got {
+		all += text
+	}
+	if !strings.Contains(all, "take") || !strings.Contains(all, "otn.instance") {
+		t.Errorf("nothing arrived: %q", all)
+	}
+	for _, secret := range []string{"someone-in-particular", "t-canary"} {
+		if strings.Contains(all, secret) {
+			t.Errorf("%s is told to the collector", secret)
+		}
+	}
+}
+
+// Traces are off until somebody says where they go.
+func TestTracesAreOff(t *testing.T) {
+	k, _ := hanging(t)
+	for _, c := range []struct {
+		endpoint string
+		env      []string
+		on       bool
+		keep     float64
+	}{
+		{"", nil, false, 0},
+		{"http://127.0.0.1:4318", nil, true, 1},
+		{"", []string{"OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:4318"}, true, 1},
+		{"", []string{"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT=http://127.0.0.1:4318/v1/traces", "OTEL_TRACES_SAMPLER=parentbased_traceidratio", "OTEL_TRACES_SAMPLER_ARG=0.1"}, true, 0.1},
+		{"http://127.0.0.1:4318", []string{"OTEL_TRACES_SAMPLER=always_off"}, true, 0},
+		{"http://127.0.0.1:4318", []string{"OTEL_SDK_DISABLED=true"}, false, 0},
+		{"http://127.0.0.1:4318", []string{"OTEL_TRACES_EXPORTER=none"}, false, 0},
+	} {
+		k.env, k.config.Traces = c.env, c.endpoint
+		s := k.traces()
+		if s != nil != c.on || s != nil && (s.Keep != c.keep || s.Endpoint != c.endpoint) {
+			t.Errorf("%q %v: %+v", c.endpoint, c.env, s)
 		}
 	}
 }

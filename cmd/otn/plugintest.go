@@ -53,7 +53,7 @@ func (k *call) pluginTest() *cobra.Command {
 			defer os.RemoveAll(dir) //nolint:errcheck // what the plugin wrote there
 			p.WorkDir = dir
 			if show {
-				p.Log = logger(k.stderr, slog.LevelDebug)
+				p.Log = logger(k.stderr, "auto", slog.LevelDebug)
 			}
 			return k.conform(ctx, args[0], p)
 		}),

@@ -89,8 +89,9 @@ func (k *call) root() *cobra.Command {
 		k.topics(), k.consents(), k.rules(), k.runs(), k.sends(), k.deliveries(), k.subscribers(), k.why(), k.replay(), k.diff(), k.channels(), k.sources(), k.plugins(),
 		k.backup(), k.restore(), k.verify(), k.audit(), k.doctor(), k.keys(),
 		k.initShop(), k.check(), k.test(), k.layOut(), k.eval(), k.explain(), k.preview(), k.cost(), k.schema(), k.configuration(), k.version(),
-		k.plugin(), exitCodes(),
+		k.plugin(), k.man(), exitCodes(),
 	)
+	k.complete(root)
 	root.SetHelpCommand(k.help())
 	root.SetCompletionCommandGroupID("set")
 	return root

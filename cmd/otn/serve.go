@@ -10,18 +10,22 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"strconv"
+	"strings"
 	"syscall"
 
+	systemd "github.com/coreos/go-systemd/v22/daemon"
 	"github.com/mattn/go-isatty"
 	"github.com/spf13/cobra"
 
 	"github.com/onetimenotify/otn/cmd/otn/config"
+	"github.com/onetimenotify/otn/cmd/otn/traces"
 	"github.com/onetimenotify/otn/plugins"
 	"github.com/onetimenotify/otn/rules"
 )
 
 func (k *call) serve() *cobra.Command {
-	level, dev := slog.LevelInfo, false
+	dev := false
 	cmd := &cobra.Command{
 		Use: "serve", GroupID: "run", Short: "Run the daemon", Args: cobra.NoArgs,
 		Long: "Run the daemon: the public door for webhooks, the operator's door, and a process for each channel and source.\n" +
@@ -51,8 +55,9 @@ func (k *call) serve() *cobra.Command {
 			signal.Notify(hup, syscall.SIGHUP)
 			defer signal.Stop(hup)
 			d := &daemon{
-				config: k.config, rules: set, log: logger(k.stderr, level), command: command, version: version().Version, say: k.say,
-				reread: k.reread, paths: k.rulePaths, hup: hup, attach: attach,
+				config: k.config, rules: set, log: logger(k.stderr, k.config.LogFormat, k.config.LogLevel), command: command, version: version().Version, say: k.say,
+				reread: k.reread, paths: k.rulePaths, hup: hup, attach: attach, traces: k.traces(),
+				notify: func(state string) { _, _ = systemd.SdNotify(false, state) }, // nobody listens where NOTIFY_SOCKET is not set
 			}
 			if dev {
 				defer d.watch(ctx, k.stamps)()
@@ -62,11 +67,35 @@ func (k *call) serve() *cobra.Command {
 	}
 	f := cmd.Flags()
 	f.BoolVar(&dev, "dev", false, "read the rule files anew whenever one of them changes")
-	f.TextVar(&level, "log-level", slog.LevelInfo, "debug, info, warn or error")
-	for name, about := range map[string]string{"listen-hooks": "listen.hooks", "listen-admin": "listen.admin", "data": "data"} {
+	for name, about := range map[string]string{"listen-hooks": "listen.hooks", "listen-admin": "listen.admin", "data": "data", "log-level": "log.level", "log-format": "log.format"} {
 		f.Var(&override{k.flags, about}, name, "`value` of "+about+" instead of the configuration's")
 	}
 	return cmd
+}
+
+// traces says whether traces are sent, and where: to the address of the configuration, or as the variables of OpenTelemetry say.
+func (k *call) traces() *traces.Setup {
+	switch {
+	case strings.EqualFold(k.variable("OTEL_SDK_DISABLED"), "true"), strings.EqualFold(k.variable("OTEL_TRACES_EXPORTER"), "none"):
+		return nil
+	case k.config.Traces == "" && k.variable("OTEL_EXPORTER_OTLP_ENDPOINT") == "" && k.variable("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT") == "":
+		return nil
+	}
+	return &traces.Setup{Endpoint: k.config.Traces, Keep: k.kept()}
+}
+
+// kept is the share of traces that OTEL_TRACES_SAMPLER wants. A trace is kept whole or not at all, so that what is based on parents is
+// the same as what is not.
+func (k *call) kept() float64 {
+	switch strings.TrimPrefix(k.variable("OTEL_TRACES_SAMPLER"), "parentbased_") {
+	case "always_off":
+		return 0
+	case "traceidratio":
+		if share, err := strconv.ParseFloat(k.variable("OTEL_TRACES_SAMPLER_ARG"), 64); err == nil && share >= 0 && share <= 1 {
+			return share
+		}
+	}
+	return 1
 }
 
 // override is a flag that stands over a key of the configuration.
@@ -144,15 +173,15 @@ func signals(parent context.Context) (ctx, hurry context.Context, stop func()) {
 	}
 }
 
-// logger writes text on a terminal and JSON elsewhere.
-func logger(w io.Writer, level slog.Level) *slog.Logger {
+// logger writes text or JSON; "auto" is text on a terminal and JSON elsewhere.
+func logger(w io.Writer, format string, level slog.Level) *slog.Logger {
 	o := &slog.HandlerOptions{Level: level, ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
 		if a.Value.Kind() == slog.KindDuration { // with its unit
 			a.Value = slog.StringValue(a.Value.Duration().String())
 		}
 		return a
 	}}
-	if onTerminal(w) {
+	if format == "text" || format != "json" && onTerminal(w) {
 		return slog.New(slog.NewTextHandler(w, o))
 	}
 	return slog.New(slog.NewJSONHandler(w, o))

@@ -37,11 +37,19 @@ func (l *Lane) answered(began time.Time, pg *page, i int) {
 	l.d.Meter.Step(s)
 }
 
-// resent tells of a doubt that was sent again. Its run is not read for that: where it came from is not told.
-func (l *Lane) resent(began time.Time, run otn.RunID, outcome otn.Outcome) {
-	if l.d.Meter != nil {
-		l.d.Meter.Step(otn.Step{Kind: otn.SendStep, Instance: l.name, Began: began, Took: l.d.Clock.Now().Sub(began), N: 1, Outcome: outcome, Run: run})
+// resent tells of a doubt that was sent again.
+func (l *Lane) resent(began time.Time, id otn.RunID, outcome otn.Outcome) {
+	if l.d.Meter == nil {
+		return
 	}
+	ended := l.d.Clock.Now()
+	run, ok, err := l.d.Run(id)
+	if err != nil || !ok {
+		run = &Run{ID: id} // counted all the same
+	}
+	s := l.stepOf(run, otn.SendStep, began, ended)
+	s.N, s.Outcome = 1, outcome
+	l.d.Meter.Step(s)
 }
 
 // replied tells of a reply.

@@ -99,7 +99,7 @@ func (in *Intake) receive(w http.ResponseWriter, r *http.Request, name, path str
 		in.Log.Warn("a webhook was refused: its signature or key is wrong", "instance", name, "remote", r.RemoteAddr)
 	}
 	if len(records) > 0 {
-		result, err := in.WriteEach(r.Context(), name, records...)
+		result, err := in.take(r.Context(), name, records, nil, in.passOver(name), true)
 		if err != nil {
 			in.Log.Error("records were not written", "instance", name, "error", err)
 			retryLater(w)

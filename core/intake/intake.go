@@ -65,12 +65,12 @@ const tries = 16
 // Errors: otn.ErrInvalid, otn.ErrNoToken, otn.ErrNotFound for a trigger that is not declared, each of which leaves
 // everything as it was; otn.ErrStore.
 func (in *Intake) Write(ctx context.Context, instance string, records ...otn.Record) (Result, error) {
-	return in.write(ctx, instance, records, nil, func(err error) error { return err })
+	return in.take(ctx, instance, records, nil, func(err error) error { return err }, false)
 }
 
 // WriteEach is Write, but one bad record does not stop the others: it is logged and counted in Refused.
 func (in *Intake) WriteEach(ctx context.Context, instance string, records ...otn.Record) (Result, error) {
-	return in.write(ctx, instance, records, nil, in.passOver(instance))
+	return in.take(ctx, instance, records, nil, in.passOver(instance), false)
 }
 
 // passOver lets a record that can never be written pass, and logs it.
@@ -89,21 +89,21 @@ func never(err error) bool {
 	return errors.Is(err, otn.ErrInvalid) || errors.Is(err, otn.ErrNotFound) || errors.Is(err, otn.ErrNoToken)
 }
 
-// write makes records durable, and measures it.
-func (in *Intake) write(ctx context.Context, instance string, records []otn.Record, with Together, bad func(error) error) (Result, error) {
+// take is write, measured. hooked says that it is part of a webhook.
+func (in *Intake) take(ctx context.Context, instance string, records []otn.Record, with Together, bad func(error) error, hooked bool) (Result, error) {
 	if in.Meter == nil {
-		return in.attempt(ctx, instance, records, with, bad)
+		return in.write(ctx, instance, records, with, bad)
 	}
 	began := in.Now()
-	result, err := in.attempt(ctx, instance, records, with, bad)
+	result, err := in.write(ctx, instance, records, with, bad)
 	in.Meter.Step(otn.Step{
-		Kind: otn.TakeStep, Instance: instance, Began: began, Took: in.Now().Sub(began), N: len(records), Write: result.Seq, Failed: err != nil,
+		Kind: otn.TakeStep, Instance: instance, Began: began, Took: in.Now().Sub(began), N: len(records), Write: result.Seq, Failed: err != nil, Hooked: hooked,
 	})
 	return result, err
 }
 
-// attempt builds the batch, anew when somebody else was faster. bad says whether a record's error stops it.
-func (in *Intake) attempt(ctx context.Context, instance string, records []otn.Record, with Together, bad func(error) error) (Result, error) {
+// write builds the batch, anew when somebody else was faster. bad says whether a record's error stops it.
+func (in *Intake) write(ctx context.Context, instance string, records []otn.Record, with Together, bad func(error) error) (Result, error) {
 	for range tries {
 		w := &writer{in: in, instance: instance, now: in.Now(), docs: map[string]*ledger.Doc{}, prices: map[string]otn.Money{}}
 		for _, r := range records {

@@ -16,5 +16,5 @@ type Together func(b *ledger.Batch, so Result)
 
 // WriteWith is WriteEach, with more in the same batch.
 func (in *Intake) WriteWith(ctx context.Context, instance string, with Together, records ...otn.Record) (Result, error) {
-	return in.write(ctx, instance, records, with, in.passOver(instance))
+	return in.take(ctx, instance, records, with, in.passOver(instance), false)
 }

@@ -53,6 +53,7 @@ type Step struct {
 	Outcome  Outcome // of a SendStep, AskStep or ReplyStep
 	Status   int     // of a HookStep: the HTTP status of its answer
 	Failed   bool    // it ended with an error
+	Hooked   bool    // of a TakeStep: it is part of a webhook, whose HookStep follows
 
 	Write  uint64 // the number of the write that brought the cause; 0: none did, as for a cron line
 	Event  uint64 // the event's number in the journal

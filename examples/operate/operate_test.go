@@ -173,3 +173,22 @@ func TestEveryAlertIsTried(t *testing.T) {
 		}
 	}
 }
+
+// The page beside this says of every metric what it is, in the daemon's own words.
+func TestREADMENamesEveryMetric(t *testing.T) {
+	page, err := os.ReadFile("README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := os.ReadFile("../../cmd/otn/metrics/testdata/metrics.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	lines := strings.Split(strings.TrimSpace(string(text)), "\n")
+	for i := 0; i+1 < len(lines); i += 2 {
+		name, help, _ := strings.Cut(lines[i], " ")
+		if row := "| `" + name + "` | " + strings.TrimSpace(lines[i+1]) + " | " + help + " |\n"; !strings.Contains(string(page), row) {
+			t.Errorf("README.md has no row %s", row)
+		}
+	}
+}

@@ -5,6 +5,7 @@ package config
 import (
 	"encoding/json"
 	"fmt"
+	"log/slog"
 	"maps"
 	"net"
 	"net/url"
@@ -39,6 +40,7 @@ func (l *loader) build(tree map[string]any) *Config {
 		PublicURL: l.url("public_url", tree["public_url"]),
 		Zone:      l.zone(tree["timezone"]),
 	}
+	l.watching(tree, c)
 	if l.Part != Door {
 		c.Rules = l.globs(tree["rules"])
 	}
@@ -53,6 +55,25 @@ func (l *loader) build(tree map[string]any) *Config {
 	}
 	c.Warnings = l.warnings
 	return c
+}
+
+// watching reads what the daemon tells of itself, and where.
+func (l *loader) watching(tree map[string]any, c *Config) {
+	log, _ := tree["log"].(map[string]any)
+	c.LogFormat, _ = log["format"].(string)
+	if !slices.Contains([]string{"auto", "text", "json"}, c.LogFormat) {
+		l.wrong("log.format", l.quote("log.format", c.LogFormat)+" is no format", "write text, json, or auto: text on a terminal and JSON elsewhere")
+	}
+	level, _ := log["level"].(string)
+	known := map[string]slog.Level{"debug": slog.LevelDebug, "info": slog.LevelInfo, "warn": slog.LevelWarn, "error": slog.LevelError}
+	var ok bool
+	if c.LogLevel, ok = known[strings.ToLower(level)]; !ok {
+		l.wrong("log.level", l.quote("log.level", level)+" is no level", "write debug, info, warn or error")
+	}
+	traces, _ := tree["traces"].(map[string]any)
+	if u := l.url("traces.endpoint", traces["endpoint"]); u != nil {
+		c.Traces = u.String()
+	}
 }
 
 // wrong keeps a fault of the value at key, wherever it came from.

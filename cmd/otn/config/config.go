@@ -5,6 +5,7 @@
 package config
 
 import (
+	"log/slog"
 	"net/netip"
 	"net/url"
 	"os"
@@ -31,6 +32,9 @@ type Config struct {
 	Sources   []Instance     // sorted by name
 	Plugins   string         // the folder of plugins that are not built in; may not exist
 	Lock      string         // the plugins.lock; may not exist
+	LogFormat string         // "text", "json", or "auto": text on a terminal and JSON elsewhere
+	LogLevel  slog.Level     // what is less is not logged
+	Traces    string         // web address of an OpenTelemetry collector; empty: not told
 	Warnings  []string       // what is odd but not wrong
 
 	entries []Entry
@@ -126,6 +130,7 @@ func Defaults() map[string]any {
 		"listen":   map[string]any{"hooks": "127.0.0.1:8080", "admin": "127.0.0.1:8081"},
 		"timezone": "UTC",
 		"plugins":  map[string]any{"dir": "plugins", "lock": "plugins.lock"},
+		"log":      map[string]any{"format": "auto", "level": "info"},
 	}
 }
 

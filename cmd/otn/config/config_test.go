@@ -11,6 +11,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"log/slog"
 	"math/big"
 	"os"
 	"path/filepath"
@@ -469,4 +470,27 @@ func selfSigned(t *testing.T) (cert, key []byte) {
 		t.Fatal(err)
 	}
 	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: text})
+}
+
+// What the daemon tells of itself is told in the format, from the level and to the place that are configured.
+func TestLogAndTraces(t *testing.T) {
+	c, err := load(shop(t, good), []string{"PAGE_TOKEN=x"}, nil)
+	if err != nil || c.LogFormat != "auto" || c.LogLevel != slog.LevelInfo || c.Traces != "" {
+		t.Errorf("by default %+v, %v", c, err)
+	}
+	dir := shop(t, good+"log: {format: json, level: warn}\ntraces: {endpoint: \"http://127.0.0.1:4318\"}\n")
+	c, err = load(dir, []string{"PAGE_TOKEN=x"}, nil)
+	if err != nil || c.LogFormat != "json" || c.LogLevel != slog.LevelWarn || c.Traces != "http://127.0.0.1:4318" {
+		t.Errorf("got %+v, %v", c, err)
+	}
+	c, err = load(dir, []string{"PAGE_TOKEN=x", "OTN_LOG__LEVEL=DEBUG"}, map[string]string{"log.format": "text"})
+	if err != nil || c.LogFormat != "text" || c.LogLevel != slog.LevelDebug {
+		t.Errorf("with variable and flag %+v, %v", c, err)
+	}
+	_, err = load(shop(t, good+"log: {format: xml, level: loud}\ntraces: {endpoint: \"127.0.0.1:4318\"}\n"), []string{"PAGE_TOKEN=x"}, nil)
+	for _, part := range []string{`log.format: "xml" is no format`, `log.level: "loud" is no level`, "traces.endpoint: not a web address"} {
+		if err == nil || !strings.Contains(err.Error(), part) {
+			t.Errorf("no %q in %v", part, err)
+		}
+	}
 }

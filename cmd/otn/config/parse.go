@@ -49,6 +49,8 @@ func layout() shape {
 		"channels":        {each: &channel},
 		"sources":         {each: &source},
 		"plugins":         {keys: map[string]shape{"dir": text, "lock": text}},
+		"log":             {keys: map[string]shape{"format": text, "level": text}},
+		"traces":          {keys: map[string]shape{"endpoint": text}},
 	}}
 }
 
