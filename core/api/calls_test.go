@@ -78,6 +78,9 @@ func TestCalls(t *testing.T) {
 			if status != c.status || !strings.HasPrefix(text, c.answer) {
 				t.Errorf("answered %d %s, want %d %s", status, text, c.status, c.answer)
 			}
+			if strings.Contains(text, ":null") {
+				t.Errorf("a null: %s", text)
+			}
 			if c.got != nil && !reflect.DeepEqual(f.got, c.got) {
 				t.Errorf("the host got %+v, want %+v", f.got, c.got)
 			}
