@@ -25,6 +25,14 @@ type answer[T any] struct {
 	Body   T
 }
 
+// say is v with a status, or the problem that err is.
+func say[T any](ctx context.Context, d *door, status int, v T, err error) (*answer[T], error) {
+	if err != nil {
+		return nil, d.problem(ctx, err)
+	}
+	return &answer[T]{status, v}, nil
+}
+
 // calls registers every call of the door.
 func (d *door) calls(a huma.API) {
 	post(a, core.ScopeSubmit, "observe", "/v1/observations", "Submit observations",
@@ -142,6 +150,7 @@ type AskBody struct {
 	Subject   string          `json:"subject,omitempty"`
 	Title     string          `json:"title,omitempty" doc:"At most 65 characters. Left out: the topic's own."`
 	Answers   map[string]Text `json:"answers,omitempty"`
+	BlockID   string          `json:"block_id,omitempty" maxLength:"128" doc:"Where a bot goes on after the tap: the answer block_id, where the topic declares it."`
 }
 
 // AskAnswer is a request that the platform took.
@@ -151,12 +160,18 @@ type AskAnswer struct {
 
 func (d *door) ask(ctx context.Context, in *askIn) (*answer[AskAnswer], error) {
 	b := in.Body
+	if b.BlockID != "" {
+		if _, twice := b.Answers["block_id"]; twice {
+			return nil, huma.Error422UnprocessableEntity("block_id is given twice", &huma.ErrorDetail{Location: "body.block_id", Message: "it stands among the answers too"})
+		}
+		if b.Answers == nil {
+			b.Answers = map[string]Text{}
+		}
+		b.Answers["block_id"] = Text(b.BlockID)
+	}
 	about(ctx, "%s %s %s", b.Topic, b.Subject, d.host.PersonName(b.Channel, b.Recipient))
 	r, err := d.host.Ask(ctx, core.AskRequest{Channel: b.Channel, Recipient: b.Recipient, Topic: b.Topic, Subject: b.Subject, Title: b.Title, Answers: plain(b.Answers)})
-	if err != nil {
-		return nil, d.problem(ctx, err)
-	}
-	return &answer[AskAnswer]{http.StatusAccepted, AskAnswer{r.ProviderID}}, nil
+	return say(ctx, d, http.StatusAccepted, AskAnswer{r.ProviderID}, err)
 }
 
 type linkIn struct {
@@ -177,10 +192,7 @@ func (d *door) link(ctx context.Context, in *linkIn) (*answer[core.LinkView], er
 	b := in.Body
 	about(ctx, "%s %s %s", b.Channel, b.Topic, b.Subject)
 	v, err := d.host.Link(ctx, core.LinkRequest{Channel: b.Channel, Topic: b.Topic, Subject: b.Subject, Answers: plain(b.Answers), Short: b.Short})
-	if err != nil {
-		return nil, d.problem(ctx, err)
-	}
-	return &answer[core.LinkView]{http.StatusOK, v}, nil
+	return say(ctx, d, http.StatusOK, v, err)
 }
 
 type grantIn struct {
@@ -311,10 +323,8 @@ type resolveIn struct {
 func (d *door) resolve(ctx context.Context, in *resolveIn) (*answer[core.DeliveryView], error) {
 	about(ctx, "%s %s", in.ID, in.Body.Outcome)
 	v, err := d.host.Resolve(ctx, in.ID, in.Body.Outcome == "sent")
-	if err != nil {
-		return nil, d.problem(ctx, err)
-	}
-	return &answer[core.DeliveryView]{http.StatusOK, v}, nil
+	v.Subscriber = "" // the answer is kept, and outlives a person who is erased
+	return say(ctx, d, http.StatusOK, v, err)
 }
 
 type pollIn struct {
@@ -330,10 +340,7 @@ type PollBody struct {
 
 func (d *door) poll(ctx context.Context, in *pollIn) (*answer[core.PollView], error) {
 	v, err := d.host.PollNow(ctx, in.Name, in.Body != nil && in.Body.Accept)
-	if err != nil {
-		return nil, d.problem(ctx, err)
-	}
-	return &answer[core.PollView]{http.StatusAccepted, v}, nil
+	return say(ctx, d, http.StatusAccepted, v, err)
 }
 
 // Text is a text, a number or true and false, kept as the text it was written as: the rules give it its type.
