@@ -35,7 +35,7 @@ type Call struct {
 	Asked  []byte     // a hash of what is asked: the same key with another one is another call
 }
 
-// CallAnswer is what a call was answered with.
+// CallAnswer is what a call was answered with. The zero one binds the key to the call and keeps nothing: repeated, it happens again.
 type CallAnswer struct {
 	Status int
 	Type   string // of Body
@@ -162,6 +162,8 @@ func (h *Host) EndCall(ctx context.Context, b *Begun, what, outcome string, a *C
 	var docs []*ledger.Doc
 	if b.repeat != "" {
 		defer h.calls.leave(b.repeat)
+	}
+	if b.repeat != "" && (a == nil || a.Status != 0) { // what was written at its beginning stays else
 		doc := &ledger.Doc{Key: b.repeat, Expect: ledger.Any}
 		if a != nil {
 			sealed, err := h.ledger.SealText(a.Body)

@@ -71,6 +71,29 @@ func TestCallIsAnsweredAsBefore(t *testing.T) {
 	})
 }
 
+// An answer that is not kept: the key is bound to the call, which happens again.
+func TestCallThatIsNotKept(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world) {
+		w.start()
+		ctx := context.Background()
+		call := core.Call{Entry: entry("q1"), Repeat: "order-1", Asked: []byte("a")}
+		for range 2 {
+			begun, kept, err := w.host.BeginCall(ctx, call)
+			if err != nil || kept != nil {
+				t.Fatalf("%+v %v", kept, err)
+			}
+			if err := w.host.EndCall(ctx, begun, "", "done", &core.CallAnswer{}); err != nil {
+				t.Fatal(err)
+			}
+			w.restart()
+		}
+		call.Asked = []byte("b")
+		if _, _, err := w.host.BeginCall(ctx, call); !errors.Is(err, core.ErrOtherCall) {
+			t.Errorf("another call: %v", err)
+		}
+	})
+}
+
 // What is kept for a repeated call is sealed, and is gone after a day and the sweep behind it.
 func TestKeptAnswersAreSealedAndSwept(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world) {

@@ -70,10 +70,7 @@ func (d *door) reloadRules(ctx context.Context, _ *Idempotent) (*answer[core.Rul
 		return nil, d.problem(ctx, err)
 	}
 	v, err := d.host.ListRules()
-	if err != nil {
-		return nil, d.problem(ctx, err)
-	}
-	return &answer[core.RulesView]{http.StatusOK, v}, nil
+	return say(ctx, d, http.StatusOK, v, err)
 }
 
 type rearmIn struct {
@@ -92,8 +89,5 @@ type Rearmed struct {
 func (d *door) rearm(ctx context.Context, in *rearmIn) (*answer[Rearmed], error) {
 	about(ctx, "%s %s", in.Rule, in.Body.Subject)
 	n, err := d.host.RearmRule(ctx, in.Rule, in.Body.Subject)
-	if err != nil {
-		return nil, d.problem(ctx, err)
-	}
-	return &answer[Rearmed]{http.StatusOK, Rearmed{n}}, nil
+	return say(ctx, d, http.StatusOK, Rearmed{n}, err)
 }

@@ -129,12 +129,15 @@ func (d *door) serve(mux *http.ServeMux, version string) huma.API {
 	a.UseMiddleware(d.permit, d.once)
 	d.calls(a)
 	describeProblems(a.OpenAPI())
+	noNulls(a.OpenAPI())
 	return a
 }
 
 func document(version string) huma.Config {
 	c := huma.DefaultConfig("otn", version)
 	c.Info.Description = "One-time tokens, each spent for exactly one message. 202 means: it is on disk."
+	c.Info.License = &huma.License{Name: "Apache-2.0", Identifier: "Apache-2.0"}
+	c.Servers = []*huma.Server{{URL: "/", Description: "The operator's door, listen.admin of the configuration"}}
 	c.DocsPath, c.SchemasPath, c.CreateHooks = "", "", nil // bodies are exactly what is written here, and nothing is fetched from elsewhere
 	c.RejectUnknownQueryParameters = true
 	c.Transformers = []huma.Transformer{asProblem}

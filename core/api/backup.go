@@ -27,8 +27,5 @@ func (d *door) backup(ctx context.Context, in *backupIn) (*answer[core.Backup], 
 	}
 	about(ctx, "%s", filepath.Clean(in.Body.Dir))
 	b, err := d.host.Backup(ctx, filepath.Clean(in.Body.Dir))
-	if err != nil {
-		return nil, d.problem(ctx, err)
-	}
-	return &answer[core.Backup]{201, b}, nil
+	return say(ctx, d, 201, b, err)
 }

@@ -27,6 +27,9 @@ func TestCalls(t *testing.T) {
 				{Name: "a", Value: otn.StringValue("x")}, {Name: "b", Value: otn.StringValue("2.50")}, {Name: "c", Value: otn.StringValue("true")}}}},
 		{"POST", "/v1/asks", `{"channel":"shop","recipient":"222","topic":"price-drop","subject":"SKU-1","title":"T","answers":{"quantity":2}}`, 202, `{"provider_id":"m_1"}`,
 			core.AskRequest{Channel: "shop", Recipient: "222", Topic: "price-drop", Subject: "SKU-1", Title: "T", Answers: map[string]string{"quantity": "2"}}},
+		{"POST", "/v1/asks", `{"channel":"shop","recipient":"222","topic":"price-drop","block_id":"b1"}`, 202, `{"provider_id":"m_1"}`,
+			core.AskRequest{Channel: "shop", Recipient: "222", Topic: "price-drop", Answers: map[string]string{"block_id": "b1"}}},
+		{"POST", "/v1/asks", `{"channel":"shop","recipient":"222","topic":"price-drop","answers":{"block_id":"b2"},"block_id":"b1"}`, 422, `{"status":422,"code":"invalid"`, nil},
 		{"POST", "/v1/links", `{"channel":"shop","topic":"price-drop","subject":"SKU-1","answers":{"quantity":2},"short":true}`, 200, `{"url":"https://chat.example/n","ref":"n","means":"m"}`,
 			core.LinkRequest{Channel: "shop", Topic: "price-drop", Subject: "SKU-1", Answers: map[string]string{"quantity": "2"}, Short: true}},
 		{"POST", "/v1/consents", `{"channel":"shop","recipient":"222","topic":"price-drop","subject":"SKU-1","token":"tok","granted_at":"2026-11-22T11:00:00Z","answers":{"target":"99.00 USD"}}`, 200, `{"id":"c1","added":false}`,
@@ -77,6 +80,9 @@ func TestCalls(t *testing.T) {
 			status, text, _ := call(t, open(t, f), c.method, c.path, c.body, "Idempotency-Key", "k1")
 			if status != c.status || !strings.HasPrefix(text, c.answer) {
 				t.Errorf("answered %d %s, want %d %s", status, text, c.status, c.answer)
+			}
+			if strings.Contains(text, ":null") {
+				t.Errorf("a null: %s", text)
 			}
 			if c.got != nil && !reflect.DeepEqual(f.got, c.got) {
 				t.Errorf("the host got %+v, want %+v", f.got, c.got)

@@ -40,7 +40,7 @@ type Events struct {
 type eventsIn struct {
 	After  uint64 `query:"after" doc:"The place behind which to begin: the seq of the last event that is known."`
 	Limit  int    `query:"limit" minimum:"0" maximum:"1000" doc:"How many at most; 0 is 100. Of a page, not of a stream."`
-	Accept string `header:"Accept" doc:"text/event-stream asks for a stream that goes on."`
+	Accept string `header:"Accept" hidden:"true" doc:"text/event-stream asks for a stream that goes on."`
 	Last   string `header:"Last-Event-ID" doc:"Of a stream that broke off: it stands for after."`
 }
 

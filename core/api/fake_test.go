@@ -176,7 +176,9 @@ func (f *fake) Backup(_ context.Context, dir string) (core.Backup, error) {
 
 func (f *fake) Subscriber(channel, subscriber string) (core.SubscriberView, error) {
 	f.got = "show " + channel + "/" + subscriber
-	return core.SubscriberView{Channel: channel, Subscriber: subscriber, Tags: []string{"vip"}}, f.err
+	return core.SubscriberView{
+		Channel: channel, Subscriber: subscriber, Tags: []string{"vip"}, Consents: []core.ConsentView{}, Deliveries: []core.DeliveryView{}, Asks: []core.AskView{}, Timeline: []core.Moment{},
+	}, f.err
 }
 
 func (f *fake) Tag(_ context.Context, channel, subscriber string, c core.TagChange) ([]string, error) {
@@ -231,7 +233,9 @@ func (f *fake) Authorize(secret otn.Secret) (core.Key, error) {
 	return core.Key{ID: "test", Scopes: core.Scopes()}, nil
 }
 
-func (f *fake) Keys() ([]core.Key, error) { return []core.Key{{ID: "k1", Name: "n"}}, f.err }
+func (f *fake) Keys() ([]core.Key, error) {
+	return []core.Key{{ID: "k1", Name: "n", Scopes: core.Scopes()}}, f.err
+}
 
 func (f *fake) CreateKey(_ context.Context, r core.KeyRequest) (core.Key, otn.Secret, error) {
 	f.got = r

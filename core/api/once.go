@@ -57,11 +57,13 @@ func (d *door) once(ctx huma.Context, next func(huma.Context)) {
 		next(humago.NewContext(op, r, w))
 		return
 	}
-	d.carry(call, r, w, func(to http.ResponseWriter) { next(humago.NewContext(op, r, to)) })
+	names, _ := op.Metadata[markNames].(bool)
+	d.carry(call, names, r, w, func(to http.ResponseWriter) { next(humago.NewContext(op, r, to)) })
 }
 
-// carry makes a call between its beginning and its end on disk.
-func (d *door) carry(call core.Call, r *http.Request, w http.ResponseWriter, act func(http.ResponseWriter)) {
+// carry makes a call between its beginning and its end on disk. What names people is not kept: who is erased meanwhile would stay
+// in it. Such a call is bound to its key all the same, and happens again when it is repeated.
+func (d *door) carry(call core.Call, names bool, r *http.Request, w http.ResponseWriter, act func(http.ResponseWriter)) {
 	ctx, c := r.Context(), callerOf(r.Context())
 	begun, kept, err := d.host.BeginCall(ctx, call)
 	switch {
@@ -87,7 +89,7 @@ func (d *door) carry(call core.Call, r *http.Request, w http.ResponseWriter, act
 	}()
 	act(held)
 	ended = true
-	if err := d.host.EndCall(ctx, begun, c.what, held.outcome(), held.answer()); err != nil {
+	if err := d.host.EndCall(ctx, begun, c.what, held.outcome(), held.answer(names)); err != nil {
 		d.refuse(ctx, w, err)
 		return
 	}
@@ -232,14 +234,14 @@ func (h *holder) outcome() string {
 }
 
 // answer is what is kept for who repeats the call: nothing where the call was not understood, or could be carried out later.
-func (h *holder) answer() *core.CallAnswer {
+func (h *holder) answer(names bool) *core.CallAnswer {
 	switch h.status {
 	case http.StatusBadRequest, http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType, http.StatusUnprocessableEntity,
 		http.StatusInternalServerError, http.StatusNotImplemented, http.StatusServiceUnavailable:
 		return nil
 	}
-	if h.body.Len() > maxKept {
-		return nil
+	if names || h.body.Len() > maxKept {
+		return &core.CallAnswer{}
 	}
 	return &core.CallAnswer{Status: max(h.status, http.StatusOK), Type: h.header.Get("Content-Type"), Body: h.body.Bytes()}
 }

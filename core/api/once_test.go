@@ -118,9 +118,19 @@ func TestRepeatedCall(t *testing.T) {
 	if status, text, _ := post("/v1/sends", send, strings.Repeat("x", 129)); status != 422 {
 		t.Errorf("a long key: %d %s", status, text)
 	}
-	// Calls that look take a key as well.
-	if status, text, _ := post("/v1/consents/export", `{}`, "e-1"); status != 200 {
-		t.Errorf("%d %s", status, text)
+	// What names people is not kept, so that nobody stays in it who is erased: it is bound to its key, and happens again.
+	for range 2 {
+		if status, text, again := post("/v1/consents/export", `{}`, "e-1"); status != 200 || again {
+			t.Errorf("%d %s %v", status, text, again)
+		}
+		if status, text, again := post("/v1/rules/replay", `{}`, "e-2"); status != 200 || again {
+			t.Errorf("%d %s %v", status, text, again)
+		}
+	}
+	for _, path := range []string{"/v1/consents/export", "/v1/rules/replay"} {
+		if status, text, _ := post(path, `{"people":1}`, map[string]string{"/v1/consents/export": "e-1", "/v1/rules/replay": "e-2"}[path]); status != 422 || !strings.Contains(text, "other_call") {
+			t.Errorf("%s: %d %s", path, status, text)
+		}
 	}
 }
 

@@ -50,10 +50,7 @@ func (d *door) release(ctx context.Context, in *byName) (*answer[core.InstanceVi
 		return nil, d.problem(ctx, err)
 	}
 	v, err := d.instance(ctx, in.Name)
-	if err != nil {
-		return nil, d.problem(ctx, err)
-	}
-	return &answer[core.InstanceView]{http.StatusOK, v}, nil
+	return say(ctx, d, http.StatusOK, v, err)
 }
 
 func (d *door) testChannel(ctx context.Context, in *byName) (*answer[TestAnswer], error) {
@@ -65,10 +62,7 @@ func (d *door) testChannel(ctx context.Context, in *byName) (*answer[TestAnswer]
 		return nil, d.problem(ctx, err)
 	}
 	asked, wrong, err := d.plugins.Validate(ctx, in.Name)
-	if err != nil {
-		return nil, d.problem(ctx, err)
-	}
-	return &answer[TestAnswer]{http.StatusOK, TestAnswer{Channel: in.Name, State: v.State, Asked: asked, Wrong: full(wrong)}}, nil
+	return say(ctx, d, http.StatusOK, TestAnswer{Channel: in.Name, State: v.State, Asked: asked, Wrong: full(wrong)}, err)
 }
 
 // instance finds a channel or a source by its name. Errors: otn.ErrNotFound.

@@ -165,6 +165,26 @@ func describeProblems(doc *huma.OpenAPI) {
 	delete(schemas.Map(), "ErrorDetail")
 }
 
+// noNulls says of lists what is true of them: they are never null, in what is asked as in what is answered.
+func noNulls(doc *huma.OpenAPI) {
+	for _, s := range doc.Components.Schemas.Map() {
+		noNull(s)
+	}
+}
+
+func noNull(s *huma.Schema) {
+	if s == nil {
+		return
+	}
+	if s.Type == huma.TypeArray {
+		s.Nullable = false
+	}
+	noNull(s.Items)
+	for _, p := range s.Properties {
+		noNull(p)
+	}
+}
+
 // plainCode is the code of a request that no handler saw.
 func plainCode(status int) string {
 	switch status {

@@ -15,11 +15,15 @@ import (
 const (
 	markScope = "scope" // core.Scope
 	markActs  = "acts"  // bool: it changes something, and is in the audit log
+	markNames = "names" // bool: its answer may name people, or hold their tokens
 )
+
+// exportID is the one call that is in the audit log for what it tells, and not for what it changes.
+const exportID = "export-consents"
 
 // register registers a call. A key wants the scope for it; one that acts is recorded in the audit log.
 func register[I, O any](a huma.API, o huma.Operation, s core.Scope, acts bool, f func(context.Context, *I) (*O, error)) {
-	o.Metadata = map[string]any{markScope: s, markActs: acts}
+	o.Metadata = map[string]any{markScope: s, markActs: acts, markNames: !acts || o.OperationID == exportID}
 	o.Security = []map[string][]string{{"key": {string(s)}}}
 	o.Extensions = map[string]any{"x-scope": string(s)}
 	o.MaxBodyBytes = maxBody
@@ -37,7 +41,7 @@ func post[I, O any](a huma.API, s core.Scope, id, path, summary, text string, st
 	register(a, posted(id, path, summary, text, status), s, true, f)
 }
 
-// weigh registers a call that looks, and whose question is too long for a path.
+// weigh registers a call that looks, and whose question is too long for a path. Repeated, it looks again.
 func weigh[I, O any](a huma.API, s core.Scope, id, path, summary, text string, status int, f func(context.Context, *I) (*O, error)) {
 	register(a, posted(id, path, summary, text, status), s, false, f)
 }

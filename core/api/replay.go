@@ -53,10 +53,7 @@ func (d *door) replay(ctx context.Context, in *replayIn) (*answer[core.Replay], 
 		return nil, err
 	}
 	out, err := d.host.Replay(ctx, core.ReplayRequest{Rules: set, Rule: b.Rule, Since: b.Since, People: b.People})
-	if err != nil {
-		return nil, d.problem(ctx, err)
-	}
-	return &answer[core.Replay]{http.StatusOK, out}, nil
+	return say(ctx, d, http.StatusOK, out, err)
 }
 
 func (d *door) diff(ctx context.Context, in *diffIn) (*answer[core.Diff], error) {
@@ -70,10 +67,7 @@ func (d *door) diff(ctx context.Context, in *diffIn) (*answer[core.Diff], error)
 		return nil, err
 	}
 	out, err := d.host.Diff(ctx, core.DiffRequest{Old: old, New: set, People: b.People})
-	if err != nil {
-		return nil, d.problem(ctx, err)
-	}
-	return &answer[core.Diff]{http.StatusOK, out}, nil
+	return say(ctx, d, http.StatusOK, out, err)
 }
 
 // compile makes rules of files; nil of none.

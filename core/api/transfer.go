@@ -27,7 +27,7 @@ func (d *door) transfer(a huma.API) {
 		"Idempotent by the tokens. Each row is taken or refused by itself and has its answer, in their order; all that are taken are on disk when the call answers. dry_run keeps nothing and says what would become of each.", http.StatusOK)
 	o.SkipValidateBody = true // each row is read by itself, once
 	register(a, o, core.ScopeSubmit, true, d.grantBatch)
-	post(a, core.ScopeAdmin, "export-consents", "/v1/consents/export", "Consents that wait, with their tokens",
+	post(a, core.ScopeAdmin, exportID, "/v1/consents/export", "Consents that wait, with their tokens",
 		"The tokens are secrets: whoever has one can spend it. Each page that is given out is noted in the journal. The rows are those of an import.", http.StatusOK, d.exportConsents)
 }
 
