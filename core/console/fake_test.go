@@ -359,7 +359,7 @@ func (p plugs) Validate(_ context.Context, name string) (bool, []string, error) 
 
 // browser is somebody before the console.
 type browser struct {
-	t       *testing.T
+	t       testing.TB
 	f       *fake
 	disk    *disk
 	now     *time.Time
