@@ -188,7 +188,7 @@ func TestOnlyDispatchSends(t *testing.T) {
 					return true
 				}
 				sel, ok := call.Fun.(*ast.SelectorExpr)
-				if ok && sel.Sel.Name == "Send" && len(call.Args) == 2 && dir != "api" {
+				if ok && sel.Sel.Name == "Send" && len(call.Args) == 2 && dir != "api" && dir != "console" { // the doors ask the Host
 					if x, ok := sel.X.(*ast.Ident); !ok || x.Name != "h" {
 						t.Errorf("%s calls Send", name)
 					}

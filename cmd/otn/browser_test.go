@@ -195,10 +195,16 @@ func (s *desk) number(row string) (n int) {
 // submit presses a button and waits for the page that it leads to.
 func (s *desk) submit(selector string) {
 	s.t.Helper()
+	s.leads(chromedp.Click(selector, chromedp.ByQuery, chromedp.NodeVisible))
+}
+
+// leads does something and waits for the page that it leads to.
+func (s *desk) leads(do chromedp.Action) {
+	s.t.Helper()
 	ctx, cancel := context.WithTimeout(s.ctx, waited)
 	defer cancel()
-	if _, err := chromedp.RunResponse(ctx, chromedp.Click(selector, chromedp.ByQuery, chromedp.NodeVisible)); err != nil {
-		s.t.Fatalf("%s: %v", selector, err)
+	if _, err := chromedp.RunResponse(ctx, do); err != nil {
+		s.t.Fatal(err)
 	}
 }
 
@@ -257,6 +263,8 @@ func TestBrowserDay(t *testing.T) {
 			s.edits()
 			s.tellsWhyNot()
 			s.erases()
+			s.sends()
+			s.keys()
 			s.quiet()
 		})
 	}
@@ -348,6 +356,35 @@ func (s *desk) erases() {
 	s.says(".notice.bad", "Nothing is known of")
 }
 
+// sends writes a message to who waits, sees whom it reaches, and sends it.
+func (s *desk) sends() {
+	s.post("/v1/consents", map[string]any{"channel": "shop", "recipient": "customer-0077-of-the-shop", "topic": "price-drop", "subject": "SKU-1", "token": "token-77"})
+	s.visit("/topics/topic?id=price-drop&subject=SKU-1")
+	s.submit(".head a.button")
+	s.run(chromedp.SendKeys("#body", "A last word on ${item.title}", chromedp.ByQuery))
+	s.submit("main button[type=submit]")
+	s.says("#reach", "It reaches 1 person now")
+	s.says(".bubble", "A last word on")
+	s.run(chromedp.SendKeys("#count", "1", chromedp.ByQuery))
+	s.submit(`form[action="/send/now"] button:not(.quiet)`)
+	s.says(".notice.ok", "It goes out now")
+	s.says("h1", "done")
+	if s.number("Sent") != 1 {
+		s.t.Errorf("%d were sent", s.number("Sent"))
+	}
+}
+
+// keys goes about without a pointer.
+func (s *desk) keys() {
+	s.visit("/")
+	s.run(chromedp.KeyEvent("g"))
+	s.leads(chromedp.KeyEvent("r"))
+	s.says("h1", "Runs")
+	s.leads(chromedp.KeyEvent("/"))
+	s.says("h1", "People")
+	s.run(chromedp.Poll(`document.activeElement.id === "id"`, nil, chromedp.WithPollingTimeout(waited)))
+}
+
 // Every page reads well: no serious fault by axe, no page wider than its screen, and none that the browser complains of; light,
 // dark, and on a phone.
 func TestBrowserReads(t *testing.T) {
@@ -391,6 +428,11 @@ func TestBrowserReads(t *testing.T) {
 			s.types("is now", "costs")
 			s.submit(".editing button[type=submit]")
 			s.reads(string(axe), "a comparison")
+			s.visit("/send?topic=price-drop&subject=SKU-1")
+			s.run(chromedp.SendKeys("#title", "A last word", chromedp.ByQuery), chromedp.SendKeys("#subtitle", "or two", chromedp.ByQuery))
+			s.submit("main button[type=submit]")
+			s.says(".bubble", "or two")
+			s.reads(string(axe), "a message before it is sent")
 			s.quiet()
 			s.visit("/nowhere")
 			s.reads(string(axe), "/nowhere")
@@ -410,7 +452,7 @@ func (s *desk) pages() []string {
 	if len(list) != 10 {
 		s.t.Errorf("in the navigation: %v", list)
 	}
-	return append(list, "/topics/topic?id=price-drop", "/runs/"+runs.Runs[0].ID, "/deliveries?outcome=unknown", "/audit", "/rules/rule?id=price-drop")
+	return append(list, "/topics/topic?id=price-drop", "/runs/"+runs.Runs[0].ID, "/deliveries?outcome=unknown", "/audit", "/rules/rule?id=price-drop", "/send?topic=price-drop&subject=SKU-1")
 }
 
 // reads looks at the page as axe does.

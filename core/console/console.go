@@ -43,6 +43,7 @@ type Host interface {
 	Tag(ctx context.Context, channel, subscriber string, c core.TagChange) ([]string, error)
 	Erase(ctx context.Context, channel, subscriber string) (core.Erased, error)
 	Ask(ctx context.Context, r core.AskRequest) (otn.Receipt, error)
+	Send(ctx context.Context, r core.SendRequest) (core.SendAnswer, error)
 
 	ListRules() (core.RulesView, error)
 	Rules() otn.Rules
@@ -162,6 +163,9 @@ func (c *console) routes(mux *http.ServeMux) {
 	page("/runs", "runs", c.runs)
 	page("/runs/{id}", "run", c.run)
 	act("/runs/{id}/{act}", core.ScopeSend, "", c.actOnRun)
+	mux.Handle("GET /send", c.page(core.ScopeSend, "send", c.compose))
+	mux.Handle("POST /send/look", c.posted("send", core.ScopeSend, c.lookOver))
+	act("/send/now", core.ScopeSend, "send", c.send)
 	page("/deliveries", "deliveries", c.deliveries)
 	act("/deliveries/resolve", core.ScopeSend, "resolve", c.resolve)
 	page("/topics", "topics", c.topics)

@@ -53,6 +53,7 @@ func acts(p string) []struct {
 		{"/runs/r1/cancel", nil, core.ScopeSend, "cancel r1"},
 		{"/deliveries/resolve", form("id", "d1", "as", "lost"), core.ScopeSend, "resolve d1 false"},
 		{"/deliveries/resolve", form("count", "2", "as", "sent"), core.ScopeSend, "resolve d0 true; resolve d1 true"},
+		{"/send/now", form("topic", "price-drop", "subject", "SKU-1", "text", "hello", "key", "k", "reaches", "214", "count", "214"), core.ScopeSend, `send price-drop SKU-1 false "hello" k 0001-01-01 00:00:00 +0000 UTC`},
 		{"/people/tags", form("p", p, "tags", "vip, new"), core.ScopeSubmit, `tag shop ` + recipient + ` ["vip" "new"]`},
 		{"/people/withdraw", form("consent", "c1"), core.ScopeSubmit, "withdraw c1"},
 		{"/people/erase", form("p", p, "count", "1"), core.ScopeAdmin, "erase shop " + recipient},
@@ -91,7 +92,7 @@ func TestNobodyComesInWithoutAKey(t *testing.T) {
 			t.Errorf("POST %s: HTTP %d to %q", a.path, status, h.Get("Location"))
 		}
 	}
-	for _, path := range []string{"/people/export", "/rules/check", "/rules/compare", "/rules/edit", "/people", "/rules/explain"} {
+	for _, path := range []string{"/people/export", "/rules/check", "/rules/compare", "/rules/edit", "/people", "/rules/explain", "/send/look"} {
 		if status, text, _ := b.do("POST", path, form("p", p)); status != http.StatusSeeOther {
 			t.Errorf("POST %s: HTTP %d\n%s", path, status, text)
 		}
@@ -167,12 +168,12 @@ func TestHostileText(t *testing.T) {
 		b := open(t, f).login("all")
 		b.disk.text = hostile + "\n"
 		p := b.person()
-		for _, path := range append(pages(p), "/audit", "/topics/topic?id="+url.QueryEscape(hostile), "/runs/"+url.PathEscape(hostile), "/nope/"+url.PathEscape(hostile), "/runs?state="+url.QueryEscape(hostile)+"&rule="+url.QueryEscape(hostile)) {
+		for _, path := range append(pages(p), "/audit", "/send?topic="+url.QueryEscape(hostile), "/topics/topic?id="+url.QueryEscape(hostile), "/runs/"+url.PathEscape(hostile), "/nope/"+url.PathEscape(hostile), "/runs?state="+url.QueryEscape(hostile)+"&rule="+url.QueryEscape(hostile)) {
 			_, text, _ := b.do("GET", path, nil)
 			harmless(t, hostile, path, text)
 		}
-		for _, path := range []string{"/rules/check", "/rules/edit", "/rules/compare"} {
-			_, text, _ := b.do("POST", path, form("file", ruleFile, "was", hostile, "text", hostile+"\nmore", "tests", "yes", "back", hostile))
+		for _, path := range []string{"/rules/check", "/rules/edit", "/rules/compare", "/send/look", "/send/look?again=yes"} {
+			_, text, _ := b.do("POST", path, form("file", ruleFile, "was", hostile, "text", hostile+"\nmore", "tests", "yes", "back", hostile, "topic", hostile, "subject", hostile, "where", hostile, "quick", hostile))
 			harmless(t, hostile, path, text)
 		}
 		for _, a := range acts(p) {
@@ -485,6 +486,46 @@ func TestTypedNumbers(t *testing.T) {
 	}
 	if text := b.post("/deliveries/resolve", "as", "lost", "count", "2"); !strings.Contains(text, "2 messages count as lost") {
 		t.Errorf("resolved: %s", text)
+	}
+}
+
+// A message is looked over before it is sent: how many it reaches, what they agreed to, how it looks; the number is typed.
+func TestSend(t *testing.T) {
+	b := open(t, newFake()).login("all")
+	_, text, _ := b.do("POST", "/send/look", form("topic", "price-drop", "subject", "SKU-1", "title", "It is here", "subtitle", "At last", "url", "https://shop.example/coat", "tap", "Buy it", "quick", "Thanks"))
+	for _, want := range []string{"It reaches 214 people now", "They agreed to: plain", "It is here", "At last", "Buy it", "Thanks", "Type 214 to confirm"} {
+		if !strings.Contains(text, want) {
+			t.Errorf("it does not say %q:\n%s", want, text)
+		}
+	}
+	for _, wrong := range [][]string{{"text", "itm"}, {"text", "a", "title", "b"}, {"subtitle", "no title"}, {"text", "a", "at", "tomorrow"}} {
+		if _, text, _ := b.do("POST", "/send/look", form(append(wrong, "topic", "price-drop")...)); !strings.Contains(text, `role="alert"`) || strings.Contains(text, "to confirm") {
+			t.Errorf("%v: %s", wrong, text)
+		}
+	}
+	good := []string{"topic", "price-drop", "subject", "SKU-1", "text", "hello", "key", "k", "reaches", "214", "back", "/send"}
+	for _, n := range []string{"", "213", "214.0", "x"} {
+		if text := b.post("/send/now", append(good, "count", n)...); !strings.Contains(text, "Nothing was sent: type the number") {
+			t.Errorf("%q: %s", n, text)
+		}
+	}
+	b.f.reaches = 214 + 11
+	if text := b.post("/send/now", append(good, "count", "214")...); !strings.Contains(text, "it would reach 225 now, not 214") || len(b.f.done) > 0 {
+		t.Errorf("far more than were shown: %v\n%s", b.f.done, text)
+	}
+	b.f.reaches = 214 + 10
+	if text := b.post("/send/now", append(good, "count", "214", "at", "2026-12-01T09:00")...); !strings.Contains(text, "It is planned for Dec 1, 09:00") {
+		t.Errorf("planned: %s", text)
+	}
+	if got := strings.Join(b.f.done, "; "); got != `send price-drop SKU-1 false "hello" k 2026-12-01 09:00:00 +0000 UTC` {
+		t.Errorf("done: %s", got)
+	}
+	b.f.duplicate = true
+	if text := b.post("/send/now", append(good, "count", "214")...); !strings.Contains(text, "nothing was sent again") {
+		t.Errorf("twice: %s", text)
+	}
+	if status, _, _ := open(t, b.f).login("read").do("GET", "/send", nil); status != http.StatusForbidden {
+		t.Errorf("a key that may not send: HTTP %d", status)
 	}
 }
 

@@ -28,20 +28,22 @@ const recipient = "recipient-canary-5400000000000013"
 
 // fake is a host. text is in every field of everything that it shows.
 type fake struct {
-	mu     sync.Mutex
-	text   string
-	err    error
-	state  string // of runs
-	doubts int
-	done   []string // what was done
-	read   []string // what was looked at
-	acts   []core.AuditEntry
-	keys   map[string]core.Key
+	mu        sync.Mutex
+	text      string
+	err       error
+	state     string // of runs
+	doubts    int
+	reaches   int64
+	duplicate bool
+	done      []string // what was done
+	read      []string // what was looked at
+	acts      []core.AuditEntry
+	keys      map[string]core.Key
 }
 
 func newFake() *fake {
 	all := []core.Scope{core.ScopeRead, core.ScopeSubmit, core.ScopeSend, core.ScopeAdmin}
-	f := &fake{text: "plain", state: "running", doubts: 2, keys: map[string]core.Key{"all": {ID: "all", Name: "everything", Scopes: all}}}
+	f := &fake{text: "plain", state: "running", doubts: 2, reaches: 214, keys: map[string]core.Key{"all": {ID: "all", Name: "everything", Scopes: all}}}
 	for _, s := range all {
 		f.keys[string(s)] = core.Key{ID: string(s), Scopes: []core.Scope{s}}
 		f.keys["read+"+string(s)] = core.Key{ID: "read+" + string(s), Scopes: []core.Scope{core.ScopeRead, s}}
@@ -215,6 +217,17 @@ func (f *fake) Ask(_ context.Context, r core.AskRequest) (otn.Receipt, error) {
 	return otn.Receipt{}, f.did("ask %s %s %s %s", r.Channel, r.Recipient, r.Topic, r.Subject)
 }
 
+func (f *fake) Send(_ context.Context, r core.SendRequest) (core.SendAnswer, error) {
+	if r.Message.Text == "itm" {
+		return core.SendAnswer{}, fmt.Errorf(`send: unknown name "itm": %w`, otn.ErrInvalid)
+	}
+	a := core.SendAnswer{ID: "send", Reaches: f.reaches, Runs: []string{"r1"}, At: r.At, Duplicate: f.duplicate}
+	if r.DryRun {
+		return a, f.saw("send")
+	}
+	return a, f.did("send %s %s %v %q %s %v", r.Topic, r.Subject, r.AllSubjects, r.Message.Text, r.Key, r.At)
+}
+
 func (f *fake) ListRules() (core.RulesView, error) {
 	return filled[core.RulesView](f), f.saw("rules")
 }
@@ -359,7 +372,7 @@ func (p plugs) Validate(_ context.Context, name string) (bool, []string, error) 
 
 // browser is somebody before the console.
 type browser struct {
-	t       *testing.T
+	t       testing.TB
 	f       *fake
 	disk    *disk
 	now     *time.Time

@@ -102,7 +102,7 @@ func needs(topics []core.TopicView, open []core.RunView, instances []core.Instan
 	}
 	for _, r := range open {
 		if r.State == "paused" {
-			list = append(list, need{"warn", fmt.Sprintf("A run of %s is paused", r.Rule), r.Why, "/runs/" + r.ID, "Decide"})
+			list = append(list, need{"warn", fmt.Sprintf("A run of %s is paused", ruleName(r.Rule)), r.Why, "/runs/" + r.ID, "Decide"})
 		}
 	}
 	if unknown > 0 {

@@ -93,6 +93,12 @@ func (s *sheet) May(scope string) bool { return s.Key != nil && s.Key.May(core.S
 
 func (c *console) sheet(v *visit) *sheet {
 	area, _, _ := strings.Cut(strings.TrimPrefix(v.URL.Path, "/"), "/")
+	if area == "send" {
+		area = "runs"
+	}
+	if area == "audit" {
+		area = "settings"
+	}
 	s := &sheet{Here: area, Back: v.URL.RequestURI(), Key: &v.key, Now: c.Now()}
 	if v.Method == http.MethodPost {
 		s.Back = v.arg("back")

@@ -47,7 +47,7 @@ type runView struct {
 	More       bool
 }
 
-func (r runView) title() string { return "Run of " + r.Rule }
+func (r runView) title() string { return "Run of " + ruleName(r.Rule) }
 
 // Acts are what can be done to the run as it stands, the likely one first.
 func (r runView) Acts() []string {

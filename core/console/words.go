@@ -41,6 +41,7 @@ func (c *console) vocabulary() template.FuncMap {
 			return days
 		},
 		"depth":   func(n int) int { return min(n, 6) },
+		"rule":    ruleName,
 		"percent": func(share float64) string { return fmt.Sprintf("%g %%", share*100) },
 		"rate":    func(n float64) string { return fmt.Sprintf("%g", n) },
 		"states":  func() []string { return append(openStates(), "done", "cancelled") },
@@ -91,6 +92,14 @@ func caret(f core.RuleFault) string {
 // actWords is what a button says.
 func actWords(act string) string {
 	return map[string]string{"approve": "Approve", "pause": "Pause", "resume": "Resume", "cancel": "Cancel the run"}[act]
+}
+
+// ruleName is a rule as it is told: that of an operator's message has an id that says nothing.
+func ruleName(id string) string {
+	if strings.HasPrefix(id, "send-") {
+		return "operator's message"
+	}
+	return id
 }
 
 // useWords is a topic's use.
