@@ -469,7 +469,7 @@ func (x *trial) listensOnce(t T) {
 		return stream, cancel
 	}
 	first, stop := open()
-	told := make(chan int, 1)
+	told, begun := make(chan int, 1), make(chan struct{})
 	go func() { // and keeps nothing
 		n := 0
 		for {
@@ -478,12 +478,17 @@ func (x *trial) listensOnce(t T) {
 				break
 			}
 			if frame.GetEnd() == nil {
-				n++
+				if n++; n == 1 {
+					close(begun)
+				}
 			}
 		}
 		told <- n
 	}()
-	time.Sleep(quiet)
+	select {
+	case <-begun:
+	case <-time.After(5 * quiet): // it has nothing to tell, and listens by now
+	}
 	second, cancel := open()
 	if frame, err := second.Recv(); err == nil && frame.GetEnd() == nil {
 		t.Error("a second listening is told things beside the first")

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -77,13 +78,13 @@ func TestBroadcastAnswers(t *testing.T) {
 		}, otn.Invalid, "chatfuel_refused"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			calls := 0
-			bot := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { calls++; c.serve(w) }))
+			var calls atomic.Int64
+			bot := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { calls.Add(1); c.serve(w) }))
 			defer bot.Close()
 			_, err := botPage(t, sendsOn(bot.URL)).Send(t.Context(), followed(blockID))
 			outcome, se := otn.OutcomeOf(err)
-			if outcome != c.outcome || se == nil || se.Code != c.code || calls != 1 || strings.Contains(err.Error(), broadToken) {
-				t.Errorf("%d calls, %s: %v", calls, outcome, err)
+			if outcome != c.outcome || se == nil || se.Code != c.code || calls.Load() != 1 || strings.Contains(err.Error(), broadToken) {
+				t.Errorf("%d calls, %s: %v", calls.Load(), outcome, err)
 			}
 			if c.code == "bot_limit" && se.After != 7*time.Second {
 				t.Errorf("it waits %s", se.After)
