@@ -12,6 +12,7 @@ import (
 
 	"github.com/onetimenotify/otn/core"
 	"github.com/onetimenotify/otn/core/otn"
+	"github.com/onetimenotify/otn/rules"
 )
 
 // replayed is the firings of a replay in short: subject, how many, who.
@@ -128,6 +129,57 @@ func TestReplayOfWhatHappened(t *testing.T) {
 	})
 }
 
+// Whom a replay counts: each person once, by the consent that expires first; nobody whose consent had expired by then, who took
+// it back, or whom the trigger did not name.
+func TestReplayOfEachPerson(t *testing.T) {
+	speaking(t, newsRule+backRule, func(t *testing.T, w *world, _ *channel) {
+		w.rules = written(t, newsRule) // so that nobody is told
+		if err := w.host.Reload(t.Context(), w.rules); err != nil {
+			t.Fatal(err)
+		}
+		w.grantToken("ann", "back", "coat", "first")
+		w.grantToken("ann", "back", "coat", "second")
+		w.give(otn.Consent{Token: otn.NewToken("page", "short"), Channel: "shop", Subscriber: otn.Subscriber{ID: "eve"}, Topic: "back", Subject: "coat", ExpiresAt: time.Now().Add(time.Hour)})
+		w.grant("bob", "back", "coat")
+		w.withdraws("bob")
+		w.after(2 * time.Hour)
+		w.stock("coat", 3)
+		w.after(time.Second)
+		r, told := w.replayed(core.ReplayRequest{Rules: written(t, backRule)})
+		want(t, "told", told, "back coat 1 [shop/ann]")
+		want(t, "one more event tells by the other consent", r.Rules[0].Told, 1)
+
+		w.grant("cat", "news", "")
+		w.grant("dan", "news", "")
+		w.rules = written(t, dropRule)
+		if err := w.host.Reload(t.Context(), written(t, dropRule)); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := w.host.Trigger(t.Context(), otn.Trigger{Name: "lead", Channel: "shop", Subscriber: otn.Subscriber{ID: "dan"}}); err != nil {
+			t.Fatal(err)
+		}
+		w.after(time.Second)
+		_, told = w.replayed(core.ReplayRequest{Rules: written(t, newsRule)})
+		want(t, "named by the trigger", told, "news  1 [shop/dan]")
+	})
+}
+
+// Neither a replay nor a diff writes anything down.
+func TestReplayAndDiffWriteNothing(t *testing.T) {
+	speaking(t, backRule, func(t *testing.T, w *world, _ *channel) {
+		w.grant("ann", "back", "coat", quantity(9))
+		w.stock("coat", 3)
+		w.after(time.Second)
+		before := w.host.Written()
+		w.replayed(core.ReplayRequest{Rules: written(t, strings.ReplaceAll(backRule, ">=", "<="))})
+		if _, err := w.host.Diff(t.Context(), core.DiffRequest{New: written(t, dropRule)}); err != nil {
+			t.Fatal(err)
+		}
+		w.after(time.Second)
+		want(t, "written", w.host.Written(), before)
+	})
+}
+
 // A hold is replayed: what flaps is no news, what stays is told when the hold is over.
 func TestReplayHolds(t *testing.T) {
 	held := strings.Replace(backRule, "when:", "hold: 10m\n    when:", 1)
@@ -191,6 +243,36 @@ func TestDiff(t *testing.T) {
 			t.Errorf("no rules: %v", err)
 		}
 		want(t, "calls", shop.calls(), 0)
+	})
+}
+
+// A person counts once, whatever they wait with; a rule about a change is decided by the last one; topics that change are told.
+func TestDiffOfPeopleChangesAndTopics(t *testing.T) {
+	speaking(t, backRule+dropRule, func(t *testing.T, w *world, _ *channel) {
+		w.price("coat", "120.00 USD")
+		w.grantToken("ann", "price-drop", "coat", "first")
+		w.grantToken("ann", "price-drop", "coat", "second")
+		w.grant("bob", "price-drop", "coat")
+		w.price("coat", "150.00 USD") // tells nobody, and is the last change
+		w.after(time.Second)
+		rises := strings.Replace(dropRule, "item.price < was.price", "item.price > was.price", 1)
+		d, err := w.host.Diff(t.Context(), core.DiffRequest{New: written(t, backRule+rises), People: 5})
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := d.Rules[0]
+		want(t, "rules that change", len(d.Rules), 1)
+		want(t, "who gains by the last change", spaced(got.Rule, got.Change, got.Gains, got.Loses, got.Lines[0].Gain), "drop changed 2 0 [shop/ann shop/bob]")
+		want(t, "topics", len(d.Topics), 0)
+
+		other, err := rules.Compile(rules.File{Name: "shop.yaml", Source: []byte(strings.NewReplacer("news: {", "letters: {", "ask: cheaper", "ask: less dear").Replace(topicsOfAShop) + backRule + dropRule)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if d, err = w.host.Diff(t.Context(), core.DiffRequest{New: other}); err != nil {
+			t.Fatal(err)
+		}
+		want(t, "topics that change", spaced(d.Topics), "[{price-drop changed 3} {letters new 0} {news gone 0}]")
 	})
 }
 

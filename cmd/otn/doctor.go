@@ -17,6 +17,7 @@ import (
 	"github.com/onetimenotify/otn/cmd/otn/config"
 	"github.com/onetimenotify/otn/core"
 	"github.com/onetimenotify/otn/core/api"
+	"github.com/onetimenotify/otn/rules"
 )
 
 // The states of a finding.
@@ -38,6 +39,7 @@ type finding struct {
 type doctor struct {
 	k     *call
 	now   time.Time
+	space func(dir string) (free, size uint64, err error) // bytes of the disk
 	found []finding
 }
 
@@ -56,12 +58,12 @@ const (
 func (k *call) doctor() *cobra.Command {
 	return &cobra.Command{
 		Use: "doctor", GroupID: "keep", Short: "Find what is wrong, and what to do about it", Args: cobra.NoArgs,
-		Long: "Look at the configuration, the data folder with its modes and keys, the disk, the backups, and at the daemon with its channels\n" +
+		Long: "Look at the configuration, the rules, the data folder with its modes and keys, the disk, the backups, and at the daemon with its channels\n" +
 			"and sources; where no daemon runs, at every row of the store, its witness and the clock. Nothing is changed.\n" +
 			"Exit 1 when something is at fault, 7 when there are warnings.",
 		Example: "  otn doctor\n  otn doctor -o json",
 		RunE: k.does(func(ctx context.Context, _ []string) error {
-			d := &doctor{k: k, now: time.Now()}
+			d := &doctor{k: k, now: time.Now(), space: diskBytes}
 			d.examine(ctx)
 			return d.tell()
 		}),
@@ -96,6 +98,20 @@ func (d *doctor) whole() {
 		return
 	}
 	d.add("configuration", fine, d.k.file, "")
+	d.rules()
+}
+
+// rules compiles the rule files: with a fault in one of them no daemon starts, and none reloads.
+func (d *doctor) rules() {
+	files, err := readRules(d.k.config.Rules)
+	if err == nil {
+		_, err = rules.Compile(files...)
+	}
+	if err != nil {
+		d.add("rules", fault, firstLine(err), "mend them; `otn check` tells every fault with its line, and `otn help CODE` explains it")
+		return
+	}
+	d.add("rules", fine, count(len(files), "file", "files"), "")
 }
 
 func firstLine(err error) string {
@@ -145,7 +161,7 @@ func (d *doctor) modes(data string) {
 }
 
 func (d *doctor) disk(data string) {
-	free, _, err := diskBytes(data)
+	free, _, err := d.space(data)
 	switch {
 	case err != nil:
 		d.add("disk", warning, firstLine(err), "look at it with df")

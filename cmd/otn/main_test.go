@@ -55,6 +55,7 @@ func TestScripts(t *testing.T) {
 			"find":  find,
 			"files": files,
 			"hup":   hup,
+			"mode":  mode,
 		},
 	})
 }
@@ -96,6 +97,15 @@ func find(ts *testscript.TestScript, _ bool, args []string) {
 func hup(ts *testscript.TestScript, _ bool, _ []string) {
 	for _, c := range ts.BackgroundCmds() {
 		ts.Check(c.Process.Signal(syscall.SIGHUP))
+	}
+}
+
+// mode N FILE checks who may read and write a file, in octal.
+func mode(ts *testscript.TestScript, _ bool, args []string) {
+	fi, err := os.Stat(ts.MkAbs(args[1]))
+	ts.Check(err)
+	if got := strconv.FormatInt(int64(fi.Mode().Perm()), 8); got != args[0] {
+		ts.Fatalf("%s has mode %s, want %s", args[1], got, args[0])
 	}
 }
 
