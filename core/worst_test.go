@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"runtime"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -426,4 +427,27 @@ func TestProofOfWhatWasNotBelieved(t *testing.T) {
 			})
 		})
 	}
+}
+
+// What is written down of a person after their documents were listed, and before they are erased, goes with the rest.
+func TestErasedWhileBeingAsked(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world) {
+		w.spy = &spy{}
+		b := askWorld(w, asking{asks: asks23})
+		b.says(t, w, opening(victim))
+		w.spy.afterRead('j', "", 3, func() {
+			if _, err := w.host.Ask(t.Context(), core.AskRequest{Channel: "shop", Recipient: victim, Topic: "news"}); err != nil {
+				t.Error(err)
+			}
+		})
+		if _, err := w.host.Erase(t.Context(), "shop", victim); err != nil {
+			t.Fatal(err)
+		}
+		want(t, "asked", b.times(), 1)
+		w.isGone()
+		docs, _ := w.left()
+		if strings.Contains(docs, "ask/") || strings.Contains(docs, "planned/") {
+			t.Errorf("left:\n%s", docs)
+		}
+	})
 }
