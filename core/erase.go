@@ -98,29 +98,8 @@ func keptOf(l *ledger.Ledger, p otn.PersonID) (ledger.Erasure, error) {
 	}
 	x.Docs = append(x.Docs, more...)
 	x.Under = intake.PrefixesOf(p)
-	for _, prefix := range x.Under {
-		keys, err := keysUnder(l, prefix)
-		if err != nil {
-			return x, err
-		}
-		x.Docs = append(x.Docs, keys...)
-	}
 	x.Timers, err = timersOf(l, p)
 	return x, err
-}
-
-func keysUnder(l *ledger.Ledger, prefix string) (keys []string, err error) {
-	after := ""
-	for {
-		docs, err := l.Docs(prefix, after, maxLimit)
-		if err != nil || len(docs) == 0 {
-			return keys, err
-		}
-		for _, d := range docs {
-			keys = append(keys, d.Key)
-		}
-		after = docs[len(docs)-1].Key
-	}
 }
 
 // timersOf finds the timers that name a person, or a consent of theirs.

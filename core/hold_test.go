@@ -3,6 +3,7 @@
 package core_test
 
 import (
+	"errors"
 	"testing"
 	"time"
 
@@ -326,3 +327,34 @@ func TestActsOnAHold(t *testing.T) {
 		says(t, "why", w.because("bob"), "cancelled by an operator")
 	})
 }
+
+// A held run whose rules can no longer be read pauses, as any other would, and ends nothing else.
+func TestHoldOfRulesThatCannotBeRead(t *testing.T) {
+	holding(t, func(t *testing.T, w *world, shop *channel) {
+		w.grant("ann", "back", "coat")
+		w.grant("bob", "news", "")
+		w.stock("coat", 3)
+		w.after(time.Minute)
+		w.stop()
+		rules := plans("back", otn.Plan{Hold: 5 * time.Minute})
+		rules.text = "another"
+		w.rules = unreadable{rules}
+		w.start()
+		w.stock("coat", 4)
+		w.after(time.Hour)
+		want(t, "state", w.run().State, "paused")
+		says(t, "why", w.run().Why, "cannot be read")
+		w.post("bob")
+		w.after(time.Minute)
+		want(t, "told", whom(shop), "bob")
+		w.stock("coat", 0)
+		w.stock("coat", 3)
+		w.after(time.Hour)
+		want(t, "told in the end", whom(shop), "bob ann")
+	})
+}
+
+// unreadable are rules that cannot make an older version of theirs again.
+type unreadable struct{ planRules }
+
+func (unreadable) Restore([]byte) (otn.Rules, error) { return nil, errors.New("it cannot be read") }

@@ -314,7 +314,3 @@ func (path) Trigger(t otn.Trigger, person *otn.PersonID, now time.Time) *ledger.
 }
 
 func (path) StopDoc(id otn.TokenID, now time.Time) *ledger.Doc { return dispatch.StopDoc(id, now) }
-
-func (p path) Resolved(ctx context.Context, id otn.DeliveryID) error {
-	return p.Dispatch.Resolved(ctx, id, dispatch.Tally{Sent: 1, Unknown: -1})
-}

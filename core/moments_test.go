@@ -243,3 +243,36 @@ func TestClockIsSet(t *testing.T) {
 		})
 	}
 }
+
+// A run that was paused over its moment, and goes on after the clock was set back to before it, goes on when that moment comes
+// again: held, or between two waves.
+func TestClockIsSetBackOverAPause(t *testing.T) {
+	for name, plan := range map[string]otn.Plan{"held": {Hold: 10 * time.Minute}, "in waves": {Every: 10 * time.Minute}} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T, w *world) {
+				shop := w.fake("shop")
+				shop.can.MaxInFlight = 1
+				clock := &set{change: make(chan struct{})}
+				rules := plans("back", plan)
+				rules.size = fixed(1)
+				w.rules, w.clock = rules, clock
+				w.start()
+				w.stock("coat", 0)
+				w.crowd(2, "back")
+				w.stock("coat", 3)
+				w.after(time.Minute)
+				if _, err := w.host.PauseRun(t.Context(), w.run().ID); err != nil {
+					t.Fatal(err)
+				}
+				w.after(20 * time.Minute) // its moment comes and goes
+				clock.set(-18 * time.Minute)
+				w.after(time.Second)
+				if _, err := w.host.ResumeRun(t.Context(), w.run().ID); err != nil {
+					t.Fatal(err)
+				}
+				w.after(time.Hour)
+				want(t, "told", whom(shop), "p0 p1")
+			})
+		})
+	}
+}

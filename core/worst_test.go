@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"runtime"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -363,5 +364,90 @@ func TestTwoYesAtOnce(t *testing.T) {
 		w.spy.afterRead('j', "", 1, func() { b.says(t, w, yes("ann", "sms-2")) })
 		b.says(t, w, yes("ann", "sms-1"))
 		want(t, "consents", w.stands(), "waiting back/coat")
+	})
+}
+
+// The proof that a message left counts whatever was believed of it before: that it was put off, that it was lost. It is not
+// sent again, by no run. Only the channel of the message can prove it.
+func TestProofOfWhatWasNotBelieved(t *testing.T) {
+	for name, c := range map[string]struct {
+		answer error
+		early  bool // the proof comes before the answer
+		lost   bool // an operator says so before the proof comes
+	}{
+		"put off":               {answer: deferred(time.Minute, otn.MessageScope)},
+		"put off, proven first": {answer: deferred(time.Minute, otn.MessageScope), early: true},
+		"called lost":           {answer: errors.New("the line went dead"), lost: true},
+		"not valid":             {answer: invalid()},
+		"the channel rests":     {answer: deferred(time.Minute, otn.ChannelScope)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T, w *world) {
+				shop := w.fake("shop")
+				w.chans["shop"], w.chans["other"] = &both{channel: shop}, &both{channel: w.fake("other")}
+				hear := func(from string, id otn.DeliveryID) {
+					call(t, w.host.Hooks(), "POST", "/hooks/"+from, "s3cret", "echo "+id.String())
+				}
+				shop.answer = func(d otn.Delivery, nth int) error {
+					if nth == 1 && c.early {
+						hear("shop", d.ID)
+					}
+					return c.answer
+				}
+				w.start()
+				w.waiting()
+				ann := w.grant("ann", "price-drop", "coat")
+				w.price("coat", "99.00 USD")
+				w.after(time.Second)
+				id := shop.sent[0].ID
+				if c.lost {
+					if _, err := w.host.Resolve(t.Context(), id.String(), false); err != nil {
+						t.Fatal(err)
+					}
+				}
+				if !c.early {
+					before := w.state(ann.ID)
+					hear("other", id)
+					want(t, "after the word of another channel", w.state(ann.ID), before)
+					hear("shop", id)
+				}
+				want(t, "proven", w.state(ann.ID), "sent")
+				w.restart()
+				hear("shop", id)
+				w.after(time.Hour)
+				w.price("coat", "90.00 USD")
+				w.after(time.Hour)
+				want(t, "calls", shop.calls(), 1)
+				want(t, "sent", w.run().Sent, 1)
+				d, err := w.host.DeliveryByID(id.String())
+				if err != nil {
+					t.Fatal(err)
+				}
+				want(t, "delivery", d.Outcome, "sent")
+			})
+		})
+	}
+}
+
+// What is written down of a person after their documents were listed, and before they are erased, goes with the rest.
+func TestErasedWhileBeingAsked(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world) {
+		w.spy = &spy{}
+		b := askWorld(w, asking{asks: asks23})
+		b.says(t, w, opening(victim))
+		w.spy.afterRead('j', "", 3, func() {
+			if _, err := w.host.Ask(t.Context(), core.AskRequest{Channel: "shop", Recipient: victim, Topic: "news"}); err != nil {
+				t.Error(err)
+			}
+		})
+		if _, err := w.host.Erase(t.Context(), "shop", victim); err != nil {
+			t.Fatal(err)
+		}
+		want(t, "asked", b.times(), 1)
+		w.isGone()
+		docs, _ := w.left()
+		if strings.Contains(docs, "ask/") || strings.Contains(docs, "planned/") {
+			t.Errorf("left:\n%s", docs)
+		}
 	})
 }

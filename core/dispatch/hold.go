@@ -62,10 +62,11 @@ func (x *decider) uncovered(run *Run, now otn.Snapshot) (found bool, err error) 
 	var others []*sight
 	for _, c := range x.d.holds(run.Subject, run.Rule) {
 		s, err := x.d.see(c.run, c.Dips, now, run.At)
-		if err != nil {
+		if err == nil {
+			others = append(others, s)
+		} else if err := x.trouble(c, err); err != nil {
 			return false, err
 		}
-		others = append(others, s)
 	}
 	err = x.d.each(run, mine, run.At, func(c *ledger.Candidate) (bool, error) {
 		v, err := mine.Choose(c)
@@ -110,7 +111,9 @@ func (x *decider) look(e otn.Event) error {
 		still, fell, err := x.stays(c, e)
 		switch {
 		case err != nil:
-			return err
+			if err := x.trouble(c, err); err != nil {
+				return err
+			}
 		case !still:
 			x.release(c)
 		case fell && len(c.Dips) >= maxDips:

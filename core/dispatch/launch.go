@@ -5,6 +5,7 @@ package dispatch
 import (
 	"time"
 
+	"github.com/onetimenotify/otn/core/ledger"
 	"github.com/onetimenotify/otn/core/otn"
 )
 
@@ -49,8 +50,9 @@ func (x *decider) set(c *course, change func(*Course)) {
 func (x *decider) goOn(c *course) error {
 	now, p := x.d.Clock.Now(), &c.run.Plan
 	switch {
-	case c.Until.After(now): // its timer is on disk
+	case c.Until.After(now):
 		x.set(c, func(*Course) {})
+		x.batch.Timers = append(x.batch.Timers, anew(holdTimer(c.run.ID, c.Until)))
 		return nil
 	case p.Coalesce > 0 && c.Began.IsZero() && c.Stage != Gathering:
 		until := now.Add(p.Coalesce)
@@ -68,7 +70,9 @@ func (x *decider) goOn(c *course) error {
 			return err
 		}
 	}
-	if p.Budgeted() && !c.Next.After(now) {
+	if p.Budgeted() && c.Next.After(now) {
+		x.batch.Timers = append(x.batch.Timers, anew(waveTimer(c.run.ID, c.Next)))
+	} else if p.Budgeted() {
 		if err := x.wave(c, now); err != nil {
 			return err
 		}
@@ -77,4 +81,11 @@ func (x *decider) goOn(c *course) error {
 		x.hands = append(x.hands, handed{c.run, false})
 	}
 	return nil
+}
+
+// anew is a timer once more, for a moment whose own may have come while the run was paused, before the clock was set back.
+// The one of the two that comes first counts.
+func anew(t ledger.Timer) ledger.Timer {
+	t.ID += "/anew"
+	return t
 }

@@ -50,10 +50,23 @@ func (d *Dispatch) echoed(ctx context.Context, doubt ledger.Delivery) (bool, err
 	if err != nil || !there {
 		return false, err
 	}
-	if err := d.Ledger.Resolve(ctx, doubt.ID, ledger.Result{Outcome: otn.Sent, At: d.Clock.Now(), Code: "echo"}, false); err != nil {
-		return true, ignoreGone(err)
+	proof := &ledger.Proof{Delivery: doubt.ID, At: d.Clock.Now(), Code: "echo"}
+	if err := d.commit(ctx, &ledger.Batch{Proofs: []*ledger.Proof{proof}}); err != nil {
+		return true, err
 	}
-	return true, d.Resolved(ctx, doubt.ID, Tally{Sent: 1, Unknown: -1})
+	return true, d.Proven(ctx, proof)
+}
+
+// Proven counts what a proof that is on disk has ended.
+func (d *Dispatch) Proven(ctx context.Context, p *ledger.Proof) error {
+	if !p.Ended {
+		return nil
+	}
+	change := Tally{Sent: 1}
+	if p.Was == otn.Unknown {
+		change.Unknown = -1
+	}
+	return d.Resolved(ctx, p.Delivery, change)
 }
 
 // nextResend is when a doubt is tried again. One whose daemon died is tried at once: its first attempt can no longer be under way.

@@ -170,11 +170,11 @@ func (l *Lane) settlement() (*ledger.Batch, error) {
 	return b, nil
 }
 
-// believe takes an unknown one whose echo has come for what it is: sent. The ledger does the same when it settles.
+// believe takes one whose echo has come for what it is: sent, whatever the channel said. The ledger does the same when it settles.
 func (l *Lane) believe(pg *page) error {
 	for i := range pg.result {
 		r := &pg.result[i]
-		if r.Untouched || r.Outcome != otn.Unknown {
+		if !pg.claim.Provable(i, r) {
 			continue
 		}
 		_, echoed, err := l.d.Ledger.Doc(ledger.EchoKey(otn.NewDeliveryID(pg.claim.Run, pg.picks[i].person)))
@@ -182,8 +182,11 @@ func (l *Lane) believe(pg *page) error {
 			return err
 		}
 		if echoed {
-			r.Outcome, r.Code, r.Detail = otn.Sent, "echo", ""
-			pg.state.Tally.add(Tally{Sent: 1, Unknown: -1})
+			if r.Outcome == otn.Unknown {
+				pg.state.Unknown--
+			}
+			pg.state.Sent++
+			r.Untouched, r.Outcome, r.Code, r.Detail = false, otn.Sent, "echo", ""
 		}
 	}
 	return nil

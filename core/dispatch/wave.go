@@ -53,6 +53,9 @@ func (x *decider) trouble(c *course, err error) error {
 	if errors.Is(err, otn.ErrStore) {
 		return err
 	}
+	if c.Paused == err.Error() {
+		return nil
+	}
 	x.d.Log.Error("run paused", "run", c.run.ID, "rule", c.run.Rule, "why", err)
 	x.set(c, func(c *Course) { c.Paused = err.Error() })
 	return nil

@@ -21,8 +21,8 @@ type Path interface {
 	// Notice adds to the batch what a platform's notice changes; Heed makes it take effect once it is on disk.
 	Notice(b *ledger.Batch, n otn.ChannelNotice)
 	Heed(n otn.ChannelNotice)
-	// Resolved counts a doubt that an echo ended.
-	Resolved(ctx context.Context, id otn.DeliveryID) error
+	// Proven counts a delivery that an echo ended.
+	Proven(ctx context.Context, p *ledger.Proof) error
 	// StopDoc records the wish that a consent be withdrawn; Stop fulfils it once it is on disk, at once or when its message is answered.
 	StopDoc(id otn.TokenID, now time.Time) *ledger.Doc
 	Stop(ctx context.Context, id otn.TokenID) error
@@ -143,7 +143,6 @@ type writer struct {
 	docs     map[string]*ledger.Doc
 	prices   map[string]otn.Money
 	notices  []otn.ChannelNotice
-	echoes   []otn.Echo
 	stops    []otn.TokenID
 	result   Result
 }

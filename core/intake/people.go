@@ -5,7 +5,6 @@ package intake
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -185,20 +184,21 @@ func (w *writer) heed(c *otn.Consent) error {
 	return nil
 }
 
-// echo remembers a proof that a delivery left, so that it counts even where it comes before the answer of the send.
+// echo remembers a proof that a delivery left, so that it counts even where it comes before the answer of the send. The word
+// of another channel proves nothing.
 func (w *writer) echo(e otn.Echo) error {
 	d, ok, err := w.in.Ledger.Delivery(e.Delivery)
-	if err != nil || !ok {
+	if err != nil || !ok || d.Channel != w.instance {
 		return err
 	}
 	if e.Kind == otn.FailedLater {
 		w.failedLater(e, &d)
 	}
-	if !d.Open && d.Outcome != otn.Unknown {
+	if !d.Open && (d.Outcome == otn.Sent || d.Outcome == otn.Refused) {
 		return nil
 	}
 	w.put(&ledger.Doc{Key: ledger.EchoKey(e.Delivery), Value: encode(e.ProviderID), Expect: ledger.Any})
-	w.echoes = append(w.echoes, e)
+	w.batch.Proofs = append(w.batch.Proofs, &ledger.Proof{Delivery: e.Delivery, At: w.now, Code: string(e.Kind), ProviderID: e.ProviderID})
 	return nil
 }
 
@@ -217,18 +217,11 @@ func (w *writer) failedLater(e otn.Echo, d *ledger.Delivery) {
 	})
 }
 
-// end does what follows from a batch that is on disk: doubts that an echo ended, consents that a stop withdrew. What a
-// crash leaves undone the next start does, from the documents of the batch.
+// end does what follows from a batch that is on disk: an echo that ended a delivery is counted, consents that a stop ends are
+// withdrawn. Of these, what a crash leaves undone the next start does, from the documents of the batch.
 func (w *writer) end(ctx context.Context) error {
-	for _, e := range w.echoes {
-		err := w.in.Ledger.Resolve(ctx, e.Delivery, ledger.Result{Outcome: otn.Sent, At: w.now, Code: string(e.Kind), ProviderID: e.ProviderID}, false)
-		if errors.Is(err, otn.ErrNotFound) {
-			continue // still on its way: the settlement reads the echo
-		}
-		if err != nil {
-			return err
-		}
-		if err := w.in.Path.Resolved(ctx, e.Delivery); err != nil {
+	for _, p := range w.batch.Proofs {
+		if err := w.in.Path.Proven(ctx, p); err != nil {
 			return err
 		}
 	}

@@ -21,6 +21,7 @@ type Batch struct {
 	Decisions []Decision    // for why
 	Claims    []*Claim      // tokens to take
 	Settles   []*Settlement // and how they ended
+	Proofs    []*Proof      // that deliveries left
 	Redone    []otn.RunID   // runs whose Redo is taken up with this batch: the next Open does not list it again
 
 	// Lazy lets the batch become durable with the next one that is synced: for settlements, which Recover can find again.
@@ -149,6 +150,18 @@ type Result struct {
 	ProviderID string
 }
 
+// Proof is that a delivery left, whatever is believed of it: a doubt ends as sent, and so does a consent that waits again after
+// an attempt that was called put off, not valid or lost. One that is on its way is told by its document: see EchoKey.
+type Proof struct {
+	Delivery   otn.DeliveryID
+	At         time.Time
+	Code       string
+	ProviderID string
+
+	Ended bool        // result: it ended something
+	Was   otn.Outcome // result, where it did: what was believed
+}
+
 // Marks remember, through the death of the process, how far each member of an open claim had got.
 // Set must have taken effect for a reader after kill -9 when it returns; it need not survive a power loss.
 type Marks interface {
@@ -169,6 +182,9 @@ const (
 	MarkInvalid
 	MarkUnknown
 )
+
+// Provable reports whether a proof that member i left says more than its result.
+func (c *Claim) Provable(i int, r *Result) bool { return provable(c.Members[i].Attempt, r) }
 
 // Handed notes that member i is about to be given to the channel. Call it before Send.
 func (c *Claim) Handed(i int) { c.marks.Set(i, MarkHanded) }

@@ -49,7 +49,7 @@ type ready struct {
 
 func (l *Ledger) prepare(b *Batch) (*prepared, error) {
 	p := &prepared{l: l, b: b, size: 64}
-	for _, step := range []func() error{p.prepareDocs, p.preparePeople, p.prepareRest, p.prepareGrants, p.prepareSettles, p.prepareClaims} {
+	for _, step := range []func() error{p.prepareDocs, p.preparePeople, p.prepareRest, p.prepareGrants, p.prepareSettles, p.prepareProofs, p.prepareClaims} {
 		if err := step(); err != nil {
 			p.release(err)
 			return nil, err
@@ -156,6 +156,7 @@ func (p *prepared) build(g *group) error {
 		g.decide(&p.b.Decisions[i], seq, i)
 	}
 	p.addSettles(g)
+	p.addProofs(g)
 	p.addClaims(g)
 	p.addRedone(g)
 	if len(g.changes) == before {

@@ -18,7 +18,7 @@ type Erasure struct {
 	Person otn.PersonID
 	At     time.Time // when it happens
 	Docs   []string  // to delete, whatever their revision
-	Under  []string  // beginnings of keys, under which documents of the person were, or may have been
+	Under  []string  // beginnings of keys: to delete what is under them, and to purge what was
 	Timers []TimerID // to delete
 	Set    *Timer    // to set in the same batch: for the purge that follows
 	Wish   string    // the document of the wish to erase: deleted with the last of the rest, kept while something is held
@@ -80,7 +80,9 @@ func (e *eraser) erase() error {
 			return err
 		}
 	}
-	e.named()
+	if err := e.named(); err != nil {
+		return err
+	}
 	e.g.erased = append(e.g.erased, e.x.Person)
 	return e.g.err
 }
@@ -174,8 +176,17 @@ func (e *eraser) decisions() error {
 }
 
 // named deletes what others keep, and the wish once nothing is held.
-func (e *eraser) named() {
+func (e *eraser) named() error {
 	docs := slices.Clone(e.x.Docs)
+	for _, prefix := range e.x.Under {
+		err := e.g.l.all(docKey(prefix), func(key, _ []byte) error {
+			docs = append(docs, string(key[1:]))
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+	}
 	for _, run := range e.runs {
 		docs = append(docs, EchoKey(otn.NewDeliveryID(run, e.x.Person)))
 	}
@@ -196,6 +207,7 @@ func (e *eraser) named() {
 		e.g.set(key, append(appendText(nil, t.Kind), t.Body...))
 		e.g.after = append(e.g.after, func() { e.g.l.timerSet(key) })
 	}
+	return nil
 }
 
 // Traces are the stretches of keys in which bytes of a person are, or may still lie where rows of theirs were deleted before.

@@ -32,10 +32,19 @@ func (p *prepared) prepareSettles() error {
 	return nil
 }
 
+// provable reports whether a proof that a delivery left says more than its result. Of one that was never handed over an
+// earlier attempt may have left.
+func provable(attempt int, r *Result) bool {
+	if r.Untouched {
+		return attempt > 1
+	}
+	return r.Outcome != otn.Sent && r.Outcome != otn.Refused
+}
+
 // settleWants are the rows that a settlement looks at: proof that an unknown one left, and what earlier attempts left.
 func settleWants(run otn.RunID, person otn.PersonID, attempt int, r *Result) (keys [][]byte) {
 	id := otn.NewDeliveryID(run, person)
-	if r.Outcome == otn.Unknown && !r.Untouched {
+	if provable(attempt, r) {
 		keys = append(keys, docKey(EchoKey(id)))
 	}
 	if attempt > 1 {
@@ -101,15 +110,15 @@ func (g *group) settle(o *openClaim, results []Result) {
 	g.marks = append(g.marks, o.name)
 }
 
-// believe turns the unknown ones whose echo came back into sent ones.
+// believe turns those whose echo came back into sent ones, whatever their channel said.
 func (g *group) believe(o *openClaim, results []Result) {
 	for i := range results {
 		r := &results[i]
-		if r.Untouched || r.Outcome != otn.Unknown {
+		if !provable(o.members[i].attempt, r) {
 			continue
 		}
 		if _, echoed := g.get(docKey(EchoKey(otn.NewDeliveryID(o.run, o.members[i].person)))); echoed {
-			r.Outcome, r.Code = otn.Sent, "echo"
+			r.Untouched, r.Outcome, r.Code, r.Detail = false, otn.Sent, "echo", ""
 		}
 	}
 }

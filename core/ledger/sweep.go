@@ -181,6 +181,14 @@ func (g *group) lineAt(id uint64) *line {
 	return nil
 }
 
+// leaves notes that a consent left the waiting list without a claim, for the turns behind this one.
+func (g *group) leaves(p place) {
+	if g.gone == nil {
+		g.gone = make(map[place]bool)
+	}
+	g.gone[p] = true
+}
+
 // end takes a waiting consent from its list without a delivery.
 func (g *group) end(n *line, seq uint64, row []byte, f fate, at time.Time) {
 	p := place{n.id, seq}
@@ -193,10 +201,7 @@ func (g *group) end(n *line, seq uint64, row []byte, f fate, at time.Time) {
 	g.remove(consentKey(p))
 	g.unindex(n, seq, c.Answers)
 	g.put(endedKey(p, pageID{page: seq}), packBlock(c.Channel, []entry{e}))
-	if g.gone == nil {
-		g.gone = make(map[place]bool)
-	}
-	g.gone[p] = true
+	g.leaves(p)
 	g.during(at).end(f, 1)
 	k := g.count(n)
 	k.waiting--

@@ -55,6 +55,7 @@ func Run(t *testing.T, make func(t *testing.T) Store) {
 		{"a doubt ends by proof or by hand", doubts},
 		{"every quarter of an hour is counted", quarters},
 		{"an echo that came first", echo},
+		{"a proof of what was not believed", proof},
 		{"another key is refused", wrongKey},
 		{"lazy settlements ride with the next", lazy},
 		{"a range of a line is the line, narrowed", rangesOfLines},

@@ -168,6 +168,47 @@ func echo(t *testing.T, b *bench) {
 	}
 }
 
+// proof ends what waits again after an attempt, once, and nothing that is on its way or was never tried.
+func proof(t *testing.T, b *bench) {
+	b.grant(3, drop)
+	prove := func(c *ledger.Claim, i int) *ledger.Proof {
+		p := &ledger.Proof{Delivery: otn.NewDeliveryID(c.Run, c.Members[i].Person), At: b.now, Code: "echo", ProviderID: "mid"}
+		b.commit(&ledger.Batch{Proofs: []*ledger.Proof{p, {Delivery: p.Delivery, At: b.now}}})
+		return p
+	}
+	c := b.claim("r", 1, drop)
+	if p := prove(c, 0); p.Ended {
+		t.Fatalf("one that is on its way: %+v", p)
+	}
+	b.settle(c, otn.Deferred, otn.Unknown, otn.Invalid)
+	for i, was := range []otn.Outcome{otn.Deferred, otn.Unknown} {
+		if p := prove(c, i); !p.Ended || p.Was != was {
+			t.Fatalf("%s: %+v", was, p)
+		}
+	}
+	if p := prove(c, 0); p.Ended {
+		t.Fatalf("proven twice: %+v", p)
+	}
+	for range 2 {
+		b.counts("drop", ledger.Counts{Sent: 2, Waiting: 1})
+		if left := b.waiting(drop); len(left) != 1 {
+			t.Fatalf("%d wait", len(left))
+		}
+		list, err := b.Deliveries(c.Run, otn.DeliveryID{}, 10)
+		if b.must(err); len(list) != 3 {
+			t.Fatalf("deliveries: %+v", list)
+		}
+		b.again()
+	}
+	again := b.claim("r", 2, drop)
+	again.Members[0].Attempt = 2
+	if p := prove(again, 0); p.Ended {
+		t.Fatalf("one that is on its way again: %+v", p)
+	}
+	b.settle(again, otn.Sent)
+	b.counts("drop", ledger.Counts{Sent: 3})
+}
+
 func wrongKey(t *testing.T, b *bench) {
 	b.grant(1, drop)
 	b.must(b.Close())

@@ -96,6 +96,13 @@ func TestTwoDaemons(t *testing.T) {
 	if _, err := pebble.Open(dir, pebble.Options{}); !errors.Is(err, otn.ErrLocked) || !bytes.Contains([]byte(err.Error()), []byte(dir)) {
 		t.Fatalf("a second daemon: %v", err)
 	}
+	byLink := filepath.Join(t.TempDir(), "link")
+	if err := os.Symlink(dir, byLink); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := pebble.Open(byLink, pebble.Options{}); !errors.Is(err, otn.ErrLocked) {
+		t.Fatalf("a second daemon by another name of the folder: %v", err)
+	}
 	if err := errors.Join(e.Close(), e.Close()); err != nil {
 		t.Fatal(err)
 	}
