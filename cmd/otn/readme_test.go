@@ -67,6 +67,25 @@ func TestReadmeSource(t *testing.T) {
 	t.Fatal("no source in the README")
 }
 
+// So are its lines about the log and traces.
+func TestReadmeLog(t *testing.T) {
+	dir := t.TempDir()
+	for _, source := range blocks(readme(t), "yaml") {
+		if !strings.HasPrefix(source, "log:") {
+			continue
+		}
+		if err := os.WriteFile(filepath.Join(dir, "otn.yaml"), []byte("rules: [\"*.yaml\"]\n"+source), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		c, err := config.Load(config.Options{File: filepath.Join(dir, "otn.yaml")})
+		if err != nil || c.LogFormat != "json" || c.Traces == "" {
+			t.Errorf("%+v, %v in\n%s", c, err, source)
+		}
+		return
+	}
+	t.Fatal("no log in the README")
+}
+
 func TestReadmeChannel(t *testing.T) {
 	source, err := os.ReadFile("../../examples/plugin-go/main.go")
 	if err != nil {
@@ -131,6 +150,7 @@ func TestReadmeScreens(t *testing.T) {
 func TestReadmeCommands(t *testing.T) {
 	root := (&call{flags: map[string]string{}}).root()
 	root.InitDefaultHelpCmd()
+	root.InitDefaultCompletionCmd()
 	for _, m := range regexp.MustCompile(`(?m)(?:^|[|\x60]) ?otn ([a-z]+(?: [a-z-]+)?)`).FindAllStringSubmatch(readme(t), -1) {
 		if cmd, _, err := root.Find(strings.Fields(m[1])); err != nil || cmd == root {
 			t.Errorf("otn %s is no command", m[1])

@@ -77,3 +77,21 @@ func TestReadmeNames(t *testing.T) {
 		t.Error("the README's numbers are others")
 	}
 }
+
+// The way to the permission stands where a page is set up: both places of it, the request, the terms.
+func TestReadmeSetsUpAPage(t *testing.T) {
+	text, err := os.ReadFile("README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, steps, found := strings.Cut(string(text), "\n## Set up a page\n")
+	if !found {
+		t.Fatal("nothing says how a page is set up")
+	}
+	steps, _, _ = strings.Cut(steps, "\n## ")
+	for _, part := range []string{"Page settings → Advanced Messaging", "Business settings", "Requested Features → One-Time Notification → Request", "accept the terms", "otn channels test"} {
+		if !strings.Contains(steps, part) {
+			t.Errorf("it does not say %q", part)
+		}
+	}
+}
