@@ -4,6 +4,7 @@ package core_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"strings"
 	"testing"
@@ -108,7 +109,14 @@ func TestKeptAnswersAreSealedAndSwept(t *testing.T) {
 		}
 		rows := func() (n int, text string) {
 			w.stop()
-			w.kept("repeat/", func(value []byte) { n++; text += string(value) })
+			w.kept("repeat/", func(value []byte) {
+				var row struct{ Sealed []byte } // which JSON keeps in base64
+				if err := json.Unmarshal(value, &row); err != nil {
+					t.Error(err)
+				}
+				n++
+				text += string(value) + string(row.Sealed)
+			})
 			w.start()
 			return n, text
 		}

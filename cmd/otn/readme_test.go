@@ -86,6 +86,28 @@ func TestReadmeLog(t *testing.T) {
 	t.Fatal("no log in the README")
 }
 
+// The doors in the README are ones that otn serve takes, once their certificates are there.
+func TestReadmeDoors(t *testing.T) {
+	found := 0
+	for _, source := range blocks(readme(t), "yaml") {
+		if !strings.HasPrefix(source, "listen:") {
+			continue
+		}
+		found++
+		file := filepath.Join(t.TempDir(), "otn.yaml")
+		if err := os.WriteFile(file, []byte(source), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		c, err := config.Load(config.Options{File: file, Part: config.Door})
+		if err != nil || !c.AdminTLS.Set() || len(c.Proxies) == 0 {
+			t.Errorf("%v in\n%s", err, source)
+		}
+	}
+	if found == 0 {
+		t.Fatal("no doors in the README")
+	}
+}
+
 func TestReadmeChannel(t *testing.T) {
 	source, err := os.ReadFile("../../examples/plugin-go/main.go")
 	if err != nil {
