@@ -195,7 +195,7 @@ func (h *Host) JournalBefore(before string, limit int) (list []JournalRow, next 
 		}
 		below = min(below, n)
 	}
-	window := uint64(limitOf(limit)) //nolint:gosec // between 1 and 1,000
+	window := uint64(limitOf(limit))
 	for range journalWindows {
 		if below <= 1 {
 			return list, "", nil

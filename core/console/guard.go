@@ -149,7 +149,7 @@ func (c *console) act(scope core.Scope, name string, do func(*visit) (done, erro
 		}
 		if err != nil {
 			c.tell(v, notice{"bad", c.words(v.Request, err).Text})
-			http.Redirect(w, v.Request, local(v.arg("back")), http.StatusSeeOther)
+			http.Redirect(w, v.Request, local(v.arg("back")), http.StatusSeeOther) //nolint:gosec // local is a path of this console
 			return
 		}
 		if d.said != "" {

@@ -116,7 +116,7 @@ func (c *console) cookieName() string {
 }
 
 func (c *console) setCookie(w http.ResponseWriter, value string) {
-	cookie := &http.Cookie{Name: c.cookieName(), Value: value, Path: "/", HttpOnly: true, Secure: c.TLS, SameSite: http.SameSiteStrictMode}
+	cookie := &http.Cookie{Name: c.cookieName(), Value: value, Path: "/", HttpOnly: true, Secure: c.TLS, SameSite: http.SameSiteStrictMode} //nolint:gosec // secure wherever there is https
 	if value == "" {
 		cookie.MaxAge = -1
 	}
