@@ -337,9 +337,14 @@ func TestCookie(t *testing.T) {
 	if c := b.cookies[0]; c.Name != "otn" || !c.HttpOnly || c.SameSite != http.SameSiteStrictMode || c.Path != "/" || c.Secure || c.Domain != "" {
 		t.Errorf("%+v", c)
 	}
-	b = open(t, newFake(), func(o *console.Options) { o.TLS = true }).login("all")
-	if c := b.cookies[0]; c.Name != "__Host-otn" || !c.HttpOnly || c.SameSite != http.SameSiteStrictMode || c.Path != "/" || !c.Secure || c.Domain != "" {
-		t.Errorf("%+v", c)
+	behind := open(t, newFake())
+	behind.scheme = "https"
+	for _, b := range []*browser{open(t, newFake(), func(o *console.Options) { o.TLS = true }), behind} {
+		b.login("all")
+		if c := b.cookies[0]; c.Name != "__Host-otn" || !c.HttpOnly || c.SameSite != http.SameSiteStrictMode || c.Path != "/" || !c.Secure || c.Domain != "" {
+			t.Errorf("%+v", c)
+		}
+		b.get("/runs")
 	}
 }
 

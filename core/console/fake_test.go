@@ -377,6 +377,7 @@ type browser struct {
 	disk    *disk
 	now     *time.Time
 	handler http.Handler
+	scheme  string // that a proxy in front told of
 	cookies []*http.Cookie
 }
 
@@ -406,6 +407,7 @@ func (b *browser) do(method, path string, form url.Values, headers ...string) (i
 	for i := 0; i < len(headers); i += 2 {
 		r.Header.Set(headers[i], headers[i+1])
 	}
+	r.URL.Scheme = b.scheme
 	for _, c := range b.cookies {
 		r.AddCookie(c)
 	}
