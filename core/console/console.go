@@ -23,6 +23,7 @@ var content embed.FS
 type Host interface {
 	Topics() ([]core.TopicView, error)
 	Days(from, to time.Time) ([]core.Day, error)
+	Waiting(topic, subject string) (int64, error)
 	Demand(topic string, limit int) (longest []core.DemandView, lists int, err error)
 	Consents(q core.ConsentQuery) (list []core.ConsentView, next string, err error)
 	Consent(id string) (core.ConsentView, error)

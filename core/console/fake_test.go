@@ -117,6 +117,8 @@ func (f *fake) Days(_, _ time.Time) ([]core.Day, error) {
 	return []core.Day{{Date: "2026-11-26", Granted: 4}, {Date: "2026-11-27", Granted: 5, Sent: 2}}, f.saw("days")
 }
 
+func (f *fake) Waiting(string, string) (int64, error) { return 41, f.saw("waiting") }
+
 func (f *fake) Demand(string, int) ([]core.DemandView, int, error) {
 	return []core.DemandView{filled[core.DemandView](f)}, 5, f.saw("demand")
 }

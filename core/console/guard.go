@@ -245,10 +245,7 @@ func plain(err error) string {
 	for _, room := range []string{"core: ", "api: ", "dispatch: ", "ledger: "} {
 		text = strings.TrimPrefix(text, room)
 	}
-	if text == "" {
-		return text
-	}
-	return strings.ToUpper(text[:1]) + text[1:] + "."
+	return capital(text) + "."
 }
 
 // nowhere is a page that is not there.
