@@ -179,7 +179,7 @@ func (f *fake) CancelRun(_ context.Context, id string) (core.RunView, error) {
 func (f *fake) Deliveries(q core.DeliveryQuery) (list []core.DeliveryView, next string, err error) {
 	for i := range f.doubts {
 		d := filled[core.DeliveryView](f)
-		d.ID, d.Outcome, d.Subscriber, d.Run = fmt.Sprint("d", i), "unknown", recipient, "r1"
+		d.ID, d.Outcome, d.Subscriber, d.Run, d.Detail = fmt.Sprint("d", i), "unknown", recipient, "r1", f.text+" the platform says "+recipient
 		list = append(list, d)
 	}
 	return list, "", f.saw("deliveries " + q.Run + q.Outcome)
@@ -195,7 +195,9 @@ func (f *fake) Subscriber(channel, id string) (core.SubscriberView, error) {
 	}
 	s := filled[core.SubscriberView](f)
 	s.Channel, s.Subscriber, s.Consents = channel, id, []core.ConsentView{f.consent()}
-	s.Deliveries[0].Subscriber, s.Deliveries[1].Subscriber = id, id
+	for i := range s.Deliveries {
+		s.Deliveries[i].Subscriber, s.Deliveries[i].Detail = id, "said of "+id
+	}
 	s.Timeline[0].Kind = "window"
 	return s, f.saw("subscriber")
 }
@@ -203,7 +205,8 @@ func (f *fake) Subscriber(channel, id string) (core.SubscriberView, error) {
 func (f *fake) Why(_, _, _ string) (core.Why, error) {
 	w := filled[core.Why](f)
 	w.Reasons[0].Verdict = "no"
-	w.Reasons[1].Values = []string{"item.stock >= sub.quantity = false"}
+	w.Reasons[1].Values = []string{"item.stock >= sub.quantity = false", "sub.id = " + recipient}
+	w.Reasons[0].Because += " said of " + recipient
 	return w, f.saw("why")
 }
 

@@ -73,7 +73,7 @@ func (c *console) run(v *visit) (any, error) {
 		return nil, err
 	}
 	list, next, err := c.host.Deliveries(core.DeliveryQuery{Run: one.ID, Limit: aPage})
-	r.Deliveries, r.More = list, next != ""
+	r.Deliveries, r.More = veil(list), next != ""
 	return r, err
 }
 
