@@ -59,6 +59,14 @@ func (h *Host) Demand(topic string, limit int) (longest []DemandView, lists int,
 	return longest, lists, nil
 }
 
+// Waiting is how many consents wait on one line. It reads no disk.
+func (h *Host) Waiting(topic, subject string) (int64, error) {
+	if err := h.isOpen(); err != nil {
+		return 0, err
+	}
+	return h.ledger.Waiting(ledger.Line{Topic: topic, Subject: subject}), nil
+}
+
 // titleOf is what the shop calls a subject, "" where it has not told.
 func (h *Host) titleOf(s otn.Subject) (string, error) {
 	if s.ID == "" || s.Kind == otn.NoSubject || s.Kind == "" {
@@ -195,7 +203,7 @@ func (h *Host) JournalBefore(before string, limit int) (list []JournalRow, next 
 		}
 		below = min(below, n)
 	}
-	window := uint64(limitOf(limit)) //nolint:gosec // between 1 and 1,000
+	window := uint64(limitOf(limit))
 	for range journalWindows {
 		if below <= 1 {
 			return list, "", nil

@@ -77,6 +77,8 @@ func TestDemand(t *testing.T) {
 		}
 		list, lists, err := w.host.Demand("price-drop", 3)
 		want(t, "demand", fmt.Sprint(list, lists, err), "[{hat Felt hat 3 0} {coat  2 0} {sock  2 0}] 4 <nil>")
+		n, err := w.host.Waiting("price-drop", "hat")
+		want(t, "for the hat", fmt.Sprint(n, err), "3 <nil>")
 		list, lists, err = w.host.Demand("news", 3)
 		want(t, "of a topic that nobody waits for", fmt.Sprint(list, lists, err), "[] 0 <nil>")
 	})

@@ -15,11 +15,15 @@ import (
 func proxied(trusted []netip.Prefix, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		peer, known := addressOf(r.RemoteAddr)
-		said := r.Header.Values("X-Forwarded-For")
+		said, scheme := r.Header.Values("X-Forwarded-For"), r.Header.Get("X-Forwarded-Proto")
+		r.URL.Scheme = ""
 		for _, name := range []string{"Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Real-Ip"} {
 			r.Header.Del(name)
 		}
 		if known && isTrusted(trusted, peer) {
+			if scheme == "https" {
+				r.URL.Scheme = scheme // for the console: its cookie goes nowhere else then
+			}
 			r.RemoteAddr = net.JoinHostPort(behind(trusted, peer, said).String(), "0")
 		}
 		next.ServeHTTP(w, r)

@@ -212,17 +212,21 @@ func TestProxied(t *testing.T) {
 		{"[::1]:5", []string{"2001:db8::9"}, "[2001:db8::9]:0"},
 		{"[::ffff:10.0.0.1]:5", []string{"198.51.100.1"}, "198.51.100.1:0"},
 	} {
-		var got string
+		var got, scheme string
 		left := 0
 		h := proxied(trusted, http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
-			got = r.RemoteAddr
+			got, scheme = r.RemoteAddr, r.URL.Scheme
 			left = len(r.Header.Values("X-Forwarded-For")) + len(r.Header.Values("X-Forwarded-Proto")) + len(r.Header.Values("Forwarded"))
 		}))
 		r := httptest.NewRequest(http.MethodGet, "/", nil)
+		r.URL.Scheme = "https" // as anybody may write it
 		r.RemoteAddr, r.Header["X-Forwarded-For"] = c.peer, c.said
 		r.Header.Set("X-Forwarded-Proto", "https")
 		r.Header.Set("Forwarded", "for=6.6.6.6")
 		h.ServeHTTP(httptest.NewRecorder(), r)
+		if believed := !strings.HasPrefix(c.peer, "192."); (scheme == "https") != believed {
+			t.Errorf("%s says https, and it is %q", c.peer, scheme)
+		}
 		if got != c.want || left != 0 {
 			t.Errorf("%s with %q is %s, want %s; %d words are left", c.peer, c.said, got, c.want, left)
 		}

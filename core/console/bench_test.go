@@ -42,7 +42,12 @@ func crowded(b *testing.B, n int) func(path string) {
 	ended := make(chan error, 1)
 	go func() { ended <- h.Run(ctx) }()
 	<-h.Ready()
-	b.Cleanup(func() { stop(); <-ended })
+	b.Cleanup(func() {
+		stop()
+		if err := <-ended; err != nil {
+			b.Error(err)
+		}
+	})
 	for k := 0; k < n; k += 1000 {
 		batch := make([]otn.Consent, 1000)
 		for i := range batch {

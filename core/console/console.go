@@ -23,6 +23,7 @@ var content embed.FS
 type Host interface {
 	Topics() ([]core.TopicView, error)
 	Days(from, to time.Time) ([]core.Day, error)
+	Waiting(topic, subject string) (int64, error)
 	Demand(topic string, limit int) (longest []core.DemandView, lists int, err error)
 	Consents(q core.ConsentQuery) (list []core.ConsentView, next string, err error)
 	Consent(id string) (core.ConsentView, error)
@@ -109,7 +110,7 @@ type Options struct {
 	Author  core.Author // knows the rule language
 	Files   RuleFiles   // where the rules come from
 	Plugins Plugins     // the host's channels and sources
-	TLS     bool        // browsers reach it by https, here or at a proxy in front: its cookie goes nowhere else then
+	TLS     bool        // browsers reach it by https alone: its cookie goes nowhere else then, as where a request's URL has the scheme https
 	Backups string      // the folder in which a backup is offered to be made
 }
 

@@ -337,9 +337,14 @@ func TestCookie(t *testing.T) {
 	if c := b.cookies[0]; c.Name != "otn" || !c.HttpOnly || c.SameSite != http.SameSiteStrictMode || c.Path != "/" || c.Secure || c.Domain != "" {
 		t.Errorf("%+v", c)
 	}
-	b = open(t, newFake(), func(o *console.Options) { o.TLS = true }).login("all")
-	if c := b.cookies[0]; c.Name != "__Host-otn" || !c.HttpOnly || c.SameSite != http.SameSiteStrictMode || c.Path != "/" || !c.Secure || c.Domain != "" {
-		t.Errorf("%+v", c)
+	behind := open(t, newFake())
+	behind.scheme = "https"
+	for _, b := range []*browser{open(t, newFake(), func(o *console.Options) { o.TLS = true }), behind} {
+		b.login("all")
+		if c := b.cookies[0]; c.Name != "__Host-otn" || !c.HttpOnly || c.SameSite != http.SameSiteStrictMode || c.Path != "/" || !c.Secure || c.Domain != "" {
+			t.Errorf("%+v", c)
+		}
+		b.get("/runs")
 	}
 }
 
@@ -620,6 +625,13 @@ func TestVendored(t *testing.T) {
 	}
 	var scripts bytes.Buffer
 	packed := gzip.NewWriter(&scripts)
+	own, err := os.ReadFile("files/console.js")
+	if err == nil {
+		_, err = packed.Write(own)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
 	for _, e := range entries {
 		if !listed[e.Name()] {
 			t.Errorf("%s has no hash", e.Name())

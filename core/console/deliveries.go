@@ -32,6 +32,7 @@ func (c *console) deliveries(v *visit) (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	veil(d.List)
 	if d.Outcome == otn.Unknown.String() {
 		doubts, more, err := c.doubts(d.Run)
 		d.Doubts, d.Capped = len(doubts), more

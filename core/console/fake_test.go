@@ -117,6 +117,8 @@ func (f *fake) Days(_, _ time.Time) ([]core.Day, error) {
 	return []core.Day{{Date: "2026-11-26", Granted: 4}, {Date: "2026-11-27", Granted: 5, Sent: 2}}, f.saw("days")
 }
 
+func (f *fake) Waiting(string, string) (int64, error) { return 41, f.saw("waiting") }
+
 func (f *fake) Demand(string, int) ([]core.DemandView, int, error) {
 	return []core.DemandView{filled[core.DemandView](f)}, 5, f.saw("demand")
 }
@@ -177,7 +179,7 @@ func (f *fake) CancelRun(_ context.Context, id string) (core.RunView, error) {
 func (f *fake) Deliveries(q core.DeliveryQuery) (list []core.DeliveryView, next string, err error) {
 	for i := range f.doubts {
 		d := filled[core.DeliveryView](f)
-		d.ID, d.Outcome, d.Subscriber, d.Run = fmt.Sprint("d", i), "unknown", recipient, "r1"
+		d.ID, d.Outcome, d.Subscriber, d.Run, d.Detail = fmt.Sprint("d", i), "unknown", recipient, "r1", f.text+" the platform says "+recipient
 		list = append(list, d)
 	}
 	return list, "", f.saw("deliveries " + q.Run + q.Outcome)
@@ -193,7 +195,9 @@ func (f *fake) Subscriber(channel, id string) (core.SubscriberView, error) {
 	}
 	s := filled[core.SubscriberView](f)
 	s.Channel, s.Subscriber, s.Consents = channel, id, []core.ConsentView{f.consent()}
-	s.Deliveries[0].Subscriber, s.Deliveries[1].Subscriber = id, id
+	for i := range s.Deliveries {
+		s.Deliveries[i].Subscriber, s.Deliveries[i].Detail = id, "said of "+id
+	}
 	s.Timeline[0].Kind = "window"
 	return s, f.saw("subscriber")
 }
@@ -201,7 +205,8 @@ func (f *fake) Subscriber(channel, id string) (core.SubscriberView, error) {
 func (f *fake) Why(_, _, _ string) (core.Why, error) {
 	w := filled[core.Why](f)
 	w.Reasons[0].Verdict = "no"
-	w.Reasons[1].Values = []string{"item.stock >= sub.quantity = false"}
+	w.Reasons[1].Values = []string{"item.stock >= sub.quantity = false", "sub.id = " + recipient}
+	w.Reasons[0].Because += " said of " + recipient
 	return w, f.saw("why")
 }
 
@@ -377,6 +382,7 @@ type browser struct {
 	disk    *disk
 	now     *time.Time
 	handler http.Handler
+	scheme  string // that a proxy in front told of
 	cookies []*http.Cookie
 }
 
@@ -406,6 +412,7 @@ func (b *browser) do(method, path string, form url.Values, headers ...string) (i
 	for i := 0; i < len(headers); i += 2 {
 		r.Header.Set(headers[i], headers[i+1])
 	}
+	r.URL.Scheme = b.scheme
 	for _, c := range b.cookies {
 		r.AddCookie(c)
 	}

@@ -149,7 +149,7 @@ func (c *console) act(scope core.Scope, name string, do func(*visit) (done, erro
 		}
 		if err != nil {
 			c.tell(v, notice{"bad", c.words(v.Request, err).Text})
-			http.Redirect(w, v.Request, local(v.arg("back")), http.StatusSeeOther)
+			http.Redirect(w, v.Request, local(v.arg("back")), http.StatusSeeOther) //nolint:gosec // local is a path of this console
 			return
 		}
 		if d.said != "" {
@@ -245,10 +245,7 @@ func plain(err error) string {
 	for _, room := range []string{"core: ", "api: ", "dispatch: ", "ledger: "} {
 		text = strings.TrimPrefix(text, room)
 	}
-	if text == "" {
-		return text
-	}
-	return strings.ToUpper(text[:1]) + text[1:] + "."
+	return capital(text) + "."
 }
 
 // nowhere is a page that is not there.

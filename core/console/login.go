@@ -21,7 +21,7 @@ type loginView struct {
 func (c *console) loginPage(w http.ResponseWriter, r *http.Request) {
 	to := local(r.URL.Query().Get("to"))
 	if _, ok := c.visitor(r); ok {
-		http.Redirect(w, r, to, http.StatusSeeOther)
+		http.Redirect(w, r, to, http.StatusSeeOther) //nolint:gosec // local is a path of this console
 		return
 	}
 	c.render(w, http.StatusOK, "login", &sheet{Title: "Log in", Body: loginView{To: to}})
@@ -47,14 +47,14 @@ func (c *console) login(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	c.sessions.end(c.cookie(r))
-	c.setCookie(w, c.sessions.begin(secret))
+	c.setCookie(w, r, c.sessions.begin(secret))
 	c.record(r, key, "login", "", nil)
-	http.Redirect(w, r, local(r.PostFormValue("to")), http.StatusSeeOther)
+	http.Redirect(w, r, local(r.PostFormValue("to")), http.StatusSeeOther) //nolint:gosec // local is a path of this console
 }
 
 func (c *console) logout(w http.ResponseWriter, r *http.Request) {
 	c.sessions.end(c.cookie(r))
-	c.setCookie(w, "")
+	c.setCookie(w, r, "")
 	http.Redirect(w, r, "/login", http.StatusSeeOther)
 }
 

@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/onetimenotify/otn/core"
 	"github.com/onetimenotify/otn/core/otn"
 )
 
@@ -71,8 +72,24 @@ type hidden struct {
 	id string
 }
 
-func (h hidden) Error() string { return strings.ReplaceAll(h.error.Error(), h.id, shortName(h.id)) }
+func (h hidden) Error() string { return veiled(h.error.Error(), h.id) }
 func (h hidden) Unwrap() error { return h.error }
+
+// veiled is a text with the whole id of a person shortened: a platform may have said it in an answer.
+func veiled(text, id string) string {
+	if id == "" {
+		return text
+	}
+	return strings.ReplaceAll(text, id, shortName(id))
+}
+
+// veil does the same to what was said of deliveries.
+func veil(list []core.DeliveryView) []core.DeliveryView {
+	for i := range list {
+		list[i].Detail = veiled(list[i].Detail, list[i].Subscriber)
+	}
+	return list
+}
 
 // hide keeps the whole id of a person out of what an error says.
 func hide(err error, id string) error {

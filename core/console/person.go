@@ -76,6 +76,14 @@ func (c *console) person(v *visit) (any, error) {
 	if err != nil && !isAny(err, otn.ErrNotFound) {
 		return nil, hide(err, id)
 	}
+	veil(s.Deliveries)
+	for i := range why.Reasons {
+		r := &why.Reasons[i]
+		r.Because = veiled(r.Because, id)
+		for j := range r.Values {
+			r.Values[j] = veiled(r.Values[j], id)
+		}
+	}
 	p := personView{SubscriberView: s, P: v.arg("p"), Story: chapters(s, why, c.Now()), Stories: stories(s, why)}
 	for _, one := range s.Consents {
 		if one.State == "waiting" {

@@ -100,6 +100,9 @@ func (c *console) lookAt(v *visit, r *ruleView) error {
 		return nil //nolint:nilerr // it is told on the page
 	}
 	e.At, e.Subject, e.Last = l.Facts.At, l.Consent.Subject, l.Last
+	if e.Last != nil {
+		e.Last.Because = veiled(e.Last.Because, id)
+	}
 	if l.Holds {
 		e.Consent = l.Consent.Token.ID().String()
 	}

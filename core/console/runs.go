@@ -42,6 +42,7 @@ func isOpen(r core.RunView) bool { return slices.Contains(openStates(), r.State)
 type runView struct {
 	core.RunView
 	Open       bool
+	Waiting    int64 // on its line, now
 	Unmeant    int64 // looked at, and not meant by the rule
 	Deliveries []core.DeliveryView
 	More       bool
@@ -68,8 +69,11 @@ func (c *console) run(v *visit) (any, error) {
 		return nil, err
 	}
 	r := runView{RunView: one, Open: isOpen(one), Unmeant: max(0, one.Seen-one.Selected-one.Undecided-one.Failed)}
+	if r.Waiting, err = c.host.Waiting(one.Topic, one.Subject); err != nil {
+		return nil, err
+	}
 	list, next, err := c.host.Deliveries(core.DeliveryQuery{Run: one.ID, Limit: aPage})
-	r.Deliveries, r.More = list, next != ""
+	r.Deliveries, r.More = veil(list), next != ""
 	return r, err
 }
 

@@ -107,16 +107,21 @@ func (s *sessions) told(one *session) *notice {
 	return n
 }
 
+// secure reports whether the browser came by https: to this server, or to the proxy in front of it.
+func (c *console) secure(r *http.Request) bool {
+	return c.TLS || r.TLS != nil || r.URL.Scheme == "https"
+}
+
 // cookieName is bound to the host, to https and to / by its prefix, where there is https.
-func (c *console) cookieName() string {
-	if c.TLS {
+func (c *console) cookieName(r *http.Request) string {
+	if c.secure(r) {
 		return "__Host-otn"
 	}
 	return "otn"
 }
 
-func (c *console) setCookie(w http.ResponseWriter, value string) {
-	cookie := &http.Cookie{Name: c.cookieName(), Value: value, Path: "/", HttpOnly: true, Secure: c.TLS, SameSite: http.SameSiteStrictMode}
+func (c *console) setCookie(w http.ResponseWriter, r *http.Request, value string) {
+	cookie := &http.Cookie{Name: c.cookieName(r), Value: value, Path: "/", HttpOnly: true, Secure: c.secure(r), SameSite: http.SameSiteStrictMode} //nolint:gosec // secure wherever there is https
 	if value == "" {
 		cookie.MaxAge = -1
 	}
@@ -124,7 +129,7 @@ func (c *console) setCookie(w http.ResponseWriter, value string) {
 }
 
 func (c *console) cookie(r *http.Request) string {
-	cookie, err := r.Cookie(c.cookieName())
+	cookie, err := r.Cookie(c.cookieName(r))
 	if err != nil {
 		return ""
 	}

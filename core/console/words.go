@@ -12,6 +12,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/onetimenotify/otn/core"
 	"github.com/onetimenotify/otn/core/otn"
@@ -40,8 +42,8 @@ func (c *console) vocabulary() template.FuncMap {
 			slices.Reverse(days)
 			return days
 		},
-		"depth":   func(n int) int { return min(n, 6) },
-		"rule":    ruleName,
+		"depth": func(n int) int { return min(n, 6) },
+		"rule":  ruleName, "capital": capital,
 		"percent": func(share float64) string { return fmt.Sprintf("%g %%", share*100) },
 		"rate":    func(n float64) string { return fmt.Sprintf("%g", n) },
 		"states":  func() []string { return append(openStates(), "done", "cancelled") },
@@ -92,6 +94,15 @@ func caret(f core.RuleFault) string {
 // actWords is what a button says.
 func actWords(act string) string {
 	return map[string]string{"approve": "Approve", "pause": "Pause", "resume": "Resume", "cancel": "Cancel the run"}[act]
+}
+
+// capital begins a text as a sentence does.
+func capital(text string) string {
+	r, n := utf8.DecodeRuneInString(text)
+	if n == 0 {
+		return text
+	}
+	return string(unicode.ToUpper(r)) + text[n:]
 }
 
 // ruleName is a rule as it is told: that of an operator's message has an id that says nothing.

@@ -90,7 +90,7 @@
 		new uPlot({
 			width: plot.clientWidth, height: 190, padding: [10, 12, 0, 0], tzDate: (ts) => uPlot.tzDate(new Date(ts * 1000), "Etc/UTC"),
 			cursor: {y: false, drag: {x: false, y: false}}, legend: {live: true, markers: {width: 0, fill: (u, i) => u.series[i].stroke(u, i)}},
-			scales: {y: {range: (_, low, high) => [0, Math.max(4, high)]}},
+			scales: {y: {range: (_, low, high) => [0, Math.max(4, high * 1.1)]}},
 			axes: [{...axis, size: 28, grid: {show: false}, values: (_, ts) => ts.map((t) => new Date(t * 1000).toLocaleDateString("en-US", {month: "short", day: "numeric", timeZone: "UTC"}))},
 				{...axis, size: 56, incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1e3, 2e3, 5e3, 1e4, 2e4, 5e4, 1e5, 2e5, 5e5, 1e6], values: (_, ns) => ns.map((n) => n.toLocaleString("en-US"))}],
 			series: [{label: "Day", value: (_, t) => t == null ? "" : new Date(t * 1000).toLocaleDateString("en-US", {weekday: "short", month: "short", day: "numeric", timeZone: "UTC"})},
