@@ -18,7 +18,7 @@ func (k *call) channels() *cobra.Command {
 		if err := k.read(ctx, "/v1/channels", nil, &page); err != nil {
 			return err
 		}
-		return k.show(page, instanceTable("CHANNEL", page.Channels))
+		return k.show(page, k.instanceTable("CHANNEL", page.Channels))
 	}
 	cmd := k.noun("channels", "Channels as they stand", "  otn channels\n  otn channels test shop", func(*cobra.Command) {}, list)
 	cmd.AddCommand(k.channelTest())

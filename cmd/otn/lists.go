@@ -225,7 +225,7 @@ func (k *call) deliveryTable(list []core.DeliveryView) *table {
 	return t
 }
 
-func instanceTable(what string, list []core.InstanceView) *table {
+func (k *call) instanceTable(what string, list []core.InstanceView) *table {
 	t := &table{head: []string{what, "STATE", "PLUGIN", "VERSION", "ACCOUNT", "RATE", "LAST ERROR"}}
 	for _, v := range list {
 		rate := "-"
@@ -233,6 +233,7 @@ func instanceTable(what string, list []core.InstanceView) *table {
 			rate = fmt.Sprintf("%g/s", v.Rate)
 		}
 		t.add(v.Name, v.State, v.Plugin, dash(v.Version), dash(v.Account), rate, dash(v.LastError))
+		k.hears(t, &v)
 	}
 	return t
 }

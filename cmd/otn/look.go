@@ -150,7 +150,7 @@ func abilities(c *otn.Capabilities) []string {
 	for _, a := range []struct {
 		is   bool
 		word string
-	}{{c.Sends, "sends"}, {c.Receives, "receives"}, {c.Polls, "polls"}, {c.Asks, "asks"}, {c.Links, "links"}, {c.Replies, "replies"}} {
+	}{{c.Sends, "sends"}, {c.Receives, "receives"}, {c.Polls, "polls"}, {c.Listens, "listens"}, {c.Lookups, "looks up"}, {c.Asks, "asks"}, {c.Links, "links"}, {c.Replies, "replies"}} {
 		if a.is {
 			can = append(can, a.word)
 		}

@@ -253,7 +253,7 @@ func (k *call) pluginRelease() *cobra.Command {
 			if err := c.Post(ctx, "/v1/plugins/"+url.PathEscape(args[0])+"/release", "", struct{}{}, &v); err != nil {
 				return err
 			}
-			return k.show(v, instanceTable("INSTANCE", []core.InstanceView{v}))
+			return k.show(v, k.instanceTable("INSTANCE", []core.InstanceView{v}))
 		}),
 	}
 }

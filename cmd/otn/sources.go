@@ -41,8 +41,20 @@ func (k *call) sourceTable(list []core.InstanceView) *table {
 		if p := v.Poll; p != nil && p.Notes > 0 {
 			t.note(fmt.Sprintf("    %s that could not be used; the first: %s", count(p.Notes, "thing", "things"), p.Note))
 		}
+		k.hears(t, &v)
 	}
 	return t
+}
+
+// hears adds below an instance how it listens.
+func (k *call) hears(t *table, v *core.InstanceView) {
+	switch l := v.Listen; {
+	case l == nil:
+	case l.Listening:
+		t.note(fmt.Sprintf("    listens since %s: %s heard, the last at %s", k.moment(l.Since), count(l.Records, "record", "records"), k.moment(l.Heard)))
+	default:
+		t.note(fmt.Sprintf("    does not listen, tries again at %s: %s", k.moment(l.Next), l.Error))
+	}
 }
 
 // glance is how often a poll is looked at that somebody waits for.

@@ -44,7 +44,7 @@ func open() *host {
 // daemon has a channel with a process, one without, and a source.
 func daemon() *metrics.Metrics {
 	numbers := func() plugins.Metrics {
-		m := plugins.Metrics{Starts: 3, Crashes: 2, Replaced: 1, Dropped: 4, InFlight: 6}
+		m := plugins.Metrics{Starts: 3, Crashes: 2, Replaced: 1, Dropped: 4, InFlight: 6, Heard: 11, Lookups: 12}
 		m.Answers[otn.Sent] = 5
 		m.Latency.Counts[0], m.Latency.Counts[5], m.Latency.Counts[16], m.Latency.Sum = 1, 2, 2, 70*time.Second
 		return m
@@ -162,6 +162,8 @@ func TestValues(t *testing.T) {
 		"otn_store_write_seconds_count 1",
 		"otn_witness_write_seconds_count 1",
 		"otn_store_troubles_total 1",
+		`otn_plugin_heard_records_total{instance="shop"} 11`,
+		`otn_plugin_lookups_total{instance="shop"} 12`,
 		`otn_plugin_state{instance="shop",plugin="messenger",state="ready"} 1`,
 		`otn_plugin_state{instance="shop",plugin="messenger",state="quarantined"} 0`,
 		`otn_plugin_state{instance="inside",plugin="mock",state="quarantined"} 1`,

@@ -185,6 +185,12 @@ func inFlight() *prometheus.Desc {
 func answered() *prometheus.Desc {
 	return desc("otn_plugin_answers_total", "Answers of an instance to deliveries.", "instance", "outcome")
 }
+func heard() *prometheus.Desc {
+	return desc("otn_plugin_heard_records_total", "Records that an instance which listens has heard and that are on disk.", "instance")
+}
+func lookups() *prometheus.Desc {
+	return desc("otn_plugin_lookups_total", "Doubtful deliveries that an instance's platform was asked about.", "instance")
+}
 func latency() *prometheus.Desc {
 	return desc("otn_plugin_answer_seconds", "How long an instance's process takes for a delivery, across the border and back.", "instance")
 }
@@ -198,7 +204,7 @@ type processes struct{ list []Instance }
 
 // Describe implements prometheus.Collector.
 func (p *processes) Describe(to chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{phase(), restarts(), crashes(), replaced(), dropped(), inFlight(), answered(), latency()} {
+	for _, d := range []*prometheus.Desc{phase(), restarts(), crashes(), replaced(), dropped(), inFlight(), heard(), lookups(), answered(), latency()} {
 		to <- d
 	}
 }
@@ -219,6 +225,8 @@ func (p *processes) Collect(to chan<- prometheus.Metric) {
 		count(to, replaced(), m.Replaced, i.Name)
 		count(to, dropped(), m.Dropped, i.Name)
 		gauge(to, inFlight(), float64(m.InFlight), i.Name)
+		count(to, heard(), m.Heard, i.Name)
+		count(to, lookups(), m.Lookups, i.Name)
 		if !i.Channel {
 			continue
 		}
