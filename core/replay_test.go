@@ -24,6 +24,10 @@ func (w *world) replayed(q core.ReplayRequest) (core.Replay, string) {
 		w.t.Fatal(err)
 	}
 	var list []string
+	if len(r.Fires) == 0 {
+		r.Fires = []core.Fired{{}} // its fields are looked at all the same
+		return r, ""
+	}
 	for _, f := range r.Fires {
 		list = append(list, fmt.Sprintf("%s %s %d [%s]", f.Rule, f.Subject, f.Told, strings.Join(f.People, " ")))
 	}
