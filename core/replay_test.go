@@ -151,7 +151,8 @@ func TestReplayOfEachPerson(t *testing.T) {
 		w.after(time.Second)
 		r, told := w.replayed(core.ReplayRequest{Rules: written(t, backRule)})
 		want(t, "told", told, "back coat 1 [shop/ann]")
-		want(t, "one more event tells by the other consent", r.Rules[0].Told, 1)
+		want(t, "people", r.Rules[0].Told, 1)
+		want(t, "who took it back is not even unjudged", r.Rules[0].Unjudged, 0)
 
 		w.grant("cat", "news", "")
 		w.grant("dan", "news", "")
