@@ -266,3 +266,65 @@ func TestGalleryThatShrank(t *testing.T) {
 		})
 	}
 }
+
+// A doubt is sent again in the form of its first attempt, also through a newer version of its channel that carries more; one
+// that carries less does not send it.
+func TestDoubtKeepsItsForm(t *testing.T) {
+	cards := []otn.Form{otn.TextForm, otn.CardForm}
+	for name, c := range map[string]struct {
+		before, after []otn.Form
+		calls         int
+	}{
+		"more": {[]otn.Form{otn.TextForm}, cards, 2},
+		"less": {cards, []otn.Form{otn.TextForm}, 1},
+		"same": {cards, cards, 2},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T, w *world) {
+				w.rules = ofForm{shopRules{text: "now"}}
+				shop := w.fake("shop")
+				shop.can.SingleUseToken, shop.can.Forms = true, c.before
+				shop.answer = func(_ otn.Delivery, nth int) error {
+					if nth == 1 {
+						return errors.New("the line went dead")
+					}
+					return nil
+				}
+				w.start()
+				w.waiting("ann")
+				w.price("coat", "99.00 USD")
+				w.after(time.Second)
+				shop.can.Forms = c.after
+				w.restart()
+				w.after(24 * time.Hour)
+				want(t, "calls", shop.calls(), c.calls)
+				for _, s := range shop.sent {
+					want(t, "a card", s.Message.Card != nil, shop.sent[0].Message.Card != nil)
+				}
+			})
+		})
+	}
+}
+
+// ofForm are rules whose messages are cards where the channel carries them.
+type ofForm struct{ shopRules }
+
+func (r ofForm) Restore(source []byte) (otn.Rules, error) {
+	rules, err := r.shopRules.Restore(source)
+	return ofForm{rules.(shopRules)}, err
+}
+
+func (r ofForm) Open(f otn.Facts) (otn.Page, error) {
+	page, err := r.shopRules.Open(f)
+	return formed{page}, err
+}
+
+type formed struct{ otn.Page }
+
+func (p formed) Render(c *otn.Consent, can *otn.Capabilities) (otn.Message, error) {
+	m, err := p.Page.Render(c, can)
+	if can.Carries(otn.CardForm) {
+		m = otn.Message{Card: &otn.Card{Title: m.Text}}
+	}
+	return m, err
+}

@@ -227,6 +227,10 @@ func TestGrantIsOnce(t *testing.T) {
 			{otn.Consent{Channel: "nowhere", Topic: "news", Subscriber: otn.Subscriber{ID: "x"}, Token: otn.NewToken("page", "2")}, otn.ErrNotFound},
 			{otn.Consent{Channel: "shop", Topic: "back", Subscriber: otn.Subscriber{ID: "x"}, Token: otn.NewToken("page", "3")}, otn.ErrInvalid},
 			{otn.Consent{Channel: "shop", Topic: "news", Token: otn.NewToken("page", "4")}, otn.ErrInvalid},
+			{otn.Consent{Channel: "shop", Topic: "news", Token: otn.NewToken("page", "5 "), Subscriber: otn.Subscriber{ID: "x"}}, otn.ErrInvalid},
+			{otn.Consent{Channel: "shop", Topic: "news", Token: otn.NewToken("page", "\t5"), Subscriber: otn.Subscriber{ID: "x"}}, otn.ErrInvalid},
+			{otn.Consent{Channel: "shop", Topic: "news", Token: otn.NewToken("page", "6"), Subscriber: otn.Subscriber{ID: " x"}}, otn.ErrInvalid},
+			{otn.Consent{Channel: "shop", Topic: "back", Token: otn.NewToken("page", "7"), Subscriber: otn.Subscriber{ID: "x"}, Subject: "coat "}, otn.ErrInvalid},
 		} {
 			if _, err := w.host.Grant(context.Background(), c.consent); !errors.Is(err, c.err) {
 				t.Errorf("%v, want %v", err, c.err)

@@ -74,6 +74,11 @@ func (h *Host) acceptable(c *otn.Consent) error {
 	if err := subjectFits(topic, c.Subject); err != nil {
 		return fmt.Errorf("core: %w", err)
 	}
+	for name, id := range map[string]string{"token": c.Token.Reveal(), "subscriber's id": c.Subscriber.ID, "subject": c.Subject} {
+		if strings.TrimSpace(id) != id { // the same one without it would be another, and be told as well
+			return fmt.Errorf("core: the %s begins or ends with a space: %w", name, otn.ErrInvalid)
+		}
+	}
 	for _, a := range c.Answers {
 		if err := answerFits(topic, a); err != nil {
 			return fmt.Errorf("core: %w", err)

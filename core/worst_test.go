@@ -451,3 +451,21 @@ func TestErasedWhileBeingAsked(t *testing.T) {
 		}
 	})
 }
+
+// Two words of the platform about a channel in one call are both heeded, the later one last, and nothing beside them is lost.
+func TestTwoNoticesInOneCall(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world) {
+		b := botWorld(w)
+		notice := func(level otn.NoticeLevel) otn.Record {
+			return otn.Record{Notice: &otn.ChannelNotice{Level: level, Reason: "too many reports"}}
+		}
+		b.says(t, w, notice(otn.Unblocked), notice(otn.Blocked), given("ann", "one"))
+		w.restart()
+		w.post("ann")
+		w.after(time.Minute)
+		want(t, "told while blocked", whom(b.channel), "")
+		b.says(t, w, notice(otn.Blocked), notice(otn.Unblocked))
+		w.after(time.Minute)
+		want(t, "told", whom(b.channel), "ann")
+	})
+}

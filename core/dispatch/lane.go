@@ -142,44 +142,6 @@ func (l *Lane) take() *task {
 	return t
 }
 
-// Paused says why the lane sends nothing, if it does not.
-func (l *Lane) Paused() (Pause, bool) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.paused == nil {
-		return Pause{}, false
-	}
-	return *l.paused, true
-}
-
-// pause lets the lane rest, unless a rest that lasts longer is there: it reports which.
-func (l *Lane) pause(p Pause) bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if have := l.paused; have != nil && (have.Until.IsZero() || !p.Until.IsZero() && have.Until.After(p.Until)) {
-		return false
-	}
-	l.paused = &p
-	return true
-}
-
-func (l *Lane) resume() {
-	l.mu.Lock()
-	l.paused = nil
-	l.mu.Unlock()
-	signal(l.wake)
-}
-
-// rested ends a pause that is over at now, and reports whether none is left.
-func (l *Lane) rested(now time.Time) bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if p := l.paused; p != nil && !p.Until.IsZero() && !p.Until.After(now) {
-		l.paused = nil
-	}
-	return l.paused == nil
-}
-
 // Run works until ctx is done; what has been handed over by then is answered and settled before it returns.
 func (l *Lane) Run(ctx context.Context) error {
 	store := context.WithoutCancel(ctx)
@@ -207,18 +169,6 @@ func (l *Lane) Run(ctx context.Context) error {
 		l.back(t, more)
 	}
 	return l.settle(store)
-}
-
-// waits reports whether the channel is paused, and until when; a pause that is over is forgotten.
-func (l *Lane) waits() (time.Time, bool) {
-	now := l.d.Clock.Now()
-	if l.rested(now) {
-		return time.Time{}, false
-	}
-	if p, ok := l.Paused(); ok && !p.Until.IsZero() {
-		return p.Until, true
-	}
-	return now.Add(time.Hour), true
 }
 
 // turn does one page of a task, and reports whether there is more to do.
@@ -293,18 +243,6 @@ func (l *Lane) describe(ctx context.Context) error {
 	defer l.mu.Unlock()
 	l.can, l.account = d.Capabilities, d.Account
 	return nil
-}
-
-// The wait of a lane whose channel is not there, or wants a rest and does not say how long; doubling.
-const (
-	firstBreath = 250 * time.Millisecond
-	lastBreath  = 30 * time.Second
-)
-
-// breathe waits for a channel that is not there.
-func (l *Lane) breathe(err error) {
-	l.backoff = min(max(l.backoff*2, firstBreath), lastBreath)
-	l.pause(Pause{Until: l.d.Clock.Now().Add(l.backoff), Reason: err.Error()})
 }
 
 // progressOf is how far this lane is with a run. What was read once is kept while the run is open, or its last page is.

@@ -356,7 +356,7 @@ func (l *Lane) claim(store context.Context, t *task, state *Progress, pg *page) 
 	}
 	state.Page++
 	pg.claim = &ledger.Claim{
-		Run: t.run.ID, Page: pageNumber(l.name, state.Page), Line: t.run.Line(), Channel: l.name, Account: l.account, At: pg.facts.At, Facts: encode(pg.facts),
+		Run: t.run.ID, Page: pageNumber(l.name, state.Page), Line: t.run.Line(), Channel: l.name, Account: l.account, At: pg.facts.At, Facts: encode(firstMade{pg.facts, l.form()}),
 	}
 	for _, p := range pg.picks {
 		if p.place {

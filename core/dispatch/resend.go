@@ -269,36 +269,6 @@ func (l *Lane) remind(store context.Context, id otn.DeliveryID, done *ledger.Bat
 	return l.commit(store, done)
 }
 
-// sameText renders what the first attempt carried, from the facts of its claim and the rules of its run.
-func (l *Lane) sameText(doubt *ledger.Doubt, c *ledger.Candidate) (otn.Message, error) {
-	run, ok, err := l.d.Run(doubt.ID.Run())
-	if err != nil || !ok {
-		return otn.Message{}, fmt.Errorf("dispatch: run of %s: %w", doubt.ID, errOr(err, otn.ErrNotFound))
-	}
-	rules, err := l.d.version(run.Version)
-	if err != nil {
-		return otn.Message{}, err
-	}
-	var facts otn.Facts
-	if err := decode(doubt.Facts, &facts); err != nil {
-		return otn.Message{}, err
-	}
-	page, err := rules.Open(facts)
-	if err != nil {
-		return otn.Message{}, err
-	}
-	if run.NeedsPerson {
-		if err := l.d.Meet(&c.Consent, doubt.ID.Person(), facts.At); err != nil {
-			return otn.Message{}, err
-		}
-	}
-	m, err := page.Render(&c.Consent, &l.can)
-	if err != nil {
-		return m, err
-	}
-	return m, l.d.compose(&m, doubt.ID, run.Topic, &l.can)
-}
-
 func (l *Lane) sendAgain(ctx context.Context, try *again) (otn.Receipt, error) {
 	ctx, cancel := context.WithTimeout(ctx, SendTimeout)
 	defer cancel()
@@ -340,28 +310,4 @@ func ignoreGone(err error) error {
 		return nil
 	}
 	return err
-}
-
-// Notice pauses or resumes a channel as the platform says. The documents go into the batch that records the notice.
-func (d *Dispatch) Notice(b *ledger.Batch, n otn.ChannelNotice) {
-	switch n.Level {
-	case otn.Blocked:
-		b.Docs = append(b.Docs, put(PauseKey(n.Channel), Pause{Reason: "blocked by the platform: " + n.Reason}))
-	case otn.Unblocked:
-		b.Docs = append(b.Docs, drop(PauseKey(n.Channel)))
-	}
-}
-
-// Heed makes a notice that is on disk take effect.
-func (d *Dispatch) Heed(n otn.ChannelNotice) {
-	l, ok := d.lanes[n.Channel]
-	if !ok {
-		return
-	}
-	switch n.Level {
-	case otn.Blocked:
-		l.pause(Pause{Reason: "blocked by the platform: " + n.Reason})
-	case otn.Unblocked:
-		l.resume()
-	}
 }

@@ -112,12 +112,6 @@ func (t *Tally) add(o Tally) {
 	}
 }
 
-// Pause is why a channel sends nothing.
-type Pause struct {
-	Until  time.Time `json:"until,omitzero"` // zero: until somebody or the platform ends it
-	Reason string    `json:"reason"`
-}
-
 // The documents' keys.
 const (
 	runPrefix    = "run/"
@@ -146,9 +140,6 @@ func laneKey(id otn.RunID, channel string) string { return lanePrefix + id.Strin
 func lastKey(rule string, s otn.Subject) string {
 	return lastPrefix + rule + "/" + string(s.Kind) + "/" + s.ID
 }
-
-// PauseKey is the document that holds a channel's Pause.
-func PauseKey(channel string) string { return pausePrefix + channel }
 
 // Run finds a run.
 func (d *Dispatch) Run(id otn.RunID) (*Run, bool, error) {

@@ -115,13 +115,6 @@ func nextWait(asked time.Duration, schedule []time.Duration, attempt int) (time.
 	return schedule[attempt-1], true
 }
 
-// rest pauses the channel, and writes it down where it lasts.
-func (l *Lane) rest(pg *page, p Pause) {
-	if l.pause(p) && p.Until.Sub(l.d.Clock.Now()) >= lasting {
-		pg.rest = &p
-	}
-}
-
 // rewind sets the cursor back to those who were claimed and not handed over: they wait, and their run comes to them again.
 func (l *Lane) rewind(pg *page, now time.Time) {
 	var back []uint64

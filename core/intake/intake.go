@@ -18,8 +18,8 @@ import (
 type Path interface {
 	// Trigger is the journal row of a trigger.
 	Trigger(t otn.Trigger, person *otn.PersonID, now time.Time) *ledger.Entry
-	// Notice adds to the batch what a platform's notice changes; Heed makes it take effect once it is on disk.
-	Notice(b *ledger.Batch, n otn.ChannelNotice)
+	// Notice is the document that a platform's notice changes, if any; Heed makes it take effect once it is on disk.
+	Notice(n otn.ChannelNotice) *ledger.Doc
 	Heed(n otn.ChannelNotice)
 	// Proven counts a delivery that an echo ended.
 	Proven(ctx context.Context, p *ledger.Proof) error
@@ -172,7 +172,9 @@ func (w *writer) record(r otn.Record) error {
 	case r.Notice != nil:
 		n := *r.Notice
 		n.Channel = w.instance
-		w.in.Path.Notice(&w.batch, n)
+		if doc := w.in.Path.Notice(n); doc != nil {
+			w.put(doc)
+		}
 		w.notices = append(w.notices, n)
 		w.in.Log.Warn("notice from the platform", "instance", w.instance, "level", n.Level, "reason", n.Reason)
 	case r.Note != nil:

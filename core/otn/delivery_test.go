@@ -51,6 +51,7 @@ func TestOutcomeOf(t *testing.T) {
 		{nil, Sent}, {errors.New("the line went dead"), Unknown}, {deferred, Deferred}, {fmt.Errorf("wrapped: %w", deferred), Deferred},
 		{&SendError{Outcome: Refused}, Refused}, {&SendError{}, Unknown},
 		{&SendError{Outcome: Sent}, Unknown}, // an error never says that something was sent
+		{&SendError{Outcome: Invalid + 1}, Unknown},
 	} {
 		got, se := OutcomeOf(c.err)
 		if got != c.want || (se == nil) != (c.err == nil) || se != nil && se.Outcome != got {

@@ -53,13 +53,14 @@ func (e *SendError) Error() string {
 // Unwrap gives the cause.
 func (e *SendError) Unwrap() error { return e.Err }
 
-// OutcomeOf reads what an error of Send says about the token: nil is Sent, a *SendError its own, any other error Unknown.
+// OutcomeOf reads what an error of Send says about the token: nil is Sent, a *SendError its own, any other error Unknown, and so is
+// one that claims to be Sent or an outcome that does not exist.
 func OutcomeOf(err error) (Outcome, *SendError) {
 	if err == nil {
 		return Sent, nil
 	}
 	var se *SendError
-	if errors.As(err, &se) && se.Outcome != Sent {
+	if errors.As(err, &se) && se.Outcome != Sent && se.Outcome <= Invalid {
 		return se.Outcome, se
 	}
 	return Unknown, &SendError{Outcome: Unknown, Code: "unclassified", Err: err}
