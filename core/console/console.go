@@ -21,6 +21,7 @@ var content embed.FS
 
 // Host is what the console shows. *core.Host is one.
 type Host interface {
+	Overview() (core.Overview, error)
 	Topics() ([]core.TopicView, error)
 	Days(from, to time.Time) ([]core.Day, error)
 	Waiting(topic, subject string) (int64, error)

@@ -565,8 +565,14 @@ func TestErrorsAreTold(t *testing.T) {
 func TestOverviewScansNothing(t *testing.T) {
 	b := open(t, newFake()).login("all")
 	b.f.read = nil
+	for _, want := range []string{"is paused", "2 more runs are paused", "2 messages of which nobody can tell"} {
+		if text := b.get("/"); !strings.Contains(text, want) {
+			t.Errorf("it does not say %q:\n%s", want, text)
+		}
+	}
+	b.f.read = nil
 	b.get("/")
-	if got := strings.Join(b.f.read, ", "); got != "topics, open runs, days" {
+	if got := strings.Join(b.f.read, ", "); got != "topics, open runs, overview, days" {
 		t.Errorf("it asks for %s", got)
 	}
 }

@@ -108,6 +108,10 @@ func fill(v reflect.Value, text string, depth int) {
 	}
 }
 
+func (f *fake) Overview() (core.Overview, error) {
+	return core.Overview{Waiting: 12, Unknown: 2, Paused: 3, Decide: []core.RunView{f.runView()}}, f.saw("overview")
+}
+
 func (f *fake) Topics() ([]core.TopicView, error) {
 	declared := core.TopicView{ID: "price-drop", Use: otn.PriceDrop, Waiting: 12}
 	return []core.TopicView{declared, filled[core.TopicView](f)}, f.saw("topics")

@@ -20,7 +20,7 @@ type overview struct {
 	Needs     []need
 	Topics    []core.TopicView
 	More      int // topics that are not shown
-	Sum       core.TopicView
+	Sum       core.Overview
 	Open      []core.RunView
 	Instances []core.InstanceView
 	Days      []core.Day
@@ -55,43 +55,34 @@ func (c *console) overview(v *visit) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	open, err := c.host.OpenRuns(openShown)
+	open, err := c.host.OpenRuns(onOverview)
 	if err != nil {
 		return nil, err
 	}
-	o := overview{Open: open}
+	sum, err := c.host.Overview()
+	if err != nil {
+		return nil, err
+	}
+	o := overview{Open: open, Sum: sum}
 	if o.Days, err = c.host.Days(time.Time{}, time.Time{}); err != nil {
 		return nil, err
 	}
 	if n := len(o.Days); n > 0 {
 		o.Today = o.Days[n-1]
 	}
-	for _, t := range topics {
-		o.Sum.Waiting += t.Waiting
-		o.Sum.Claimed += t.Claimed
-		o.Sum.Sent += t.Sent
-		o.Sum.Refused += t.Refused
-		o.Sum.Unknown += t.Unknown
-		o.Sum.Expired += t.Expired
-		o.Sum.Withdrawn += t.Withdrawn
-	}
 	s := &o.Sum
 	o.Empty = s.Waiting+s.Claimed+s.Sent+s.Refused+s.Unknown+s.Expired+s.Withdrawn == 0
 	channels, sources := c.host.Instances(v.Context())
 	o.Instances = append(channels, sources...)
-	o.Needs = needs(topics, open, o.Instances, s.Unknown)
+	o.Needs = needs(topics, &sum, o.Instances)
 	slices.SortStableFunc(topics, func(a, b core.TopicView) int { return cmp.Compare(b.Waiting, a.Waiting) })
 	o.Topics = topics[:min(onOverview, len(topics))]
 	o.More = len(topics) - len(o.Topics)
-	o.Open = open[:min(onOverview, len(open))]
 	return o, nil
 }
 
-// openShown bounds the open runs that are looked through for decisions.
-const openShown = 200
-
 // needs lists what wants an operator, the worst first.
-func needs(topics []core.TopicView, open []core.RunView, instances []core.InstanceView, unknown int64) (list []need) {
+func needs(topics []core.TopicView, sum *core.Overview, instances []core.InstanceView) (list []need) {
 	for _, i := range instances {
 		switch {
 		case i.Poll != nil && i.Poll.Refused:
@@ -100,14 +91,15 @@ func needs(topics []core.TopicView, open []core.RunView, instances []core.Instan
 			list = append(list, need{tone(i.State), i.Name + " is " + i.State, i.LastError, "/channels#" + i.Name, "Look"})
 		}
 	}
-	for _, r := range open {
-		if r.State == "paused" {
-			list = append(list, need{"warn", fmt.Sprintf("A run of %s is paused", ruleName(r.Rule)), r.Why, "/runs/" + r.ID, "Decide"})
-		}
+	for _, r := range sum.Decide {
+		list = append(list, need{"warn", fmt.Sprintf("A run of %s is paused", ruleName(r.Rule)), r.Why, "/runs/" + r.ID, "Decide"})
 	}
-	if unknown > 0 {
+	if more := sum.Paused - len(sum.Decide); more > 0 {
+		list = append(list, need{"warn", count(int64(more), "more run is paused", "more runs are paused"), "", "/runs?state=paused", "Look"})
+	}
+	if sum.Unknown > 0 {
 		list = append(list, need{
-			"doubt", count(unknown, "message", "messages") + " of which nobody can tell whether they arrived",
+			"doubt", count(sum.Unknown, "message", "messages") + " of which nobody can tell whether they arrived",
 			"Their tokens are locked, and nothing is sent again by itself.", "/deliveries?outcome=unknown", "Resolve",
 		})
 	}
