@@ -469,3 +469,28 @@ func TestTwoNoticesInOneCall(t *testing.T) {
 		want(t, "told", whom(b.channel), "ann")
 	})
 }
+
+// A channel that is blocked by its platform in the moment in which it asks for a rest stays blocked, also over a restart.
+func TestBlockedWhileItAsksForARest(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world) {
+		w.spy = &spy{}
+		b := botWorld(w)
+		answer := make(chan struct{})
+		b.channel.answer = func(_ otn.Delivery, nth int) error {
+			if nth > 1 {
+				return nil
+			}
+			<-answer
+			return deferred(time.Hour, otn.ChannelScope)
+		}
+		w.waiting("ann")
+		w.price("coat", "99.00 USD")
+		w.after(time.Second)
+		w.spy.beforeWrite('b', "pause/", func() { <-aside(func() { close(answer) }) })
+		b.says(t, w, otn.Record{Notice: &otn.ChannelNotice{Level: otn.Blocked, Reason: "too many reports"}})
+		w.after(time.Minute)
+		w.restart()
+		w.after(24 * time.Hour)
+		want(t, "calls while blocked", b.calls(), 1)
+	})
+}

@@ -262,18 +262,20 @@ func (d *Dispatch) redo(ctx context.Context) error {
 // recall reads what was held back: channels that are paused, subscribers to leave alone.
 func (d *Dispatch) recall(ctx context.Context) error {
 	now := d.Clock.Now()
-	err := d.eachDoc(pausePrefix, func(doc ledger.Doc) error {
-		var p Pause
-		if err := decode(doc.Value, &p); err != nil {
+	for _, prefix := range []string{pausePrefix, restPrefix} {
+		err := d.eachDoc(prefix, func(doc ledger.Doc) error {
+			var p Pause
+			if err := decode(doc.Value, &p); err != nil {
+				return err
+			}
+			if l, ok := d.lanes[doc.Key[len(prefix):]]; ok {
+				l.pause(p)
+			}
+			return nil
+		})
+		if err != nil {
 			return err
 		}
-		if l, ok := d.lanes[doc.Key[len(pausePrefix):]]; ok {
-			l.pause(p)
-		}
-		return nil
-	})
-	if err != nil {
-		return err
 	}
 	return d.eachDoc(holdPrefix, func(doc ledger.Doc) error {
 		var p otn.PersonID

@@ -15,8 +15,9 @@ type Pause struct {
 	Reason string    `json:"reason"`
 }
 
-// PauseKey is the document that holds a channel's Pause.
-func PauseKey(channel string) string { return pausePrefix + channel }
+// A channel's pauses are two documents, so that each has one who writes it: that of its platform, and that which it asked for.
+func blockKey(channel string) string { return pausePrefix + channel }
+func restKey(channel string) string  { return restPrefix + channel }
 
 // Paused says why the lane sends nothing, if it does not.
 func (l *Lane) Paused() (Pause, bool) {
@@ -92,9 +93,9 @@ func (l *Lane) rest(pg *page, p Pause) {
 func (d *Dispatch) Notice(n otn.ChannelNotice) *ledger.Doc {
 	switch n.Level {
 	case otn.Blocked:
-		return put(PauseKey(n.Channel), Pause{Reason: "blocked by the platform: " + n.Reason})
+		return put(blockKey(n.Channel), Pause{Reason: "blocked by the platform: " + n.Reason})
 	case otn.Unblocked:
-		return drop(PauseKey(n.Channel))
+		return drop(blockKey(n.Channel))
 	}
 	return nil
 }

@@ -120,6 +120,7 @@ const (
 	lastPrefix   = "last/"
 	coursePrefix = "course/"
 	pausePrefix  = "pause/"
+	restPrefix   = "rest/"
 	holdPrefix   = "hold/"
 	stopPrefix   = "stop/"
 	cursorKey    = "cursor"

@@ -158,7 +158,7 @@ func (l *Lane) settlement() (*ledger.Batch, error) {
 		b.Done = append(b.Done, *pg.task.timer)
 	}
 	if have, ok := l.Paused(); ok && pg.rest != nil && have == *pg.rest { // nobody said more meanwhile
-		b.Docs = append(b.Docs, put(PauseKey(l.name), have))
+		b.Docs = append(b.Docs, put(restKey(l.name), have))
 	}
 	return b, nil
 }
