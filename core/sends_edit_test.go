@@ -4,8 +4,12 @@ package core_test
 
 import (
 	"errors"
+	"runtime"
+	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
 
 	"github.com/onetimenotify/otn/core"
 	"github.com/onetimenotify/otn/core/otn"
@@ -69,9 +73,19 @@ func TestEditSend(t *testing.T) {
 
 func second[T any](_ T, err error) error { return err }
 
-// An edit a moment before a send is due holds, although its timer is on its way already.
+// An edit that becomes true in the very moment in which the send is due holds, although its timer is on its way already.
 func TestEditSendAtTheLastMoment(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world) {
+		var slow atomic.Bool
+		w.disk = errorfs.Wrap(w.disk, errorfs.InjectorFunc(func(op errorfs.Op) error {
+			if op.Kind.ReadOrWrite() == errorfs.OpIsWrite && slow.Swap(false) {
+				time.Sleep(time.Nanosecond) // now it is due
+				for range 10_000 {
+					runtime.Gosched() // and the clock goroutine hands its timer over
+				}
+			}
+			return nil
+		}))
 		shop := w.fake("shop")
 		w.start()
 		w.grant("ann", "news", "")
@@ -81,8 +95,12 @@ func TestEditSendAtTheLastMoment(t *testing.T) {
 			t.Fatal(err)
 		}
 		time.Sleep(30*time.Minute - time.Nanosecond)
+		slow.Store(true)
 		if _, err := w.host.EditSend(t.Context(), a.ID, core.SendChange{Message: &otn.Message{Text: "second"}}); err != nil {
 			t.Fatal(err)
+		}
+		if slow.Load() || time.Now().Before(due) {
+			t.Fatal("the edit was not slow")
 		}
 		w.after(time.Minute)
 		if got := shop.accepted(); len(got) != 1 || got[0].Message.Text != "second" {

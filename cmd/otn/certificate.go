@@ -58,19 +58,29 @@ func (c *certificate) config() *tls.Config {
 // errOther is a door with another certificate than the configuration's.
 var errOther = errors.New("it shows another certificate than the file tls.admin.cert")
 
-// pinned is a transport that speaks to a door with exactly the certificate in a file, whatever names are in it and whoever
-// signed it: the configuration says which door is the right one.
-func pinned(cert string) (http.RoundTripper, error) {
-	text, err := os.ReadFile(cert)
+// leafOf reads the first certificate of a file.
+func leafOf(file string) (*x509.Certificate, error) {
+	text, err := os.ReadFile(file)
 	if err != nil {
 		return nil, err
 	}
 	block, _ := pem.Decode(text)
 	if block == nil || block.Type != "CERTIFICATE" {
-		return nil, fmt.Errorf("%s holds no certificate", cert)
+		return nil, fmt.Errorf("%s holds no certificate", file)
 	}
-	if _, err := x509.ParseCertificate(block.Bytes); err != nil {
-		return nil, fmt.Errorf("%s: %w", cert, err)
+	leaf, err := x509.ParseCertificate(block.Bytes)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", file, err)
+	}
+	return leaf, nil
+}
+
+// pinned is a transport that speaks to a door with exactly the certificate in a file, whatever names are in it and whoever
+// signed it: the configuration says which door is the right one.
+func pinned(cert string) (http.RoundTripper, error) {
+	leaf, err := leafOf(cert)
+	if err != nil {
+		return nil, err
 	}
 	t := http.DefaultTransport.(*http.Transport).Clone()
 	t.Proxy = nil
@@ -78,7 +88,7 @@ func pinned(cert string) (http.RoundTripper, error) {
 		MinVersion:         tls.VersionTLS12,
 		InsecureSkipVerify: true, //nolint:gosec // VerifyConnection compares the certificate itself, which is stricter
 		VerifyConnection: func(s tls.ConnectionState) error {
-			if len(s.PeerCertificates) == 0 || !bytes.Equal(s.PeerCertificates[0].Raw, block.Bytes) {
+			if len(s.PeerCertificates) == 0 || !bytes.Equal(s.PeerCertificates[0].Raw, leaf.Raw) {
 				return errOther
 			}
 			return nil

@@ -53,6 +53,8 @@ const (
 	diskShort = 2 << 30
 	backupOld = 48 * time.Hour
 	clockAway = 24 * time.Hour // how far the newest moment on record may lie ahead
+
+	certificateShort = 14 * 24 * time.Hour
 )
 
 func (k *call) doctor() *cobra.Command {
@@ -78,6 +80,7 @@ func (d *doctor) examine(ctx context.Context) {
 	}
 	data := d.k.config.Data
 	d.whole()
+	d.certificates()
 	if _, err := os.Stat(data); err != nil {
 		d.add("data folder", warning, data+" is not there", "start the daemon with `otn serve`: it makes it")
 		return
@@ -112,6 +115,30 @@ func (d *doctor) rules() {
 		return
 	}
 	d.add("rules", fine, count(len(files), "file", "files"), "")
+}
+
+// certificates looks how long those of the doors still hold.
+func (d *doctor) certificates() {
+	for _, door := range []struct {
+		name string
+		pair config.Pair
+	}{{"hooks", d.k.config.HooksTLS}, {"admin", d.k.config.AdminTLS}} {
+		if !door.pair.Set() {
+			continue
+		}
+		check, remedy := "tls."+door.name, "renew "+door.pair.Cert+", and send the daemon SIGHUP"
+		leaf, err := leafOf(door.pair.Cert)
+		switch {
+		case err != nil:
+			d.add(check, fault, err.Error(), "name a certificate in PEM with "+check+".cert")
+		case !d.now.Before(leaf.NotAfter):
+			d.add(check, fault, "its certificate ended on "+leaf.NotAfter.Format(time.DateOnly), remedy)
+		case leaf.NotAfter.Sub(d.now) < certificateShort:
+			d.add(check, warning, "its certificate ends on "+leaf.NotAfter.Format(time.DateOnly), remedy)
+		default:
+			d.add(check, fine, "its certificate holds until "+leaf.NotAfter.Format(time.DateOnly), "")
+		}
+	}
 }
 
 func firstLine(err error) string {

@@ -161,6 +161,32 @@ func TestDaemonWithTLS(t *testing.T) {
 	}
 }
 
+// The doctor tells how long a certificate still holds.
+func TestDoctorReadsCertificates(t *testing.T) {
+	p := certificateIn(t, t.TempDir())
+	leaf, err := leafOf(p.Cert)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		now   time.Time
+		pair  config.Pair
+		state string
+	}{
+		{leaf.NotAfter.AddDate(0, -1, 0), p, fine},
+		{leaf.NotAfter.AddDate(0, 0, -13), p, warning},
+		{leaf.NotAfter, p, fault},
+		{leaf.NotAfter.AddDate(0, -1, 0), config.Pair{Cert: p.Key, Key: p.Key}, fault},
+		{leaf.NotAfter.AddDate(0, -1, 0), config.Pair{Cert: "nothing.pem", Key: p.Key}, fault},
+	} {
+		d := &doctor{k: &call{config: &config.Config{AdminTLS: c.pair}}, now: c.now}
+		d.certificates()
+		if len(d.found) != 1 || d.found[0].Check != "tls.admin" || d.found[0].State != c.state || c.state != fine && d.found[0].Remedy == "" {
+			t.Errorf("%s at %s: %+v", c.pair.Cert, c.now, d.found)
+		}
+	}
+}
+
 // openStream opens a stream of events at a daemon's door.
 func openStream(t *testing.T, k *call, at doors) io.Reader {
 	t.Helper()

@@ -169,15 +169,14 @@ func (d *door) pass(to *streamer, after uint64) (uint64, error) {
 	}
 }
 
-// streamer writes server-sent events. The deadlines of the server, which are those of a call, do not hold for a stream; each of
-// its writes has one of its own.
+// streamer writes server-sent events. The server's time for an answer, which is that of a call, does not hold for a stream; each of
+// its writes has a time of its own.
 type streamer struct {
 	w http.ResponseWriter
 	c *http.ResponseController
 }
 
 func (s *streamer) open() error {
-	_ = s.c.SetReadDeadline(time.Time{}) // a server without deadlines has none to lift
 	s.w.Header().Set("Content-Type", eventStream)
 	s.w.Header().Set("X-Accel-Buffering", "no")
 	s.w.WriteHeader(http.StatusOK)
