@@ -76,6 +76,9 @@ func TestStepsFollowAWebhook(t *testing.T) {
 		} {
 			want(t, kind.String()+" steps of the price", len(seen.of(kind, cause)), n)
 		}
+		if t.Failed() {
+			return
+		}
 		want(t, "taken in a webhook", seen.of(otn.TakeStep, cause)[0].Hooked, true)
 		run := seen.of(otn.RunStep, cause)[0]
 		match := seen.of(otn.MatchStep, cause)[0]
@@ -124,6 +127,9 @@ func TestStepsOfAsksAndDoubts(t *testing.T) {
 		want(t, "of the channel", asks[0].Instance, "shop")
 		want(t, "ended", asks[0].Outcome, otn.Sent)
 		want(t, "sends", len(sends), 2)
+		if t.Failed() {
+			return
+		}
 		want(t, "first", sends[0].Outcome, otn.Unknown)
 		want(t, "again", sends[1].Outcome, otn.Sent)
 		want(t, "run", sends[1].Run, sends[0].Run)

@@ -217,3 +217,13 @@ func TestCollectorThatIsDown(t *testing.T) {
 		t.Errorf("told %d times:\n%s", n, log.String())
 	}
 }
+
+func BenchmarkStep(b *testing.B) {
+	tr := newTracer(Setup{Keep: 1}, sdk.WithBatcher(tracetest.NewNoopExporter()))
+	defer tr.Close(context.Background()) //nolint:errcheck // nothing is left
+	s := aWebhook(5)[4]
+	b.ReportAllocs()
+	for b.Loop() {
+		tr.Step(s)
+	}
+}
