@@ -227,3 +227,21 @@ func TestNoKeyHidesACall(t *testing.T) {
 		t.Errorf("on record: %+v %v", list, err)
 	}
 }
+
+// An idempotency key is its caller's own: what another one calls the same happens, and nobody is answered with what another got.
+func TestTwoCallersWithOneKey(t *testing.T) {
+	w := startWhole(t, core.NewMemory())
+	_, other, err := w.CreateKey(t.Context(), core.KeyRequest{Name: "zapier", Scopes: []core.Scope{core.ScopeSubmit, core.ScopeSend}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for path, body := range map[string]string{
+		"/v1/triggers/new_post": `{"fields":{"title":"%s"}}`, "/v1/sends": `{"topic":"journal","message":{"text":"%s"}}`,
+	} {
+		_, mine, _ := call(t, w.door, "POST", path, fmt.Sprintf(body, "mine"), "Idempotency-Key", path)
+		status, theirs, _ := call(t, w.door, "POST", path, fmt.Sprintf(body, "theirs"), "Idempotency-Key", path, "Authorization", "Bearer "+other.Reveal())
+		if status != 202 || strings.Contains(theirs, `"duplicate":true`) || theirs == mine {
+			t.Errorf("%s: %d %s, and mine was %s", path, status, theirs, mine)
+		}
+	}
+}
