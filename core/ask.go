@@ -259,7 +259,7 @@ func (h *Host) mayAsk(p otn.PersonID, a *otn.Ask, now time.Time) (on grounds, er
 		return on, err
 	}
 	if silent {
-		return on, fmt.Errorf("%s wants to hear no more: %w", a.Subscriber.ID, otn.ErrRefused)
+		return on, fmt.Errorf("this person wants to hear no more: %w", otn.ErrRefused) // not by their id: the answer to a call is kept, and outlives them
 	}
 	consents, err := h.ledger.Of(p)
 	if err != nil {

@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -155,6 +156,13 @@ func TestRestoreSendsNobodyTwice(t *testing.T) {
 	want(t, "unknown", c.Unknown, 20)
 	want(t, "sent", c.Sent, 1)
 	twice(t, told, again)
+	log, _, err := s.host.Audit(core.AuditQuery{}) // whoever goes back to before what they did is on record as having gone back
+	if err != nil || len(log) != 1 || log[0].Act != "restore-store" || !strings.Contains(log[0].What, "the backup of 20") {
+		t.Errorf("on record: %+v, %v", log, err)
+	}
+	if report, err := s.host.VerifyAudit(t.Context(), 0, ""); err != nil || len(report.Faults) > 0 {
+		t.Errorf("the audit log behind a restore: %+v, %v", report, err)
+	}
 }
 
 // What was granted and spent after the backup was made is not known to it, and is not granted again: platforms repeat their

@@ -126,11 +126,28 @@ func (c *RestoreConfig) reconcile(ctx context.Context, held *pebble.Held, seen p
 	if err == nil {
 		r.Erased, err = eraseAgain(ctx, l, seen.Erased)
 	}
+	if err == nil {
+		err = c.record(ctx, l, r)
+	}
 	for _, n := range l.Topics() {
 		r.Consents += n.Waiting
 	}
 	writes = l.Writes()
 	return writes, errors.Join(err, l.Close())
+}
+
+// record puts the restore into the audit log, which ends where the backup was made: what operators did since is not in it, and
+// that is to be seen in it.
+func (c *RestoreConfig) record(ctx context.Context, l *ledger.Ledger, r *Restored) error {
+	what := "the store that was there, as it is"
+	if !c.Keep {
+		what = "the backup of " + r.Backup.MadeAt.UTC().Format(time.RFC3339) + ": what was done after it, keys made or revoked among it, is not here"
+	}
+	var t trail
+	if err := t.load(ctx, l, c.Now); err != nil {
+		return err
+	}
+	return t.write(ctx, l, &auditing{entry: AuditEntry{At: c.Now, Act: "restore-store", What: what, Outcome: "done"}})
 }
 
 // eraseAgain erases those who were erased after a backup was made. Nothing is claimed then.

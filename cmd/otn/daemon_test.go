@@ -198,6 +198,22 @@ func TestDoorIsTaken(t *testing.T) {
 	}
 }
 
+// Who has a whole network of IPv6 is one address, and no other.
+func TestNeighbourhood(t *testing.T) {
+	c := newCrowd(nil, 2)
+	for _, one := range []struct {
+		from string
+		in   bool
+	}{
+		{"[2001:db8:0:1::1]:4", true}, {"[2001:db8:0:1::2]:4", true}, {"[2001:db8:0:1:ffff::3%eth0]:4", false}, {"[2001:db8:0:2::1]:4", true},
+		{"192.0.2.1:4", true}, {"[::ffff:192.0.2.1]:4", true}, {"192.0.2.1:5", false}, {"192.0.2.2:4", true},
+	} {
+		if in := c.enter(neighbourhood(one.from)); in != one.in {
+			t.Errorf("%s let in: %v", one.from, in)
+		}
+	}
+}
+
 // One address cannot take all connections, and one that leaves makes room.
 func TestL19_Crowd(t *testing.T) {
 	defer goleak.VerifyNone(t)

@@ -5,6 +5,7 @@ package main
 import (
 	"net"
 	"net/http"
+	"net/netip"
 	"sync"
 	"sync/atomic"
 
@@ -65,11 +66,11 @@ type crowd struct {
 	net.Listener
 	limit int
 	mu    sync.Mutex
-	count map[string]int
+	count map[netip.Prefix]int
 }
 
 func newCrowd(l net.Listener, limit int) *crowd {
-	return &crowd{Listener: l, limit: limit, count: map[string]int{}}
+	return &crowd{Listener: l, limit: limit, count: map[netip.Prefix]int{}}
 }
 
 // Accept waits for a connection that is not one too many.
@@ -79,30 +80,45 @@ func (c *crowd) Accept() (net.Conn, error) {
 		if err != nil {
 			return nil, err
 		}
-		host, _, _ := net.SplitHostPort(conn.RemoteAddr().String())
-		if c.enter(host) {
-			return &guest{Conn: conn, leave: sync.OnceFunc(func() { c.leave(host) })}, nil
+		from := neighbourhood(conn.RemoteAddr().String())
+		if c.enter(from) {
+			return &guest{Conn: conn, leave: sync.OnceFunc(func() { c.leave(from) })}, nil
 		}
 		_ = conn.Close()
 	}
 }
 
-func (c *crowd) enter(host string) bool {
+func (c *crowd) enter(from netip.Prefix) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.count[host] >= c.limit {
+	if c.count[from] >= c.limit {
 		return false
 	}
-	c.count[host]++
+	c.count[from]++
 	return true
 }
 
-func (c *crowd) leave(host string) {
+func (c *crowd) leave(from netip.Prefix) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.count[host]--; c.count[host] <= 0 {
-		delete(c.count, host)
+	if c.count[from]--; c.count[from] <= 0 {
+		delete(c.count, from)
 	}
+}
+
+// neighbourhood is the address itself, and of IPv6 the 64 bits that one caller has to itself anyway. What is no address of the
+// internet is one.
+func neighbourhood(remote string) netip.Prefix {
+	a, ok := addressOf(remote)
+	if !ok {
+		return netip.Prefix{}
+	}
+	bits := 32
+	if a.Is6() {
+		bits = 64
+	}
+	p, _ := a.Prefix(bits)
+	return p
 }
 
 // guest is a connection that is counted until it is closed.

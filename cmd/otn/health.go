@@ -154,12 +154,15 @@ func (d *daemon) trace(ctx context.Context, measured otn.Meter) (all otn.Meter, 
 // lastTraces is how long a stop waits for the collector.
 const lastTraces = 2 * time.Second
 
-// scrapers says who may read /metrics: everybody where only this machine reaches the door, else who has a key that may read.
+// scrapers says who may read /metrics: whoever is on this machine, where only it reaches the door, else who has a key that may read.
+// Whom a trusted proxy on this machine hands on is not on it.
 func scrapers(at net.Addr, host *core.Host) func(r *http.Request) bool {
-	if tcp, ok := at.(*net.TCPAddr); ok && tcp.IP.IsLoopback() {
-		return func(*http.Request) bool { return true }
-	}
+	tcp, ok := at.(*net.TCPAddr)
+	within := ok && tcp.IP.IsLoopback()
 	return func(r *http.Request) bool {
+		if from, known := addressOf(r.RemoteAddr); within && known && from.IsLoopback() {
+			return true
+		}
 		given, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
 		key, err := host.Authorize(otn.NewSecret(given))
 		return ok && err == nil && key.May(core.ScopeRead)

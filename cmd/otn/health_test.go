@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"slices"
 	"strings"
 	"testing"
@@ -267,24 +268,31 @@ func TestScrapeWantsAKey(t *testing.T) {
 	}
 	h := &health{host: host, scrapes: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { answer(w, http.StatusOK, "numbers") })}
 	for _, c := range []struct {
-		at, header string
-		want       int
+		at, from, forwarded, header string
+		want                        int
 	}{
-		{"127.0.0.1", "", http.StatusOK},
-		{"::1", "", http.StatusOK},
-		{"10.0.0.7", "", http.StatusUnauthorized},
-		{"10.0.0.7", "Bearer ", http.StatusUnauthorized},
-		{"10.0.0.7", "Bearer " + secret(core.ScopeSubmit), http.StatusUnauthorized},
-		{"10.0.0.7", "Basic " + secret(core.ScopeRead), http.StatusUnauthorized},
-		{"10.0.0.7", "Bearer " + secret(core.ScopeRead), http.StatusOK},
-		{"0.0.0.0", "", http.StatusUnauthorized},
+		{"127.0.0.1", "127.0.0.1:4", "", "", http.StatusOK},
+		{"::1", "[::1]:4", "", "", http.StatusOK},
+		{"10.0.0.7", "10.0.0.7:4", "", "", http.StatusUnauthorized},
+		{"10.0.0.7", "127.0.0.1:4", "", "Bearer ", http.StatusUnauthorized},
+		{"10.0.0.7", "10.0.0.8:4", "", "Bearer " + secret(core.ScopeSubmit), http.StatusUnauthorized},
+		{"10.0.0.7", "10.0.0.8:4", "", "Basic " + secret(core.ScopeRead), http.StatusUnauthorized},
+		{"10.0.0.7", "10.0.0.8:4", "", "Bearer " + secret(core.ScopeRead), http.StatusOK},
+		{"0.0.0.0", "127.0.0.1:4", "", "", http.StatusUnauthorized},
+		{"127.0.0.1", "127.0.0.1:4", "203.0.113.9", "", http.StatusUnauthorized}, // through a trusted proxy on this machine
+		{"127.0.0.1", "127.0.0.1:4", "127.0.0.1, 203.0.113.9", "", http.StatusUnauthorized},
+		{"127.0.0.1", "127.0.0.1:4", "203.0.113.9", "Bearer " + secret(core.ScopeRead), http.StatusOK},
 	} {
 		h.mayScrape = scrapers(&net.TCPAddr{IP: net.ParseIP(c.at), Port: 8081}, host)
 		r, w := httptest.NewRequest(http.MethodGet, "/metrics", nil), httptest.NewRecorder()
+		r.RemoteAddr = c.from
 		r.Header.Set("Authorization", c.header)
-		h.metrics(w, r)
+		if c.forwarded != "" {
+			r.Header.Set("X-Forwarded-For", c.forwarded)
+		}
+		proxied([]netip.Prefix{netip.MustParsePrefix("127.0.0.1/32")}, http.HandlerFunc(h.metrics)).ServeHTTP(w, r)
 		if w.Code != c.want {
-			t.Errorf("at %s with %.10q: %d, want %d", c.at, c.header, w.Code, c.want)
+			t.Errorf("at %s from %s for %q with %.10q: %d, want %d", c.at, c.from, c.forwarded, c.header, w.Code, c.want)
 		}
 	}
 }

@@ -157,7 +157,7 @@ func (d *door) guard(next http.Handler) http.Handler {
 		h.Set("Cache-Control", "no-store")
 		defer func() {
 			if p := recover(); p != nil {
-				d.log.Error("a call of the admin door panicked", "request_id", id, "path", r.URL.Path, "panic", p, "stack", string(debug.Stack()))
+				d.log.Error("a call of the admin door panicked", "request_id", id, "path", noun(r.URL.Path), "panic", p, "stack", string(debug.Stack()))
 				Problem{Status: http.StatusInternalServerError, Code: "internal", Title: "Internal Server Error", RequestID: id}.write(w)
 			}
 		}()
@@ -176,6 +176,12 @@ func (d *door) guard(next http.Handler) http.Handler {
 		ctx := context.WithValue(context.WithValue(r.Context(), requestID{}, id), callerKey{}, c)
 		next.ServeHTTP(w, r.WithContext(ctx))
 	})
+}
+
+// noun is the beginning of a call's path. What is behind it may name a person, and is in no log.
+func noun(path string) string {
+	parts := strings.SplitN(path, "/", 4)
+	return strings.Join(parts[:min(3, len(parts))], "/")
 }
 
 // requestID is the key of a request's id in its context.

@@ -23,7 +23,7 @@ func TestCalls(t *testing.T) {
 		got                any
 	}{
 		{"POST", "/v1/triggers/doors_open", `{"fields":{"b":2.50,"a":"x","c":true},"subject":"SKU-1","channel":"shop","recipient":"222"}`, 202, `{"id":"t1","duplicate":false}`,
-			otn.Trigger{Name: "doors_open", Subject: "SKU-1", Channel: "shop", Subscriber: otn.Subscriber{ID: "222"}, Key: "k1", Fields: []otn.Named{
+			otn.Trigger{Name: "doors_open", Subject: "SKU-1", Channel: "shop", Subscriber: otn.Subscriber{ID: "222"}, Key: "e8e1635c83d41f37889fab1beb16b1bf", Fields: []otn.Named{
 				{Name: "a", Value: otn.StringValue("x")}, {Name: "b", Value: otn.StringValue("2.50")}, {Name: "c", Value: otn.StringValue("true")}}}},
 		{"POST", "/v1/asks", `{"channel":"shop","recipient":"222","topic":"price-drop","subject":"SKU-1","title":"T","answers":{"quantity":2}}`, 202, `{"provider_id":"m_1"}`,
 			core.AskRequest{Channel: "shop", Recipient: "222", Topic: "price-drop", Subject: "SKU-1", Title: "T", Answers: map[string]string{"quantity": "2"}}},
@@ -36,7 +36,7 @@ func TestCalls(t *testing.T) {
 			[]otn.Consent{{Token: otn.NewToken("111", "tok"), Channel: "shop", Subscriber: otn.Subscriber{ID: "222"}, Topic: "price-drop", Subject: "SKU-1", GrantedAt: at,
 				Answers: []otn.Named{{Name: "target", Value: otn.StringValue("99.00 USD")}}}}},
 		{"POST", "/v1/sends", `{"topic":"journal","all_subjects":true,"message":{"text":"hello"},"where":"true","at":"2026-11-22T11:00:00Z","dry_run":true}`, 202, `{"run":"r1","id":"s1","runs":["r1"],"reaches":214}`,
-			core.SendRequest{Topic: "journal", AllSubjects: true, Message: message, Where: "true", At: at, DryRun: true, Key: "6ab9f1eb8f7d3388f4f9d586f66e99fd"}},
+			core.SendRequest{Topic: "journal", AllSubjects: true, Message: message, Where: "true", At: at, DryRun: true, Key: "e8e1635c83d41f37889fab1beb16b1bf"}},
 		{"POST", "/v1/deliveries/d1/resolve", `{"outcome":"lost"}`, 200, `{"id":"d1",`, "d1false"},
 		{"POST", "/v1/sources/feed/poll", ``, 202, `{"line":"@daily",`, "poll feedfalse"},
 		{"POST", "/v1/sources/feed/poll", `{"accept":true}`, 202, `{"line":"@daily",`, "poll feedtrue"},

@@ -126,47 +126,50 @@ func (d *door) stream(ctx context.Context, w http.ResponseWriter, after uint64) 
 	look, beat := time.NewTicker(lookEvery), time.NewTicker(beatEvery)
 	defer look.Stop()
 	defer beat.Stop()
-	looked := uint64(0)
+	looked, atOnce := uint64(0), make(chan time.Time)
+	close(atOnce)
 	for {
 		newest, err := d.host.Newest()
+		more := false
 		if err == nil && newest != looked {
-			looked = newest
-			after, err = d.pass(to, after)
+			if after, more, err = d.pass(to, after); !more {
+				looked = newest
+			}
 		}
 		if err != nil {
 			return
+		}
+		next := look.C
+		if more { // however much there is, and however slow its caller, a stream ends with its key
+			next = atOnce
 		}
 		select {
 		case <-ctx.Done():
 			return
 		case <-d.stopping:
 			return
-		case <-look.C:
 		case <-beat.C:
 			if _, err := d.host.Authorize(callerOf(ctx).secret); err != nil || to.beat() != nil {
 				return
 			}
+		case <-next:
 		}
 	}
 }
 
-// pass sends everything behind a place, and gives the place of the last.
-func (d *door) pass(to *streamer, after uint64) (uint64, error) {
-	for {
-		list, err := d.host.Events(after, streamPage)
-		if err != nil {
-			return after, err
-		}
-		for i := range list {
-			if err := to.event(&list[i]); err != nil {
-				return after, err
-			}
-			after = list[i].Seq
-		}
-		if err := to.flush(); err != nil || len(list) < streamPage {
-			return after, err
-		}
+// pass sends a page of what is behind a place, and gives the place of the last, and whether there may be more.
+func (d *door) pass(to *streamer, after uint64) (last uint64, more bool, err error) {
+	list, err := d.host.Events(after, streamPage)
+	if err != nil {
+		return after, false, err
 	}
+	for i := range list {
+		if err := to.event(&list[i]); err != nil {
+			return after, false, err
+		}
+		after = list[i].Seq
+	}
+	return after, len(list) == streamPage, to.flush()
 }
 
 // streamer writes server-sent events. The server's time for an answer, which is that of a call, does not hold for a stream; each of

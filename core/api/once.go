@@ -13,6 +13,7 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
@@ -46,14 +47,14 @@ func (d *door) once(ctx huma.Context, next func(huma.Context)) {
 	r.Body = io.NopCloser(bytes.NewReader(text))
 	call := core.Call{Asked: asked(op, r, text)}
 	if op.Method == http.MethodPost {
-		call.Repeat = r.Header.Get("Idempotency-Key")
+		call.Repeat = repeatOf(r)
 	}
 	if acts {
 		call.Entry = core.AuditEntry{Key: c.key.ID, From: c.from, Act: op.OperationID, What: d.pathOf(op, r), Request: c.request}
 	} else if call.Repeat != "" {
 		call.Entry.Key = c.key.ID
 	}
-	if !acts && call.Repeat == "" || len(call.Repeat) > maxRepeat { // a key that is too long is refused by its schema
+	if !acts && call.Repeat == "" {
 		next(humago.NewContext(op, r, w))
 		return
 	}
@@ -118,8 +119,18 @@ func (d *door) refuse(ctx context.Context, w http.ResponseWriter, err error) {
 	p.write(w)
 }
 
-// maxRepeat is the longest Idempotency-Key.
+// maxRepeat is the longest Idempotency-Key, in characters as its schema counts them.
 const maxRepeat = 128
+
+// repeatOf is the idempotency key of a call. One that is too long is none: its schema refuses the call, which is on record as
+// refused, like any other.
+func repeatOf(r *http.Request) string {
+	key := r.Header.Get("Idempotency-Key")
+	if utf8.RuneCountInString(key) > maxRepeat {
+		return ""
+	}
+	return key
+}
 
 // asked is a hash of all that a call asks.
 func asked(op *huma.Operation, r *http.Request, text []byte) []byte {

@@ -207,3 +207,41 @@ func TestCallsAreRecorded(t *testing.T) {
 		t.Errorf("%d %s", status, text)
 	}
 }
+
+// No idempotency key, however long or odd, keeps a call off the record: one of as many characters as there may be, each of several
+// bytes, is a key like any other, and one that is too long is recorded as refused.
+func TestNoKeyHidesACall(t *testing.T) {
+	w := startWhole(t, core.NewMemory())
+	odd := strings.Repeat("é", 128)
+	for i := range 2 {
+		status, text, h := call(t, w.door, "POST", "/v1/triggers/new_post", `{"fields":{"title":"x"}}`, "Idempotency-Key", odd)
+		if status != 202 || (h.Get("Idempotency-Replayed") == "true") != (i == 1) {
+			t.Errorf("%d %s", status, text)
+		}
+	}
+	if status, text, _ := call(t, w.door, "POST", "/v1/triggers/new_post", `{"fields":{"title":"x"}}`, "Idempotency-Key", odd+"é"); status != 422 {
+		t.Errorf("%d %s", status, text)
+	}
+	list, _, err := w.Audit(core.AuditQuery{})
+	if err != nil || len(list) != 2 || list[0].Outcome != "invalid" || list[1].Outcome != "done" {
+		t.Errorf("on record: %+v %v", list, err)
+	}
+}
+
+// An idempotency key is its caller's own: what another one calls the same happens, and nobody is answered with what another got.
+func TestTwoCallersWithOneKey(t *testing.T) {
+	w := startWhole(t, core.NewMemory())
+	_, other, err := w.CreateKey(t.Context(), core.KeyRequest{Name: "zapier", Scopes: []core.Scope{core.ScopeSubmit, core.ScopeSend}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for path, body := range map[string]string{
+		"/v1/triggers/new_post": `{"fields":{"title":"%s"}}`, "/v1/sends": `{"topic":"journal","message":{"text":"%s"}}`,
+	} {
+		_, mine, _ := call(t, w.door, "POST", path, fmt.Sprintf(body, "mine"), "Idempotency-Key", path)
+		status, theirs, _ := call(t, w.door, "POST", path, fmt.Sprintf(body, "theirs"), "Idempotency-Key", path, "Authorization", "Bearer "+other.Reveal())
+		if status != 202 || strings.Contains(theirs, `"duplicate":true`) || theirs == mine {
+			t.Errorf("%s: %d %s, and mine was %s", path, status, theirs, mine)
+		}
+	}
+}

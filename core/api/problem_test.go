@@ -3,12 +3,16 @@
 package api_test
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
+	"net/http/httptest"
 	"strings"
 	"testing"
 
+	"github.com/onetimenotify/otn/core"
 	"github.com/onetimenotify/otn/core/api"
 	"github.com/onetimenotify/otn/core/otn"
 )
@@ -63,6 +67,24 @@ func TestMalformed(t *testing.T) {
 		if status != c.status || !strings.Contains(text, `"code":"`+c.code+`"`) || !strings.Contains(text, c.part) || f.got != nil {
 			t.Errorf("%s %s: %d %.300s, the host got %v", c.method, c.path, status, text, f.got)
 		}
+	}
+}
+
+// panicky panics over a person.
+type panicky struct{ *fake }
+
+func (panicky) Subscriber(_, _ string) (core.SubscriberView, error) { panic("canary") }
+
+// The log of a panic says where it was, and not about whom.
+func TestPanicNamesNobody(t *testing.T) {
+	var log bytes.Buffer
+	s := httptest.NewServer(api.New(panicky{&fake{}}, api.Options{Log: slog.New(slog.NewTextHandler(&log, nil))}))
+	defer s.Close()
+	if status, text, _ := call(t, s, "GET", "/v1/subscribers/shop/maria", ""); status != 500 {
+		t.Fatalf("%d %s", status, text)
+	}
+	if text := log.String(); strings.Contains(text, "maria") || !strings.Contains(text, "path=/v1/subscribers ") {
+		t.Error(text)
 	}
 }
 

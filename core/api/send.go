@@ -24,7 +24,7 @@ type SendAnswer struct {
 
 func (d *door) send(ctx context.Context, in *sendIn) (*answer[SendAnswer], error) {
 	r := in.Body
-	r.Key = durable(in.Key)
+	r.Key = durable(ctx, in.Key)
 	about(ctx, "%s %s", r.Topic, r.Subject)
 	a, err := d.host.Send(ctx, r)
 	if err != nil {
@@ -38,11 +38,12 @@ func (d *door) send(ctx context.Context, in *sendIn) (*answer[SendAnswer], error
 	return &answer[SendAnswer]{http.StatusAccepted, out}, nil
 }
 
-// durable makes a name of any idempotency key: equal keys have equal names, and no others do.
-func durable(key string) string {
+// durable makes a name of any idempotency key of a caller: equal ones have equal names, and no others do. What another key of the
+// door called the same is something else.
+func durable(ctx context.Context, key string) string {
 	if key == "" {
 		return ""
 	}
-	sum := sha256.Sum256([]byte(key))
+	sum := sha256.Sum256([]byte(callerOf(ctx).key.ID + "\x00" + key))
 	return hex.EncodeToString(sum[:16])
 }

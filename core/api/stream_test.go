@@ -65,6 +65,62 @@ func TestStreamEndsWithItsKey(t *testing.T) {
 	})
 }
 
+// endless is a journal that has more than anybody reads.
+type endless struct{ quiet }
+
+func (e *endless) Events(after uint64, limit int) ([]core.EventView, error) {
+	list := make([]core.EventView, limit)
+	for i := range list {
+		list[i].Seq = after + uint64(i) + 1
+	}
+	time.Sleep(time.Second) // its caller is slow
+	return list, nil
+}
+
+// A stream that has not come to the end of the journal ends with its key, and with its server, all the same.
+func TestStreamEndsHoweverMuchThereIs(t *testing.T) {
+	for what, end := range map[string]func(*endless, chan struct{}){
+		"a key that is revoked": func(e *endless, _ chan struct{}) { e.revoked = true },
+		"a server that stops":   func(_ *endless, stopping chan struct{}) { close(stopping) },
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			host, stopping := &endless{}, make(chan struct{})
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			d, ended := &door{host: host, stopping: stopping}, make(chan struct{})
+			go func() {
+				d.stream(ctx, &discarded{ctx: ctx}, 0)
+				close(ended)
+			}()
+			time.Sleep(time.Minute)
+			synctest.Wait()
+			end(host, stopping)
+			time.Sleep(10 * beatEvery)
+			select {
+			case <-ended:
+			default:
+				t.Errorf("it goes on after %s", what)
+			}
+		})
+	}
+}
+
+// discarded is an answer that nobody keeps, to a caller who is there until ctx ends.
+type discarded struct {
+	ctx    context.Context
+	header http.Header
+}
+
+func (d *discarded) Header() http.Header {
+	if d.header == nil {
+		d.header = http.Header{}
+	}
+	return d.header
+}
+func (d *discarded) Write(b []byte) (int, error) { return len(b), d.ctx.Err() }
+func (d *discarded) WriteHeader(int)             {}
+func (d *discarded) FlushError() error           { return d.ctx.Err() }
+
 // One stream too many is told to come later, and one that ends makes room.
 func TestStreamsAreLimited(t *testing.T) {
 	stopping := make(chan struct{})

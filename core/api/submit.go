@@ -122,7 +122,7 @@ type TriggerAnswer struct {
 func (d *door) trigger(ctx context.Context, in *triggerIn) (*answer[TriggerAnswer], error) {
 	a, err := d.host.Trigger(ctx, otn.Trigger{
 		Name: in.Name, Subject: in.Body.Subject, Channel: in.Body.Channel, Subscriber: otn.Subscriber{ID: in.Body.Recipient},
-		Fields: named(in.Body.Fields), Key: in.Key,
+		Fields: named(in.Body.Fields), Key: durable(ctx, in.Key),
 	})
 	if err != nil {
 		return nil, d.problem(ctx, err)

@@ -57,7 +57,11 @@ func endOf(prefix []byte) []byte { return after(prefix) }
 func (l *Ledger) Journal(after uint64, limit int) ([]Entry, error) {
 	var out []Entry
 	var bad error
-	err := l.engine.Scan(numberKey(spaceJournal, after+1), numberKey(spaceJournal, l.Head()+1), func(key, v []byte) bool {
+	head := l.Head()
+	if after >= head { // the number behind the largest is 0
+		return nil, nil
+	}
+	err := l.engine.Scan(numberKey(spaceJournal, after+1), numberKey(spaceJournal, head+1), func(key, v []byte) bool {
 		if len(out) >= limit {
 			return false
 		}

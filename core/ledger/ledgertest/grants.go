@@ -4,6 +4,7 @@ package ledgertest
 
 import (
 	"errors"
+	"math"
 	"reflect"
 	"slices"
 	"testing"
@@ -108,6 +109,9 @@ func numbers(t *testing.T, b *bench) {
 	}
 	if batch.Grants[0].Seq != before+3 || batch.Grants[1].Added || batch.Grants[2].Seq != before+4 {
 		t.Fatal("a grant's place is not its number in the journal")
+	}
+	if none, err := b.Journal(math.MaxUint64, 2); err != nil || len(none) != 0 {
+		t.Errorf("behind the largest number: %v, %v", none, err)
 	}
 	if some, err := b.Journal(before+1, 2); err != nil || len(some) != 2 || some[0].Seq != before+2 {
 		t.Fatalf("journal behind a number with a limit: %v %v", some, err)
