@@ -42,7 +42,7 @@ func (h *Host) hand(due []ledger.Timer) {
 	rest := make([]ledger.Timer, 0, len(due))
 	for _, t := range due {
 		switch t.Kind {
-		case intake.AskTimer, intake.PlannedTimer, intake.ThenTimer, dispatch.PurgeTimer:
+		case intake.AskTimer, intake.PlannedTimer, intake.ThenTimer, dispatch.PurgeTimer, trimTimer:
 			h.queue(t).add(t)
 		default:
 			rest = append(rest, t)
@@ -58,7 +58,7 @@ func (h *Host) queue(t ledger.Timer) *wants {
 	var about struct {
 		Channel string `json:"channel"`
 	}
-	if t.Kind == dispatch.PurgeTimer {
+	if t.Kind == dispatch.PurgeTimer || t.Kind == trimTimer {
 		return h.wants[nowhere]
 	}
 	if t.Kind == intake.AskTimer {
@@ -127,6 +127,8 @@ func (h *Host) carryTimer(ctx context.Context, t ledger.Timer) error {
 		return h.carryThen(ctx, t)
 	case dispatch.PurgeTimer:
 		return h.carryPurge(ctx, t)
+	case trimTimer:
+		return h.carryTrim(ctx, t)
 	}
 	return h.carryOut(ctx, t)
 }

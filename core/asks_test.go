@@ -272,7 +272,7 @@ func TestNothingPersonalLiesOpen(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		want(t, "timers, that of the cron line among them", len(timers), 4)
+		want(t, "timers, those of the cron line and of what is too old among them", len(timers), 5)
 		for _, d := range docs {
 			if strings.Contains(d.Key+string(d.Value), "canary") {
 				t.Errorf("%s: %s", d.Key, d.Value)

@@ -34,6 +34,7 @@ type Config struct {
 	Rates    map[string]float64      // messages per second by channel; missing: what the channel declares
 	Clock    Clock                   // nil: the machine's
 	Zone     *time.Location          // in which days are told; nil: UTC
+	Keep     Retention               // how long what has happened is kept
 	Log      *slog.Logger            // nil: silent
 	Meter    otn.Meter               // nil: nothing is measured
 
@@ -95,6 +96,10 @@ func New(c Config) (*Host, error) {
 	if err := cronLines(c.Rules); err != nil {
 		return nil, err
 	}
+	var err error
+	if c.Keep, err = c.Keep.Checked(); err != nil {
+		return nil, err
+	}
 	h := &Host{config: c, ready: make(chan struct{}), ended: make(chan struct{}), tick: make(chan struct{}, 1), wants: wantsOf(c)}
 	if err := h.makePollers(); err != nil {
 		return nil, err
@@ -123,7 +128,7 @@ func (h *Host) Run(ctx context.Context) (err error) {
 		return fmt.Errorf("core: %w", err)
 	}
 	defer func() { err = errors.Join(err, h.ledger.Close()) }()
-	for _, step := range []func(context.Context) error{h.dispatch.Recover, h.planPolls} {
+	for _, step := range []func(context.Context) error{h.dispatch.Recover, h.planPolls, h.planTrim} {
 		if err := step(ctx); err != nil {
 			return fmt.Errorf("core: %w", err)
 		}

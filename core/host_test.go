@@ -33,6 +33,9 @@ type world struct {
 	zone  *time.Location
 	spy   *spy // nil: nobody looks on
 	meter otn.Meter
+	keep  core.Retention
+	wrap  func(ledger.Engine) ledger.Engine // nil: the engine as it is
+	dies  bool                              // its Host may end with an error
 	host  *core.Host
 	stop  func()
 }
@@ -54,7 +57,10 @@ func (w *world) start() {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	host, err := core.New(core.Config{Engine: w.spy.on(engine), Key: w.key, Rules: w.rules, Channels: w.chans, Rates: w.rates, Polls: w.polls, Clock: w.clock, Zone: w.zone, Meter: w.meter})
+	if w.wrap != nil {
+		engine = w.wrap(engine)
+	}
+	host, err := core.New(core.Config{Engine: w.spy.on(engine), Key: w.key, Rules: w.rules, Channels: w.chans, Rates: w.rates, Polls: w.polls, Clock: w.clock, Zone: w.zone, Keep: w.keep, Meter: w.meter})
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -69,7 +75,7 @@ func (w *world) start() {
 	w.host = host
 	w.stop = func() {
 		cancel()
-		if err := <-ended; err != nil {
+		if err := <-ended; err != nil && !w.dies {
 			w.t.Error(err)
 		}
 		w.stop = nil

@@ -91,7 +91,7 @@ func give(t *testing.T, host *core.Host, topic, subject, token string, n int) {
 }
 
 // pageRows are the most rows that one page may read.
-const pageRows = 15_000
+const pageRows = 12_000
 
 func TestPagesAreBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -90,7 +90,14 @@ func (h *Host) Replay(ctx context.Context, q ReplayRequest) (Replay, error) {
 	}
 	p := replayer{h: h, ctx: ctx, q: q, stop: h.config.Clock.Now().Add(lookTime), lines: map[ledger.Line][]*waiter{}, rules: map[string]*ReplayedRule{},
 		last: map[ruleSubject]otn.Last{}, seen: map[otn.Subject]otn.Snapshot{}}
+	began, _, err := h.trimState()
+	if err != nil {
+		return Replay{}, err
+	}
 	p.out = Replay{From: q.Since, To: h.config.Clock.Now(), Version: q.Rules.Version(), Rules: []ReplayedRule{}, Fires: []Fired{}}
+	if began.Begin.After(q.Since) {
+		p.out.Partial = "events before " + began.Begin.UTC().Format(time.RFC3339) + " are too old to be kept"
+	}
 	if err := p.begin(); err != nil {
 		return Replay{}, err
 	}

@@ -111,11 +111,8 @@ func earlier(a, b time.Time) time.Time {
 	return a
 }
 
-// How often what is old is cleared away, and how old decisions get.
-const (
-	sweepEvery  = 6 * time.Hour
-	keepReasons = 90 * 24 * time.Hour
-)
+// sweepEvery is how often what is old is cleared away.
+const sweepEvery = 6 * time.Hour
 
 // sweep ends expired consents and forgets keys and reasons that are too old to matter.
 func (h *Host) sweep(ctx context.Context, now time.Time) error {
@@ -128,10 +125,16 @@ func (h *Host) sweep(ctx context.Context, now time.Time) error {
 			break
 		}
 	}
-	if err := h.ledger.Trim(ctx, now.Add(-keepReasons)); err != nil {
+	old := now.Add(-h.config.Keep.Decisions)
+	if at, open, err := h.dispatch.OldestOpen(); err != nil {
+		return err
+	} else if open && at.Before(old) {
+		old = at // why somebody is meant by a run is told while it is open
+	}
+	if err := h.ledger.Trim(ctx, old); err != nil {
 		return err
 	}
-	if err := h.dispatch.Tidy(ctx, now.Add(-keepReasons)); err != nil {
+	if err := h.dispatch.Tidy(ctx, old); err != nil {
 		return err
 	}
 	if err := h.forgetCalls(ctx, now); err != nil {

@@ -36,6 +36,7 @@ func (k *call) backup() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			c.HTTP.Timeout = 0 // as long as the store is large
 			var b core.Backup
 			if err := c.Post(ctx, "/v1/backups", "", api.BackupBody{Dir: dir}, &b); err != nil {
 				return err

@@ -3,119 +3,65 @@
 package main
 
 import (
-	"context"
 	"encoding/json"
-	"fmt"
 	"os"
-	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
-	"github.com/onetimenotify/otn/core"
-	"github.com/onetimenotify/otn/core/otn"
-	"github.com/onetimenotify/otn/plugins"
-	"github.com/onetimenotify/otn/rules"
+	"go.uber.org/goleak"
 )
-
-const benchRules = `
-version: 1
-timezone: UTC
-topics:
-  price-drop: {use: price_drop, subject: item, ask: cheaper, answers: {target: {type: money, optional: true}}}
-rules:
-  - id: price-drop
-    topic: price-drop
-    on: [item.changed]
-    when: |
-      item.price < was.price && (!sub.has.target || item.price <= sub.target)
-    message: {text: "now ${item.price}"}
-`
 
 // BenchmarkPathThroughProcess carries one price drop to 100,000 people through the mock channel in its own process.
 func BenchmarkPathThroughProcess(b *testing.B) {
-	const people = 100_000
+	command, err := ownCommand()
+	if err != nil {
+		b.Fatal(err)
+	}
 	for b.Loop() {
 		b.StopTimer()
-		host, stop := benchHost(b)
-		benchPrice(b, host, 12000)
-		benchGrants(b, host, people)
-		b.StartTimer()
-		begin := time.Now()
-		benchPrice(b, host, 9900)
-		for sent := int64(0); sent < people; {
-			runs, _, err := host.Runs(core.RunQuery{})
-			if err != nil {
-				b.Fatal(err)
-			}
-			if len(runs) > 0 {
-				sent = runs[0].Sent
-			}
-			time.Sleep(2 * time.Millisecond)
-		}
-		b.ReportMetric(people/time.Since(begin).Seconds(), "messages/s")
-		b.StopTimer()
-		stop()
-		b.StartTimer()
-	}
-}
-
-// benchHost is a Host with one mock channel in a process of its own.
-func benchHost(b *testing.B) (*core.Host, func()) {
-	b.Helper()
-	self, err := os.Executable()
-	if err != nil {
-		b.Fatal(err)
-	}
-	process := plugins.New(plugins.Spec{
-		Name: "shop", Plugin: "mock", Command: []string{self, "plugin", "mock"}, Config: json.RawMessage(`{"account":"page"}`),
-	})
-	set, err := rules.Compile(rules.File{Name: "bench.yaml", Source: []byte(benchRules)})
-	if err != nil {
-		b.Fatal(err)
-	}
-	host, err := core.New(core.Config{Dir: filepath.Join(b.TempDir(), "data"), Rules: set, Channels: map[string]otn.Channel{"shop": process}})
-	if err != nil {
-		b.Fatal(err)
-	}
-	ctx, cancel := context.WithCancel(context.Background())
-	carried, cancelProcess := context.WithCancel(context.Background())
-	ended := make(chan error, 2)
-	go func() { ended <- process.Run(carried) }()
-	if err := process.Ready(ctx); err != nil {
-		b.Fatal(err)
-	}
-	go func() { ended <- host.Run(ctx) }()
-	<-host.Ready()
-	return host, func() {
-		cancel()
-		first := <-ended
-		cancelProcess()
-		if second := <-ended; first != nil || second != nil {
-			b.Fatal(first, second)
-		}
-	}
-}
-
-func benchPrice(b *testing.B, host *core.Host, minor int64) {
-	b.Helper()
-	o := otn.Observation{Item: &otn.Item{ID: "coat", Known: otn.FactPrice, Price: otn.Money{Minor: minor, Currency: "USD"}}}
-	if _, err := host.Observe(context.Background(), o); err != nil {
-		b.Fatal(err)
-	}
-}
-
-func benchGrants(b *testing.B, host *core.Host, n int) {
-	b.Helper()
-	for k := 0; k < n; k += 1000 {
-		page := make([]otn.Consent, 1000)
-		for i := range page {
-			page[i] = otn.Consent{
-				Token: otn.NewToken("page", fmt.Sprint(8100000000000000000+k+i)), Channel: "shop",
-				Subscriber: otn.Subscriber{ID: fmt.Sprint(5400000000000000 + k + i)}, Topic: "price-drop", Subject: "coat",
-			}
-		}
-		if _, err := host.Grant(context.Background(), page...); err != nil {
+		t, err := startYard(b.Context(), b.TempDir(), nowhereElse(command))
+		if err != nil {
 			b.Fatal(err)
 		}
+		b.StartTimer()
+		n, err := t.deliveries(b.Context(), 100_000)
+		if err != nil {
+			b.Fatal(err)
+		}
+		b.ReportMetric(n, "messages/s")
+		b.StopTimer()
+		if err := t.stop(); err != nil {
+			b.Fatal(err)
+		}
+		b.StartTimer()
+	}
+}
+
+// The bench measures everything that it says, and leaves nothing behind.
+func TestBench(t *testing.T) {
+	defer goleak.VerifyNone(t)
+	temp := t.TempDir()
+	var out, words strings.Builder
+	begin := time.Now()
+	if code := run(console{args: []string{"bench", "--quick", "-o", "json", "--dir", temp}, stdin: strings.NewReader(""), stdout: &out, stderr: &words}); code != 0 {
+		t.Fatalf("exit %d\n%s", code, words.String())
+	}
+	var got benched
+	if err := json.Unmarshal([]byte(out.String()), &got); err != nil {
+		t.Fatal(err)
+	}
+	seen := map[string]int{}
+	for _, m := range got.Measures {
+		if m.Value <= 0 || m.Unit == "ms" && m.Value > float64(time.Since(begin).Milliseconds()) {
+			t.Errorf("%s: %v %s", m.What, m.Value, m.Unit)
+		}
+		seen[m.Unit]++
+	}
+	if !got.Quick || seen["/s"] != 8 || seen["ms"] != 2 {
+		t.Errorf("%+v", got)
+	}
+	if left, err := os.ReadDir(temp); err != nil || len(left) > 0 {
+		t.Errorf("left behind: %v, %v", left, err)
 	}
 }

@@ -175,7 +175,7 @@ func (d *daemon) attached(i config.Instance) *plugins.Attached {
 
 func (d *daemon) host(processes map[string]living, meter otn.Meter) (*core.Host, error) {
 	c := core.Config{
-		Dir: d.config.Data, Rules: d.rules, Log: d.log, Zone: d.config.Zone, Meter: meter,
+		Dir: d.config.Data, Rules: d.rules, Log: d.log, Zone: d.config.Zone, Keep: d.config.Keep, Meter: meter,
 		Channels: map[string]otn.Channel{}, Sources: map[string]otn.Receiver{}, Polls: map[string]core.Poll{}, Rates: map[string]float64{},
 	}
 	for _, i := range d.config.Channels {

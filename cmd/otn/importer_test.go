@@ -20,6 +20,7 @@ import (
 type taker struct {
 	mu    sync.Mutex
 	known map[string]bool
+	order []string // as they were taken first
 	calls int
 	after int // calls; 0: never gone
 	stop  func()
@@ -42,6 +43,9 @@ func (s *taker) post(ctx context.Context, body any, a *api.BatchAnswer) error {
 		}
 		if r.Topic == "malformed" {
 			return api.Problem{Status: 422, Code: "invalid"}
+		}
+		if !s.known[r.Token] {
+			s.order = append(s.order, r.Token)
 		}
 		a.Results = append(a.Results, api.BatchResult{Added: !s.known[r.Token]})
 		s.known[r.Token] = true
@@ -80,10 +84,22 @@ func TestImportGoesOn(t *testing.T) {
 		if len(s.known) != rows-1 || starts < 2 {
 			t.Errorf("%s: %d tokens after %d interruptions", format, len(s.known), starts)
 		}
+		for i, token := range s.order {
+			if row := i + truth(i >= 77); token != fmt.Sprint("tok-", row) {
+				t.Fatalf("%s: %s was taken in the place of row %d", format, token, row)
+			}
+		}
 		if left, _ := filepath.Glob(filepath.Join(dir, "import-*")); len(left) != 0 {
 			t.Errorf("%s: left: %v", format, left)
 		}
 	}
+}
+
+func truth(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
 }
 
 // Another file of the same name begins anew.

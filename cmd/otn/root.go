@@ -84,7 +84,7 @@ func (k *call) root() *cobra.Command {
 	_ = root.RegisterFlagCompletionFunc("output", cobra.FixedCompletions([]string{asTable, asJSON, asYAML}, cobra.ShellCompDirectiveNoFileComp))
 	root.AddGroup(&cobra.Group{ID: "run", Title: "Run:"}, &cobra.Group{ID: "do", Title: "Do:"}, &cobra.Group{ID: "look", Title: "Look:"}, &cobra.Group{ID: "set", Title: "Set up:"}, &cobra.Group{ID: "keep", Title: "Keep safe:"})
 	root.AddCommand(
-		k.serve(), k.demo(),
+		k.serve(), k.demo(), k.bench(),
 		k.observe(), k.trigger(), k.ask(), k.link(), k.send(),
 		k.topics(), k.consents(), k.rules(), k.runs(), k.sends(), k.deliveries(), k.subscribers(), k.why(), k.replay(), k.diff(), k.channels(), k.sources(), k.plugins(),
 		k.backup(), k.restore(), k.verify(), k.audit(), k.doctor(), k.keys(),

@@ -13,6 +13,7 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"time"
 	"unicode/utf8"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -43,6 +44,10 @@ func (d *door) once(ctx huma.Context, next func(huma.Context)) {
 		problem.write(w)
 		return
 	}
+	if takesLong(op) {
+		c := http.NewResponseController(w) // a server without deadlines has none to lift
+		_, _ = c.SetReadDeadline(time.Time{}), c.SetWriteDeadline(time.Time{})
+	}
 	r = r.Clone(r.Context())
 	r.Body = io.NopCloser(bytes.NewReader(text))
 	call := core.Call{Asked: asked(op, r, text)}
@@ -60,6 +65,11 @@ func (d *door) once(ctx huma.Context, next func(huma.Context)) {
 	}
 	names, _ := op.Metadata[markNames].(bool)
 	d.carry(call, names, r, w, func(to http.ResponseWriter) { next(humago.NewContext(op, r, to)) })
+}
+
+// takesLong reports whether a call takes as long as the store is large: the deadlines of the server do not hold for its answer.
+func takesLong(op *huma.Operation) bool {
+	return op.OperationID == "backup" || op.OperationID == "erase"
 }
 
 // carry makes a call between its beginning and its end on disk. What names people is not kept: who is erased meanwhile would stay

@@ -22,6 +22,8 @@ type Batch struct {
 	Claims    []*Claim      // tokens to take
 	Settles   []*Settlement // and how they ended
 	Proofs    []*Proof      // that deliveries left
+	Old       []*Old        // what is too old to be kept: to delete
+	Forget    []otn.RunID   // runs that are forgotten: attempts that left the token whole are to delete
 	Redone    []otn.RunID   // runs whose Redo is taken up with this batch: the next Open does not list it again
 
 	// Lazy lets the batch become durable with the next one that is synced: for settlements, which Recover can find again.

@@ -49,7 +49,7 @@ type ready struct {
 
 func (l *Ledger) prepare(b *Batch) (*prepared, error) {
 	p := &prepared{l: l, b: b, size: 64}
-	for _, step := range []func() error{p.prepareDocs, p.preparePeople, p.prepareRest, p.prepareGrants, p.prepareSettles, p.prepareProofs, p.prepareClaims} {
+	for _, step := range []func() error{p.prepareDocs, p.preparePeople, p.prepareRest, p.prepareOld, p.prepareGrants, p.prepareSettles, p.prepareProofs, p.prepareClaims} {
 		if err := step(); err != nil {
 			p.release(err)
 			return nil, err
@@ -159,6 +159,8 @@ func (p *prepared) build(g *group) error {
 	p.addProofs(g)
 	p.addClaims(g)
 	p.addRedone(g)
+	p.addOld(g)
+	p.addForgotten(g)
 	if len(g.changes) == before {
 		return nil
 	}

@@ -70,7 +70,7 @@ func (l *Ledger) nobody(q ConsentQuery) bool {
 
 // How many rows of the journal one call of Consents looks at, and how many at once.
 const (
-	consentsLook = 5000
+	consentsLook = 2000
 	placesAtOnce = 250
 )
 

@@ -39,6 +39,7 @@ func (l *loader) build(tree map[string]any) *Config {
 		Proxies:   l.proxies(tree["trusted_proxies"]),
 		PublicURL: l.url("public_url", tree["public_url"]),
 		Zone:      l.zone(tree["timezone"]),
+		Keep:      l.retention(tree["retention"]),
 	}
 	l.watching(tree, c)
 	if l.Part != Door {

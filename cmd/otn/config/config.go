@@ -13,6 +13,7 @@ import (
 	"sort"
 	"time"
 
+	"github.com/onetimenotify/otn/core"
 	"github.com/onetimenotify/otn/core/otn"
 )
 
@@ -27,6 +28,7 @@ type Config struct {
 	Proxies   []netip.Prefix // whose word about their callers is believed
 	PublicURL *url.URL       // how the outside reaches the public door; nil: not told
 	Zone      *time.Location // in which the operator reads and writes times
+	Keep      core.Retention // how long what has happened is kept
 	Rules     []string       // the rule files that the globs found, sorted
 	Channels  []Instance     // sorted by name
 	Sources   []Instance     // sorted by name
@@ -126,11 +128,12 @@ func (c *Config) Entries() []Entry { return c.entries }
 // Defaults are the values that hold when nothing else is said.
 func Defaults() map[string]any {
 	return map[string]any{
-		"data":     "data",
-		"listen":   map[string]any{"hooks": "127.0.0.1:8080", "admin": "127.0.0.1:8081"},
-		"timezone": "UTC",
-		"plugins":  map[string]any{"dir": "plugins", "lock": "plugins.lock"},
-		"log":      map[string]any{"format": "auto", "level": "info"},
+		"data":      "data",
+		"listen":    map[string]any{"hooks": "127.0.0.1:8080", "admin": "127.0.0.1:8081"},
+		"timezone":  "UTC",
+		"plugins":   map[string]any{"dir": "plugins", "lock": "plugins.lock"},
+		"log":       map[string]any{"format": "auto", "level": "info"},
+		"retention": map[string]any{"journal": "30d", "decisions": "90d", "deliveries": "400d"},
 	}
 }
 

@@ -43,6 +43,7 @@ func layout() shape {
 		"tls":        {keys: map[string]shape{"hooks": pair, "admin": pair}},
 		"public_url": text,
 		"timezone":   text,
+		"retention":  {keys: map[string]shape{"journal": text, "decisions": text, "deliveries": text}},
 		"rules":      {list: true},
 
 		"trusted_proxies": {list: true},

@@ -9,7 +9,9 @@ package pebble
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -248,8 +250,23 @@ func (e *engine) store(changes []ledger.Change, durable bool) error {
 	return b.Close()
 }
 
-func fill(b *pebble.Batch, changes []ledger.Change) error {
+// inOrder is the order in which changes cost least: by key, so that each is put beside the one before; of one key as they
+// are. Where a range is deleted, what came before it has to stay there.
+func inOrder(changes []ledger.Change) []int {
+	order := make([]int, len(changes))
+	ranges := false
 	for i := range changes {
+		order[i] = i
+		ranges = ranges || changes[i].Op == ledger.DeleteRange
+	}
+	if !ranges {
+		slices.SortFunc(order, func(a, b int) int { return cmp.Or(bytes.Compare(changes[a].Key, changes[b].Key), cmp.Compare(a, b)) })
+	}
+	return order
+}
+
+func fill(b *pebble.Batch, changes []ledger.Change) error {
+	for _, i := range inOrder(changes) {
 		c := &changes[i]
 		var err error
 		switch c.Op {
