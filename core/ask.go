@@ -71,7 +71,7 @@ func (h *Host) carry(ctx context.Context, asker otn.Asker, ask otn.Ask) (otn.Rec
 	if !h.dispatch.Turn(ctx, ask.Channel) {
 		return fail(&otn.SendError{Outcome: otn.Deferred, Code: "no_turn", Err: context.Cause(ctx)})
 	}
-	err := error(otn.ErrConflict)
+	var err error = otn.ErrConflict
 	for errors.Is(err, otn.ErrConflict) { // it may have waited, and what it is decided from may change until it is begun
 		now := h.config.Clock.Now()
 		if a.on, err = h.mayAsk(a.person, &ask, now); err == nil {

@@ -281,7 +281,9 @@ func (t *yard) webhooks(ctx context.Context, perSecond, most int, until <-chan s
 	all.Wait()
 	client.CloseIdleConnections()
 	err = server.Close()
-	<-served
+	if e := <-served; !errors.Is(e, http.ErrServerClosed) {
+		err = errors.Join(err, e)
+	}
 	for range n {
 		err = errors.Join(err, <-failed)
 	}

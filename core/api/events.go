@@ -78,7 +78,7 @@ func (d *door) listEvents(ctx context.Context, in *eventsIn) (*eventsOut, error)
 			d.streams.Add(-1)
 			return nil, d.problem(ctx, fmt.Errorf("api: %d streams are open: %w", maxStreams, otn.ErrUnavailable))
 		}
-		return &eventsOut{func(c huma.Context) {
+		return &eventsOut{func(c huma.Context) { //nolint:contextcheck // c holds the context of the request, which is ctx
 			defer d.streams.Add(-1)
 			_, w := humago.Unwrap(c)
 			d.stream(c.Context(), w, after)

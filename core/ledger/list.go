@@ -209,7 +209,8 @@ type found struct {
 func (l *Ledger) consentsOf(n *line, q ConsentQuery) (out []Consent, next uint64, err error) {
 	lives := q.State == Waiting || q.State == Claimed
 	var all, left []found
-	border, behind := uint64(math.MaxUint64), uint64(math.MaxUint64) // up to where each has been read
+	var behind uint64
+	border := uint64(math.MaxUint64) // up to where both have been read
 	if q.State == "" || lives {
 		if all, border, err = l.livingOf(n, q); err != nil {
 			return nil, 0, err

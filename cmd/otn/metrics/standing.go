@@ -244,12 +244,10 @@ func count(to chan<- prometheus.Metric, d *prometheus.Desc, n int64, labels ...s
 // histogramOf adds a plugin's buckets up, as Prometheus wants them.
 func histogramOf(h plugins.Histogram, name string) prometheus.Metric {
 	sums, all := map[float64]uint64{}, uint64(0)
-	bounds := plugins.Bounds()
-	for i, n := range h.Counts {
-		all += uint64(n)
-		if i < len(bounds) {
-			sums[bounds[i].Seconds()] = all
-		}
+	for i, bound := range plugins.Bounds() {
+		all += uint64(h.Counts[i])
+		sums[bound.Seconds()] = all
 	}
+	all += uint64(h.Counts[len(h.Counts)-1]) // beyond the last bound
 	return prometheus.MustNewConstHistogram(latency(), all, h.Sum.Seconds(), sums, name)
 }
