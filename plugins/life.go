@@ -72,14 +72,15 @@ func (p *Process) live(ctx context.Context) error {
 			p.life = nil
 			p.mu.Unlock()
 			if err == nil {
+				close(l.leaving)
 				l.drain(ctx, errStopping)
 			}
 			l.end(err == nil)
 			return err
 		}
 		next, err := p.launch(ctx, dir)
-		replace <- err
 		if err != nil {
+			replace <- err
 			p.spec.Log.Warn("another process could not take the running one's place, which stays", "error", err)
 			continue
 		}
@@ -87,6 +88,8 @@ func (p *Process) live(ctx context.Context) error {
 		l = next
 		p.meter.replaced.Add(1)
 		p.install(l)
+		close(old.leaving)
+		replace <- nil
 		leaving.Go(func() {
 			old.drain(ctx, errReplaced)
 			old.end(true)
@@ -259,11 +262,10 @@ func (l *life) broken() error {
 	}
 }
 
-// drain lets what the plugin has be answered; what is queued goes back at once.
+// drain lets what a plugin that is to go has be answered; what is queued goes back at once.
 func (l *life) drain(ctx context.Context, why error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), l.spec.Grace)
 	defer cancel()
-	close(l.leaving)
 	settled := l.stream.settled(why)
 	if l.spec.Attach == nil && !l.drained(ctx) {
 		return

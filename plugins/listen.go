@@ -95,6 +95,11 @@ func (l *life) listen(ctx context.Context, cursor string, yield func(string, ...
 		if err := l.take(frame, yield); err != nil {
 			return err
 		}
+		select {
+		case <-l.leaving: // before the other side has heard that it was kept, so that nothing more comes from it
+			return errDeaf
+		default:
+		}
 		if err := stream.Send(&wire.ListenFrame{Kept: frame.GetSeq()}); err != nil && !errors.Is(err, io.EOF) {
 			return lost(ctx, errDeaf, err)
 		}

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -19,19 +20,19 @@ import (
 // quiet is a host in which nothing happens, and whose keys can be revoked.
 type quiet struct {
 	Host
-	revoked bool
-	looks   int
+	revoked atomic.Bool
+	looks   atomic.Int64
 }
 
 func (q *quiet) Newest() (uint64, error) { return 7, nil }
 
 func (q *quiet) Events(uint64, int) ([]core.EventView, error) {
-	q.looks++
+	q.looks.Add(1)
 	return nil, nil
 }
 
 func (q *quiet) Authorize(otn.Secret) (core.Key, error) {
-	if q.revoked {
+	if q.revoked.Load() {
 		return core.Key{}, otn.ErrUnauthorized
 	}
 	return core.Key{Scopes: core.Scopes()}, nil
@@ -51,10 +52,10 @@ func TestStreamEndsWithItsKey(t *testing.T) {
 		if n := strings.Count(w.Body.String(), ": alive\n\n"); n < 3 || n > 4 {
 			t.Errorf("%d signs of life in a minute", n)
 		}
-		if host.looks != 1 {
-			t.Errorf("%d looks at a journal in which nothing happened", host.looks)
+		if host.looks.Load() != 1 {
+			t.Errorf("%d looks at a journal in which nothing happened", host.looks.Load())
 		}
-		host.revoked = true
+		host.revoked.Store(true)
 		time.Sleep(beatEvery)
 		synctest.Wait()
 		select {
@@ -80,7 +81,7 @@ func (e *endless) Events(after uint64, limit int) ([]core.EventView, error) {
 // A stream that has not come to the end of the journal ends with its key, and with its server, all the same.
 func TestStreamEndsHoweverMuchThereIs(t *testing.T) {
 	for what, end := range map[string]func(*endless, chan struct{}){
-		"a key that is revoked": func(e *endless, _ chan struct{}) { e.revoked = true },
+		"a key that is revoked": func(e *endless, _ chan struct{}) { e.revoked.Store(true) },
 		"a server that stops":   func(_ *endless, stopping chan struct{}) { close(stopping) },
 	} {
 		synctest.Test(t, func(t *testing.T) {

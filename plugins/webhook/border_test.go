@@ -75,8 +75,9 @@ func TestOutcomesCrossTheBorder(t *testing.T) {
 			t.Errorf("%d: %s, %v", c, got, se)
 		}
 	}
-	rc.Close()
-	if got, se := outcome(t, p); got != otn.Deferred || se.Code != "not_sent" {
+	gone := newReceiver(t) // that no connection was ever made to
+	gone.Close()
+	if got, se := outcome(t, launch(t, gone.config(nil))); got != otn.Deferred || se.Code != "not_sent" {
 		t.Errorf("a receiver that is away: %s, %v", got, se)
 	}
 }
