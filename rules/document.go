@@ -23,9 +23,6 @@ func ReadDocument(f File) (*Document, Node) {
 // Faults are those noted so far, in the order of the file.
 func (doc *Document) Faults() []*Error { return inOrder(append([]*Error(nil), doc.d.faults...), nil) }
 
-// Name is the file's.
-func (doc *Document) Name() string { return doc.d.source.name }
-
 // Node is one value of a Document. The zero Node is none: a key that is not there.
 type Node struct {
 	n  *node
@@ -42,11 +39,6 @@ func (n Node) There() bool { return n.n != nil && n.n.kind != nullNode }
 func (n Node) IsMapping() bool { return n.n != nil && n.n.kind == mapNode }
 func (n Node) IsList() bool    { return n.n != nil && n.n.kind == listNode }
 func (n Node) IsPlain() bool   { return n.n != nil && n.n.kind == scalarNode }
-
-// Quoted reports whether a plain value stands in quotes.
-func (n Node) Quoted() bool {
-	return n.n != nil && (n.n.style == single || n.n.style == double)
-}
 
 // Text is a plain value as written, never as a YAML number; "" for anything else.
 func (n Node) Text() string {

@@ -81,12 +81,6 @@ func (d *Dispatch) cursor() (n uint64, err error) {
 	return n, decode(doc.Value, &n)
 }
 
-// Lag is how many numbers of the journal are not decided yet.
-func (d *Dispatch) Lag() (uint64, error) {
-	cursor, err := d.cursor()
-	return d.Ledger.Head() - min(cursor, d.Ledger.Head()), err
-}
-
 // Undecided are the next entries of the journal that are not decided yet, limit at most.
 func (d *Dispatch) Undecided(limit int) ([]ledger.Entry, error) {
 	cursor, err := d.cursor()
