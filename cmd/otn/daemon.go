@@ -31,17 +31,17 @@ const closing = 10 * time.Second
 
 // daemon is what otn serve runs.
 type daemon struct {
-	config  *config.Config
-	rules   otn.Rules
-	log     *slog.Logger
-	command []string // starts this program: built-in plugins are the program itself
-	version string
-	say     func(format string, args ...any)
-	attach  map[string]plugins.Attached // processes under a debugger, by the name of the plugin or the instance
-	taken   net.Listener                // the public door, where it is open already; nil: it is opened
-	ready   func(doors)                 // called once, when the doors are open; nil: not called
-	traces  *traces.Setup               // where traces are sent; nil: nowhere
-	notify  func(state string)          // tells the supervisor; nil: there is none
+	config     *config.Config
+	rules      otn.Rules
+	log        *slog.Logger
+	command    []string // starts this program: built-in plugins are the program itself
+	version    string
+	say        func(format string, args ...any)
+	attach     map[string]plugins.Attached // processes under a debugger, by the name of the plugin or the instance
+	taken      net.Listener                // the public door, where it is open already; nil: it is opened
+	ready      func(doors)                 // called once, when the doors are open; nil: not called
+	traces     *traces.Setup               // where traces are sent; nil: nowhere
+	supervisor func(state string)          // hears where the daemon stands; nil: there is none
 
 	reread    func() (otn.Rules, error) // compiles the rule files as they are now; nil: they are not read anew
 	paths     func() ([]string, error)  // names them; nil: the console shows no files
@@ -224,8 +224,8 @@ func (d *daemon) announce(host *core.Host, processes map[string]living, open *li
 
 // tellSupervisor says where the daemon stands, where somebody wants to hear it.
 func (d *daemon) tellSupervisor(state string) {
-	if d.notify != nil {
-		d.notify(state)
+	if d.supervisor != nil {
+		d.supervisor(state)
 	}
 }
 

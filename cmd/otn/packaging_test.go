@@ -370,7 +370,7 @@ func TestManualPages(t *testing.T) {
 func TestSupervisorHears(t *testing.T) {
 	_, d := hanging(t)
 	heard := make(chan string, 2)
-	d.notify = func(state string) { heard <- state }
+	d.supervisor = func(state string) { heard <- state }
 	t.Run("a life", func(t *testing.T) { runs(t, d) })
 	if first, then := <-heard, <-heard; first != "READY=1" || then != "STOPPING=1" {
 		t.Errorf("it heard %s, %s", first, then)

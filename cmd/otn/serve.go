@@ -57,7 +57,7 @@ func (k *call) serve() *cobra.Command {
 			d := &daemon{
 				config: k.config, rules: set, log: logger(k.stderr, k.config.LogFormat, k.config.LogLevel), command: command, version: version().Version, say: k.say,
 				reread: k.reread, paths: k.rulePaths, hup: hup, attach: attach, traces: k.traces(),
-				notify: func(state string) { _, _ = systemd.SdNotify(false, state) }, // nobody listens where NOTIFY_SOCKET is not set
+				supervisor: func(state string) { _, _ = systemd.SdNotify(false, state) }, // nobody listens where NOTIFY_SOCKET is not set
 			}
 			if dev {
 				defer d.watch(ctx, k.stamps)()
