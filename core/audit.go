@@ -198,7 +198,13 @@ func (t *trail) append(ctx context.Context, l *ledger.Ledger, all []*auditing) e
 	return nil
 }
 
+// Forbidden is the outcome of a call that its key may not make.
+const Forbidden = "forbidden"
+
 // Record appends an entry to the audit log; it is on disk when Record returns. Nothing ever changes or takes away one.
+//
+// A key that may not make a call could fill the disk by making it: of one key's Forbidden calls of one operation within an hour the
+// first is written, and then each whose number is a power of ten, with that number.
 func (h *Host) Record(ctx context.Context, e AuditEntry) error {
 	if err := h.await(ctx); err != nil {
 		return err
@@ -206,10 +212,53 @@ func (h *Host) Record(ctx context.Context, e AuditEntry) error {
 	if e.At.IsZero() {
 		e.At = h.config.Clock.Now()
 	}
+	if e.Outcome == Forbidden {
+		n, write := h.refusals.count(e.Key, e.Act, e.At)
+		if !write {
+			return nil
+		}
+		if n > 1 {
+			e.What = fmt.Sprintf("number %d of this hour: %s", n, e.What)
+		}
+	}
 	if err := h.trail.write(ctx, h.ledger, &auditing{entry: e}); err != nil {
 		return fmt.Errorf("core: %w", err)
 	}
 	return nil
+}
+
+// refusalsIn is how long the Forbidden calls of a key are counted together.
+const refusalsIn = time.Hour
+
+// refusals counts the Forbidden calls of keys. There are as many counts as keys have operations.
+type refusals struct {
+	mu     sync.Mutex
+	counts map[[2]string]refusal // by key and operation
+}
+
+type refusal struct {
+	since time.Time
+	n     int
+}
+
+// count is the number of a call within its hour, and whether it is written.
+func (r *refusals) count(key, act string, at time.Time) (n int, write bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.counts == nil {
+		r.counts = map[[2]string]refusal{}
+	}
+	c := r.counts[[2]string{key, act}]
+	if c.n == 0 || at.Sub(c.since) >= refusalsIn {
+		c = refusal{since: at}
+	}
+	c.n++
+	r.counts[[2]string{key, act}] = c
+	tens := 1
+	for tens < c.n {
+		tens *= 10
+	}
+	return c.n, tens == c.n
 }
 
 // PersonName names a person where no id of theirs may stand: a keyed hash of it, the same each time.

@@ -5,6 +5,7 @@ package core_test
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -63,6 +64,37 @@ func TestAudit(t *testing.T) {
 		}
 		if _, _, err := w.host.Audit(core.AuditQuery{Cursor: "x"}); err == nil {
 			t.Error("a cursor that is none")
+		}
+	})
+}
+
+// A key that may not make a call fills no disk with its tries, and the log tells how many there were.
+func TestForbiddenCallsAreThinned(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world) {
+		w.start()
+		try := func(key string, times int) {
+			t.Helper()
+			for range times {
+				if err := w.host.Record(t.Context(), core.AuditEntry{Key: key, Act: "send", What: "news", Outcome: core.Forbidden}); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		try("weak", 1234)
+		try("other", 1)
+		time.Sleep(time.Hour)
+		try("weak", 2)
+		list, _, err := w.host.Audit(core.AuditQuery{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got []string
+		for _, e := range list {
+			got = append(got, e.Key+" "+e.What)
+		}
+		want := []string{"weak news", "other news", "weak number 1000 of this hour: news", "weak number 100 of this hour: news", "weak number 10 of this hour: news", "weak news"}
+		if !slices.Equal(got, want) {
+			t.Errorf("got %q, want %q", got, want)
 		}
 	})
 }

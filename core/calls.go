@@ -125,7 +125,7 @@ func (h *Host) writeCall(ctx context.Context, batch *ledger.Batch) error {
 		return nil
 	}
 	if err := h.ledger.Commit(ctx, batch); err != nil {
-		return fmt.Errorf("core: call: %w", err)
+		return fmt.Errorf("core: a call could not be recorded: %w", err)
 	}
 	return nil
 }
@@ -138,7 +138,7 @@ func (h *Host) kept(b *Begun) (*CallAnswer, error) {
 	}
 	var row repeatRow
 	if err := json.Unmarshal(doc.Value, &row); err != nil {
-		return nil, fmt.Errorf("core: call: %w: %w", err, otn.ErrStore)
+		return nil, fmt.Errorf("core: what is kept of a call cannot be read: %w: %w", err, otn.ErrStore)
 	}
 	switch {
 	case b.at.Sub(row.At) >= KeepAnswers:
@@ -150,7 +150,7 @@ func (h *Host) kept(b *Begun) (*CallAnswer, error) {
 	}
 	body, err := h.ledger.OpenText(row.Sealed)
 	if err != nil {
-		return nil, fmt.Errorf("core: call: %w", err)
+		return nil, fmt.Errorf("core: a call could not be recorded: %w", err)
 	}
 	return &CallAnswer{row.Status, row.Type, body}, nil
 }
@@ -168,7 +168,7 @@ func (h *Host) EndCall(ctx context.Context, b *Begun, what, outcome string, a *C
 		if a != nil {
 			sealed, err := h.ledger.SealText(a.Body)
 			if err != nil {
-				return fmt.Errorf("core: call: %w", err)
+				return fmt.Errorf("core: a call could not be recorded: %w", err)
 			}
 			doc.Value = mustJSON(repeatRow{b.at, b.call.Asked, a.Status, a.Type, sealed})
 		}
@@ -184,7 +184,7 @@ func (h *Host) EndCall(ctx context.Context, b *Begun, what, outcome string, a *C
 		e.What = what
 	}
 	if err := h.trail.write(ctx, h.ledger, &auditing{entry: e, docs: docs}); err != nil {
-		return fmt.Errorf("core: call: %w", err)
+		return fmt.Errorf("core: a call could not be recorded: %w", err)
 	}
 	return nil
 }

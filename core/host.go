@@ -56,13 +56,14 @@ type Host struct {
 	ticks  atomic.Uint64     // how many were
 	wants  map[string]*wants // what is due for one person, by channel
 
-	lines sync.Map     // cron lines by zone and text
-	loops atomic.Int64 // that wait by the Clock
-	rests rests        // of channels from being asked through
-	gone  gone         // people who were erased a short while ago
-	keys  keyring      // of the operator's door
-	trail trail        // what operators and keys did
-	calls calls        // of the operator's door that are under way
+	lines    sync.Map     // cron lines by zone and text
+	loops    atomic.Int64 // that wait by the Clock
+	rests    rests        // of channels from being asked through
+	gone     gone         // people who were erased a short while ago
+	keys     keyring      // of the operator's door
+	trail    trail        // what operators and keys did
+	refusals refusals     // calls that keys may not make
+	calls    calls        // of the operator's door that are under way
 
 	ledger   *ledger.Ledger
 	catalog  *catalog.Catalog

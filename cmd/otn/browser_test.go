@@ -116,17 +116,41 @@ func openDesk(t *testing.T, width, height int64, scheme string) *desk {
 	return s
 }
 
+// profile is a folder for the browser's own files. The browser's children write to it for a moment after the browser has ended, so that it is removed until nothing is left of it.
+func (s *desk) profile() string {
+	s.t.Helper()
+	dir, err := os.MkdirTemp("", "otn-browser-")
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	s.t.Cleanup(func() {
+		err := os.RemoveAll(dir)
+		for end := time.Now().Add(waited); err != nil && time.Now().Before(end); err = os.RemoveAll(dir) {
+			time.Sleep(10 * time.Millisecond)
+		}
+		if err != nil {
+			s.t.Error(err)
+		}
+	})
+	return dir
+}
+
 // browse starts a browser with nothing of any earlier one.
 func (s *desk) browse(width, height int64, scheme string) {
 	s.t.Helper()
-	flags := []chromedp.ExecAllocatorOption{chromedp.NoFirstRun, chromedp.Headless, chromedp.NoSandbox, chromedp.DisableGPU, chromedp.UserDataDir(s.t.TempDir())}
+	flags := []chromedp.ExecAllocatorOption{chromedp.NoFirstRun, chromedp.Headless, chromedp.NoSandbox, chromedp.DisableGPU, chromedp.UserDataDir(s.profile())}
 	for _, flag := range []string{"disable-quic", "disable-background-networking", "disable-component-update", "disable-sync"} {
 		flags = append(flags, chromedp.Flag(flag, true))
 	}
 	all, end := chromedp.NewExecAllocator(s.t.Context(), flags...)
 	s.t.Cleanup(end)
 	page, closePage := chromedp.NewContext(all)
-	s.t.Cleanup(closePage)
+	s.t.Cleanup(func() {
+		if err := chromedp.Cancel(page); err != nil && !errors.Is(err, context.Canceled) {
+			s.t.Error(err)
+		}
+		closePage()
+	})
 	s.ctx = page
 	chromedp.ListenTarget(page, func(e any) {
 		switch e := e.(type) {

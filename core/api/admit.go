@@ -85,7 +85,7 @@ func (d *door) permit(ctx huma.Context, next func(huma.Context)) {
 	}
 	r, w := humago.Unwrap(ctx)
 	if acts, _ := op.Metadata[markActs].(bool); acts {
-		if err := d.host.Record(ctx.Context(), core.AuditEntry{Key: c.key.ID, From: c.from, Act: op.OperationID, What: d.pathOf(op, r), Request: c.request, Outcome: "forbidden"}); err != nil {
+		if err := d.host.Record(ctx.Context(), core.AuditEntry{Key: c.key.ID, From: c.from, Act: op.OperationID, What: d.pathOf(op, r), Request: c.request, Outcome: core.Forbidden}); err != nil {
 			d.log.Error("a refused call is not in the audit log", "request_id", c.request, "error", err)
 		}
 	}

@@ -63,6 +63,8 @@ type Host interface {
 	Keys() ([]core.Key, error)
 	RevokeKey(ctx context.Context, id string) error
 	Record(ctx context.Context, e core.AuditEntry) error
+	BeginCall(ctx context.Context, c core.Call) (*core.Begun, *core.CallAnswer, error)
+	EndCall(ctx context.Context, b *core.Begun, what, outcome string, a *core.CallAnswer) error
 	Audit(q core.AuditQuery) (list []core.AuditEntry, next string, err error)
 	PersonName(channel, subscriber string) string
 }
@@ -164,7 +166,10 @@ func (c *console) routes(mux *http.ServeMux) {
 	page("/{$}", "overview", c.overview)
 	page("/runs", "runs", c.runs)
 	page("/runs/{id}", "run", c.run)
-	act("/runs/{id}/{act}", core.ScopeSend, "", c.actOnRun)
+	act("/runs/{id}/approve", core.ScopeSend, "approve-run", onRun(c.host.ApproveRun, "Approved: the run makes its first send now."))
+	act("/runs/{id}/pause", core.ScopeSend, "pause-run", onRun(c.host.PauseRun, "Paused. What was on its way is answered and settled."))
+	act("/runs/{id}/resume", core.ScopeSend, "resume-run", onRun(c.host.ResumeRun, "It goes on."))
+	act("/runs/{id}/cancel", core.ScopeSend, "cancel-run", onRun(c.host.CancelRun, "Cancelled. Whoever was not told waits on."))
 	mux.Handle("GET /send", c.page(core.ScopeSend, "send", c.compose))
 	mux.Handle("POST /send/look", c.posted("send", core.ScopeSend, c.lookOver))
 	act("/send/now", core.ScopeSend, "send", c.send)

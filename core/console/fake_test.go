@@ -28,17 +28,19 @@ const recipient = "recipient-canary-5400000000000013"
 
 // fake is a host. text is in every field of everything that it shows.
 type fake struct {
-	mu        sync.Mutex
-	text      string
-	err       error
-	state     string // of runs
-	doubts    int
-	reaches   int64
-	duplicate bool
-	done      []string // what was done
-	read      []string // what was looked at
-	acts      []core.AuditEntry
-	keys      map[string]core.Key
+	mu                  sync.Mutex
+	text                string
+	err                 error
+	state               string // of runs
+	doubts              int
+	reaches             int64
+	duplicate           bool
+	done                []string // what was done
+	read                []string // what was looked at
+	acts                []core.AuditEntry
+	unrecorded, unended error // what the audit log says to the beginning and to the end of an act
+	panics              bool  // whatever is done
+	keys                map[string]core.Key
 }
 
 func newFake() *fake {
@@ -58,6 +60,9 @@ func (f *fake) note(list *[]string, format string, args ...any) {
 }
 
 func (f *fake) did(format string, args ...any) error {
+	if f.panics {
+		panic("a fault")
+	}
 	f.note(&f.done, format, args...)
 	return f.err
 }
@@ -321,6 +326,23 @@ func (f *fake) Record(_ context.Context, a core.AuditEntry) error {
 	defer f.mu.Unlock()
 	f.acts = append(f.acts, a)
 	return nil
+}
+
+// BeginCall lets every call happen; it is recorded as one that nobody knows the end of.
+func (f *fake) BeginCall(_ context.Context, c core.Call) (*core.Begun, *core.CallAnswer, error) {
+	if f.unrecorded != nil {
+		return nil, nil, f.unrecorded
+	}
+	c.Entry.Outcome = "unknown"
+	return new(core.Begun), nil, f.Record(context.Background(), c.Entry)
+}
+
+func (f *fake) EndCall(_ context.Context, _ *core.Begun, what, outcome string, _ *core.CallAnswer) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	last := &f.acts[len(f.acts)-1]
+	last.What, last.Outcome = what, outcome
+	return f.unended
 }
 
 // Check finds a fault wherever "itm" is written.

@@ -3,10 +3,10 @@
 package console
 
 import (
-	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/url"
 	"runtime/debug"
@@ -91,7 +91,7 @@ func (c *console) inside(scope core.Scope, size int64, do func(http.ResponseWrit
 		case !ok:
 			http.Redirect(w, r, "/login?to="+url.QueryEscape(r.URL.RequestURI()), http.StatusSeeOther)
 		case !v.key.May(scope):
-			c.record(r, v.key, "console", r.Method+" "+r.URL.Path, errScope)
+			c.record(r, v.key, "console", r.Method+" "+r.URL.Path, core.Forbidden)
 			c.fail(w, v, errScope)
 		default:
 			if err := r.ParseForm(); err != nil {
@@ -133,7 +133,7 @@ func (c *console) posted(view string, scope core.Scope, build func(*visit) (any,
 }
 
 // done is what an act came to: where to go, what to say there, and what it was done to, for the record.
-type done struct{ to, said, what, act string }
+type done struct{ to, said, what string }
 
 // act does something and goes on to a page that tells what became of it. It is recorded under its name, that of the same call
 // of the operator's door; one without a name changes nothing.
@@ -142,11 +142,11 @@ func (c *console) act(scope core.Scope, name string, do func(*visit) (done, erro
 	if scope == core.ScopeAdmin {
 		size = largeForm
 	}
+	if name != "" {
+		do = c.recorded(name, do)
+	}
 	return c.inside(scope, size, func(w http.ResponseWriter, v *visit) {
 		d, err := do(v)
-		if act := cmp.Or(d.act, name); act != "" {
-			c.record(v.Request, v.key, act, d.what, err)
-		}
 		if err != nil {
 			c.tell(v, notice{"bad", c.words(v.Request, err).Text})
 			http.Redirect(w, v.Request, local(v.arg("back")), http.StatusSeeOther) //nolint:gosec // local is a path of this console
@@ -161,17 +161,52 @@ func (c *console) act(scope core.Scope, name string, do func(*visit) (done, erro
 
 func (c *console) tell(v *visit, n notice) { c.sessions.say(v.session, n) }
 
-// record writes down what was done. That it cannot be is told, and undoes nothing.
-func (c *console) record(r *http.Request, key core.Key, act, what string, err error) {
-	outcome := "done"
-	if err != nil {
-		outcome = c.words(r, err).code
+// recorded is an act with its entry in the audit log: its beginning is on disk before it does anything, so that one in whose
+// middle the process dies is on record as one that nobody knows the end of. An act whose beginning cannot be recorded is not
+// done; one whose end cannot is done, and says so.
+func (c *console) recorded(name string, do func(*visit) (done, error)) func(*visit) (done, error) {
+	return func(v *visit) (d done, err error) {
+		begun, _, err := c.host.BeginCall(v.Context(), core.Call{Entry: c.entry(v.Request, v.key, name)})
+		if err != nil {
+			return done{}, err
+		}
+		outcome := "internal" // a panic's, which guard answers
+		defer func() {
+			ended := c.host.EndCall(v.Context(), begun, d.what, outcome, nil)
+			if ended == nil {
+				return
+			}
+			c.Log.Error("the end of an act at the console was not recorded", "act", name, "key", v.key.ID, "outcome", outcome, "error", ended)
+			if err == nil {
+				err = fmt.Errorf("it was done, and the audit log could not be written: %w", ended)
+			}
+		}()
+		d, err = do(v)
+		outcome = c.outcome(v.Request, err)
+		return d, err
 	}
-	id, _ := r.Context().Value(requestID{}).(string)
-	a := core.AuditEntry{Key: key.ID, From: address(r), Act: act, What: what, Request: id, Outcome: outcome}
+}
+
+// record writes down what was refused, or only read.
+func (c *console) record(r *http.Request, key core.Key, act, what, outcome string) {
+	a := c.entry(r, key, act)
+	a.What, a.Outcome = what, outcome
 	if err := c.host.Record(context.WithoutCancel(r.Context()), a); err != nil {
-		c.Log.Error("an act at the console was not recorded", "act", act, "key", key.ID, "request_id", id, "error", err)
+		c.Log.Error("an act at the console was not recorded", "act", act, "key", key.ID, "request_id", a.Request, "error", err)
 	}
+}
+
+// outcome is done, or the code of the problem.
+func (c *console) outcome(r *http.Request, err error) string {
+	if err == nil {
+		return "done"
+	}
+	return c.words(r, err).code
+}
+
+func (c *console) entry(r *http.Request, key core.Key, act string) core.AuditEntry {
+	id, _ := r.Context().Value(requestID{}).(string)
+	return core.AuditEntry{Key: key.ID, From: address(r), Act: act, Request: id}
 }
 
 // trouble is a page that says what went wrong.

@@ -48,7 +48,7 @@ func (c *console) login(w http.ResponseWriter, r *http.Request) {
 	}
 	c.sessions.end(c.cookie(r))
 	c.setCookie(w, r, c.sessions.begin(secret))
-	c.record(r, key, "login", "", nil)
+	c.record(r, key, "login", "", "done")
 	http.Redirect(w, r, local(r.PostFormValue("to")), http.StatusSeeOther) //nolint:gosec // local is a path of this console
 }
 

@@ -179,7 +179,7 @@ func (c *console) export() http.Handler {
 			s, err = c.host.Subscriber(channel, id)
 		}
 		err = hide(err, id)
-		c.record(v.Request, v.key, "export-subscriber", c.host.PersonName(channel, id), err)
+		c.record(v.Request, v.key, "export-subscriber", c.host.PersonName(channel, id), c.outcome(v.Request, err))
 		if err != nil {
 			c.fail(w, v, err)
 			return

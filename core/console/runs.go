@@ -4,11 +4,9 @@ package console
 
 import (
 	"context"
-	"fmt"
 	"slices"
 
 	"github.com/onetimenotify/otn/core"
-	"github.com/onetimenotify/otn/core/otn"
 )
 
 // aPage is how many rows a list shows at once.
@@ -77,20 +75,11 @@ func (c *console) run(v *visit) (any, error) {
 	return r, err
 }
 
-// actOnRun approves, pauses, resumes or cancels.
-func (c *console) actOnRun(v *visit) (done, error) {
-	id := v.PathValue("id")
-	acts := map[string]struct {
-		do   func(context.Context, string) (core.RunView, error)
-		said string
-	}{
-		"approve": {c.host.ApproveRun, "Approved: the run makes its first send now."}, "pause": {c.host.PauseRun, "Paused. What was on its way is answered and settled."},
-		"resume": {c.host.ResumeRun, "It goes on."}, "cancel": {c.host.CancelRun, "Cancelled. Whoever was not told waits on."},
+// onRun is an act on the run that the path names.
+func onRun(do func(context.Context, string) (core.RunView, error), said string) func(*visit) (done, error) {
+	return func(v *visit) (done, error) {
+		id := v.PathValue("id")
+		_, err := do(v.Context(), id)
+		return done{to: "/runs/" + id, said: said, what: "run " + id}, err
 	}
-	act, ok := acts[v.PathValue("act")]
-	if !ok {
-		return done{}, fmt.Errorf("%s is nothing that a run can do: %w", v.PathValue("act"), otn.ErrNotFound)
-	}
-	_, err := act.do(v.Context(), id)
-	return done{to: "/runs/" + id, said: act.said, what: "run " + id, act: v.PathValue("act") + "-run"}, err
 }
