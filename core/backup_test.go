@@ -9,7 +9,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -29,8 +28,14 @@ type shopOnDisk struct {
 
 func onDisk(t *testing.T, dir string, c *channel) *shopOnDisk {
 	t.Helper()
+	return onDiskAs(t, dir, c, c)
+}
+
+// onDiskAs has a channel that is more than c, which is in it, and a clock of its own where one is given.
+func onDiskAs(t *testing.T, dir string, c *channel, as otn.Channel, clock ...core.Clock) *shopOnDisk {
+	t.Helper()
 	s := &shopOnDisk{t: t, dir: dir, shop: c}
-	host, err := core.New(core.Config{Dir: dir, Rules: shopRules{text: "now"}, Channels: map[string]otn.Channel{"shop": c}})
+	host, err := core.New(core.Config{Clock: append(clock, nil)[0], Dir: dir, Rules: shopRules{text: "now"}, Channels: map[string]otn.Channel{"shop": as}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -53,7 +58,7 @@ func (s *shopOnDisk) people(from, to int) {
 	s.t.Helper()
 	var list []otn.Consent
 	for i := from; i < to; i++ {
-		list = append(list, otn.Consent{Token: otn.NewToken("page", fmt.Sprintf("token-%d", i)), Channel: "shop",
+		list = append(list, otn.Consent{Token: otn.NewToken(s.shop.account, fmt.Sprintf("token-%d", i)), Channel: "shop",
 			Subscriber: otn.Subscriber{ID: fmt.Sprintf("p%d", i)}, Topic: "price-drop", Subject: "coat"})
 	}
 	if _, err := s.host.Grant(context.Background(), list...); err != nil {
@@ -136,117 +141,6 @@ func backedUp(t *testing.T) (dir, backup string, told *channel) {
 		t.Fatal(err)
 	}
 	return dir, backup, told
-}
-
-func TestRestoreSendsNobodyTwice(t *testing.T) {
-	dir, backup, told := backedUp(t)
-	r, err := core.Restore(t.Context(), core.RestoreConfig{Dir: dir, From: backup, Replace: true, Now: time.Now()})
-	if err != nil {
-		t.Fatal(err)
-	}
-	want(t, "unknown", r.Unknown, 20)
-	want(t, "all", r.All, false)
-	again := taker()
-	s := onDisk(t, dir, again)
-	s.people(100, 101) // somebody new is told, so that the run of the others would have been, too
-	s.price("119.00 USD")
-	s.price("89.00 USD")
-	s.told(1)
-	c := s.counts()
-	want(t, "unknown", c.Unknown, 20)
-	want(t, "sent", c.Sent, 1)
-	twice(t, told, again)
-	log, _, err := s.host.Audit(core.AuditQuery{}) // whoever goes back to before what they did is on record as having gone back
-	if err != nil || len(log) != 1 || log[0].Act != "restore-store" || !strings.Contains(log[0].What, "the backup of 20") {
-		t.Errorf("on record: %+v, %v", log, err)
-	}
-	if report, err := s.host.VerifyAudit(t.Context(), 0, ""); err != nil || len(report.Faults) > 0 {
-		t.Errorf("the audit log behind a restore: %+v, %v", report, err)
-	}
-}
-
-// What was granted and spent after the backup was made is not known to it, and is not granted again: platforms repeat their
-// webhooks, and operators their imports.
-func TestRestoredIsNotGrantedAgain(t *testing.T) {
-	dir, backup := filepath.Join(t.TempDir(), "data"), filepath.Join(t.TempDir(), "backup")
-	told := taker()
-	s := onDisk(t, dir, told)
-	s.price("120.00 USD")
-	s.people(0, 10)
-	if _, err := s.host.Backup(t.Context(), backup); err != nil {
-		t.Fatal(err)
-	}
-	s.people(10, 20)
-	s.price("99.00 USD")
-	s.told(20)
-	s.people(20, 30)
-	if err := s.stop(); err != nil {
-		t.Fatal(err)
-	}
-	r, err := core.Restore(t.Context(), core.RestoreConfig{Dir: dir, From: backup, Replace: true, Now: time.Now()})
-	if err != nil {
-		t.Fatal(err)
-	}
-	want(t, "unknown", r.Unknown, 10)
-	again := taker()
-	s = onDisk(t, dir, again)
-	s.people(0, 30)
-	s.price("119.00 USD")
-	s.price("89.00 USD")
-	s.told(10)
-	want(t, "told again", len(again.accepted()), 10)
-	twice(t, told, again)
-	if err := s.stop(); err != nil {
-		t.Fatal(err)
-	}
-	if report, err := core.VerifyStore(t.Context(), dir); err != nil {
-		t.Errorf("the store: %v, %v", report.Faults, err)
-	}
-}
-
-// Without a witness nobody can say what was spent: everybody who waited is unknown.
-func TestRestoreWithoutAWitness(t *testing.T) {
-	dir, backup, _ := backedUp(t)
-	other := filepath.Join(t.TempDir(), "other")
-	if err := os.MkdirAll(other, 0o700); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := core.Restore(t.Context(), core.RestoreConfig{Dir: other, From: backup, Now: time.Now()}); !errors.Is(err, fs.ErrNotExist) {
-		t.Fatalf("without its key: %v", err)
-	}
-	key, err := os.ReadFile(filepath.Join(dir, core.KeyFile))
-	if err != nil {
-		t.Fatal(err)
-	}
-	r, err := core.Restore(t.Context(), core.RestoreConfig{Dir: other, From: backup, Key: otn.NewSecret(string(key)), Now: time.Now()})
-	if err != nil {
-		t.Fatal(err)
-	}
-	want(t, "all", r.All, true)
-	want(t, "unknown", r.Unknown, 20)
-	want(t, "consents", r.Consents, 0)
-}
-
-func TestRestoreRefuses(t *testing.T) {
-	dir, backup, _ := backedUp(t)
-	try := func(c core.RestoreConfig) error {
-		c.Dir, c.Now = dir, time.Now()
-		_, err := core.Restore(t.Context(), c)
-		return err
-	}
-	if err := try(core.RestoreConfig{From: backup}); !errors.Is(err, otn.ErrRefused) {
-		t.Errorf("over a store: %v", err)
-	}
-	if err := try(core.RestoreConfig{From: t.TempDir(), Replace: true}); !errors.Is(err, otn.ErrForeign) {
-		t.Errorf("from an empty folder: %v", err)
-	}
-	flip(t, largest(t, filepath.Join(backup, "store")), 100)
-	if err := try(core.RestoreConfig{From: backup, Replace: true}); !errors.Is(err, otn.ErrStore) {
-		t.Errorf("from a damaged backup: %v", err)
-	}
-	if _, err := core.VerifyStore(t.Context(), dir); err != nil {
-		t.Errorf("what was there before is untouched: %v", err)
-	}
 }
 
 // A store that is behind its witness does not open; taken as it is, nobody whose token was claimed is told again.

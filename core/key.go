@@ -56,15 +56,20 @@ func keyFile(name string) (key otn.Secret, made bool, err error) {
 // makeKey writes a new key, on disk before it is used.
 func makeKey(name string) (otn.Secret, error) {
 	key := ledger.NewKey()
+	return key, writeKey(name, key)
+}
+
+// writeKey writes a key file where there is none.
+func writeKey(name string, key otn.Secret) error {
 	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
-		return otn.Secret{}, fmt.Errorf("key file: %w", err)
+		return fmt.Errorf("key file: %w", err)
 	}
 	_, err = f.WriteString(key.Reveal() + "\n")
 	if err := errors.Join(err, f.Sync(), f.Close(), syncFolder(filepath.Dir(name))); err != nil {
-		return otn.Secret{}, fmt.Errorf("key file: %w", err)
+		return fmt.Errorf("key file: %w", err)
 	}
-	return key, nil
+	return nil
 }
 
 func syncFolder(name string) error {

@@ -274,7 +274,7 @@ func (h *Host) CreateKey(ctx context.Context, r KeyRequest) (Key, otn.Secret, er
 	return held.Key, otn.NewSecret(text), nil
 }
 
-// RevokeKey lets a key in no more. Errors: otn.ErrNotFound; otn.ErrRefused for the program's own key.
+// RevokeKey lets a key in no more, also when a backup is restored that still knows it and the witness is there. Errors: otn.ErrNotFound; otn.ErrRefused for the program's own key.
 func (h *Host) RevokeKey(ctx context.Context, id string) error {
 	if err := h.await(ctx); err != nil {
 		return err
@@ -290,13 +290,32 @@ func (h *Host) RevokeKey(ctx context.Context, id string) error {
 	case held.rev == 0:
 		return fmt.Errorf("core: key %s is the program's own, %s; for another one take the file away and start again: %w", id, held.Name, otn.ErrRefused)
 	}
-	if err := h.ledger.Commit(ctx, &ledger.Batch{Docs: []*ledger.Doc{{Key: keyPrefix + id, Expect: ledger.Any}}}); err != nil {
+	if err := h.ledger.Commit(ctx, &ledger.Batch{Docs: []*ledger.Doc{{Key: keyPrefix + id, Expect: ledger.Any, Buried: true}}}); err != nil {
 		return fmt.Errorf("core: key %s: %w", id, err)
 	}
 	h.keys.mu.Lock()
 	defer h.keys.mu.Unlock()
 	delete(h.keys.held, id)
 	return nil
+}
+
+// revokeAgain deletes the keys that were revoked after a backup was made, and counts those that are left.
+func revokeAgain(ctx context.Context, l *ledger.Ledger, buried []ledger.DocID) (revoked, left int, err error) {
+	docs, err := l.Docs(keyPrefix, "", maxKeys+1)
+	if err != nil {
+		return 0, 0, err
+	}
+	var b ledger.Batch
+	for _, d := range docs {
+		if slices.Contains(buried, ledger.DocIDOf(d.Key)) {
+			b.Docs = append(b.Docs, &ledger.Doc{Key: d.Key, Rev: d.Rev, Buried: true})
+		}
+	}
+	revoked, left = len(b.Docs), len(docs)-len(b.Docs)
+	if revoked > 0 {
+		err = l.Commit(ctx, &b)
+	}
+	return revoked, left, err
 }
 
 // check finds what is wrong with a request.

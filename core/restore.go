@@ -3,12 +3,14 @@
 package core
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/onetimenotify/otn/core/dispatch"
@@ -23,8 +25,13 @@ type RestoreConfig struct {
 	From    string     // a backup; empty with Keep
 	Keep    bool       // the store that is there is taken as it is, whatever its witness says
 	Replace bool       // the store that is there is set aside
-	Key     otn.Secret // zero: Dir's key file
+	Key     otn.Secret // zero: that of KeyFile
+	KeyFile string     // becomes Dir's key file; empty: that is there
 	Now     time.Time
+
+	// Last says of a witness that was put into a new folder that it saw the last write there ever was: it comes from the disk of a
+	// daemon that had ended, and is no older copy. Only then what it did not see claimed is known to be whole.
+	Last bool
 }
 
 // Restored says what Restore did.
@@ -32,15 +39,20 @@ type Restored struct {
 	Backup   Backup `json:"backup,omitzero"`
 	Writes   uint64 `json:"writes"`          // the number of the last write in what was restored
 	Seen     uint64 `json:"seen"`            // that of the last write which the witness saw
+	Put      bool   `json:"put,omitempty"`   // a witness was there that was not taken as the last word
 	All      bool   `json:"all,omitempty"`   // no witness knows what was claimed since: everybody who waited is unknown now
 	Unknown  int    `json:"unknown"`         // consents that waited, and whose token may have been spent since
 	Erased   int    `json:"erased"`          // people who were erased since, and are again
+	Revoked  int    `json:"revoked"`         // keys that were revoked since, and are again
+	Keys     int    `json:"keys"`            // that are let in
 	Consents int64  `json:"consents"`        // that wait
 	Aside    string `json:"aside,omitempty"` // where the store lies that was there before
 }
 
 // Restore makes a backup the store of a data folder. What the witness of the folder saw claimed after the backup was made
-// becomes unknown, without a witness everybody who waits; whom it saw erased is erased again; every run that was open is paused, timers whose moment has passed
+// becomes unknown; without a witness, or with one that was put into a new folder and is not said to be the Last, everybody who
+// waits. Whom it saw erased is erased again, a key that
+// it saw revoked is revoked again; every run that was open is paused, timers whose moment has passed
 // are dropped. Whatever dies on the way, the folder opens only with the old store or with the new one, finished.
 // Errors: otn.ErrRefused when there is a store and Replace is not set, otn.ErrForeign, otn.ErrLocked, otn.ErrKey, otn.ErrStore.
 func Restore(ctx context.Context, c RestoreConfig) (Restored, error) {
@@ -52,7 +64,7 @@ func Restore(ctx context.Context, c RestoreConfig) (Restored, error) {
 }
 
 func restore(ctx context.Context, c RestoreConfig) (r Restored, err error) {
-	held, err := pebble.Hold(c.Dir, pebble.Options{})
+	held, err := pebble.Hold(c.Dir, pebble.Options{}, KeyFile)
 	if err != nil {
 		return r, err
 	}
@@ -68,26 +80,55 @@ func restore(ctx context.Context, c RestoreConfig) (r Restored, err error) {
 	if err != nil {
 		return r, err
 	}
-	r.Seen, r.All = seen.Number, !seen.Whole
+	r.Seen, r.Put = seen.Number, seen.Whole && (seen.Gap || !held.IsOurs()) && !c.Last
+	another := c.isAnother()
+	r.All = !seen.Whole || r.Put || another
 	writes, err := c.reconcile(ctx, held, seen, &r)
 	if err != nil {
 		return r, err
 	}
-	aside := "store.replaced-" + c.Now.UTC().Format("20060102T150405Z")
+	aside := "store.replaced-" + c.Now.UTC().Format("20060102T150405.000000Z")
 	if held.HasStore() {
 		r.Aside = filepath.Join(c.Dir, aside)
 	}
 	if err := held.Replace(aside); err != nil {
 		return r, err
 	}
-	return r, held.Witness(writes)
+	if err := c.putKey(aside); err != nil {
+		return r, err
+	}
+	return r, held.Witness(writes, r.Put || another)
+}
+
+// putKey puts the key file of what was restored into place, and the one of another key aside.
+func (c *RestoreConfig) putKey(aside string) error {
+	if c.KeyFile == "" {
+		return nil
+	}
+	to := filepath.Join(c.Dir, KeyFile)
+	if c.isAnother() {
+		if err := os.Rename(to, filepath.Join(c.Dir, KeyFile+strings.TrimPrefix(aside, "store"))); err != nil {
+			return err
+		}
+	}
+	if err := writeKey(to, c.Key); err != nil && !errors.Is(err, os.ErrExist) {
+		return err
+	}
+	return nil
+}
+
+// isAnother reports whether the folder has the key of another store: its witness saw nothing of this one.
+func (c *RestoreConfig) isAnother() bool {
+	there, err := readKey(filepath.Join(c.Dir, KeyFile))
+	return err == nil && there.Reveal() != strings.TrimSpace(c.Key.Reveal())
 }
 
 // source finds what is to be restored, and looks at all of it.
 func (c *RestoreConfig) source(ctx context.Context, held *pebble.Held, r *Restored) (from string, err error) {
 	if c.Key.IsZero() {
-		if c.Key, err = readKey(filepath.Join(c.Dir, KeyFile)); err != nil {
-			return "", fmt.Errorf("put the key file of the store at %s first: without it nothing can be read: %w", filepath.Join(c.Dir, KeyFile), err)
+		name := cmp.Or(c.KeyFile, filepath.Join(c.Dir, KeyFile))
+		if c.Key, err = readKey(name); err != nil {
+			return "", fmt.Errorf("%s is not the key file of the store, and without it nothing can be read: %w", name, err)
 		}
 	}
 	if c.Keep {
@@ -127,6 +168,9 @@ func (c *RestoreConfig) reconcile(ctx context.Context, held *pebble.Held, seen p
 		r.Erased, err = eraseAgain(ctx, l, seen.Erased)
 	}
 	if err == nil {
+		r.Revoked, r.Keys, err = revokeAgain(ctx, l, seen.Buried)
+	}
+	if err == nil {
 		err = c.record(ctx, l, r)
 	}
 	for _, n := range l.Topics() {
@@ -141,7 +185,7 @@ func (c *RestoreConfig) reconcile(ctx context.Context, held *pebble.Held, seen p
 func (c *RestoreConfig) record(ctx context.Context, l *ledger.Ledger, r *Restored) error {
 	what := "the store that was there, as it is"
 	if !c.Keep {
-		what = "the backup of " + r.Backup.MadeAt.UTC().Format(time.RFC3339) + ": what was done after it, keys made or revoked among it, is not here"
+		what = "the backup of " + r.Backup.MadeAt.UTC().Format(time.RFC3339) + ": what was done after it is not here"
 	}
 	var t trail
 	if err := t.load(ctx, l, c.Now); err != nil {
@@ -180,7 +224,7 @@ func readKey(name string) (otn.Secret, error) {
 	if err != nil {
 		return otn.Secret{}, fmt.Errorf("key file: %w", err)
 	}
-	return otn.NewSecret(string(b)), nil
+	return otn.NewSecret(strings.TrimSpace(string(b))), nil
 }
 
 // MarshalJSON leaves out what a manifest lists file by file.

@@ -23,9 +23,9 @@ func (k *call) backup() *cobra.Command {
 		Use: "backup DIR", GroupID: "keep", Short: "Copy the store while the daemon runs", Args: cobra.ExactArgs(1),
 		Long: "Copy the store to DIR, a folder that is empty or not there yet, while the daemon runs and goes on. The copy is opened\n" +
 			"again and compared row by row before the command ends.\n\n" +
-			"Keep two more things, elsewhere: the key file (otn.key in the data folder), without which no backup can be read, and the\n" +
-			"folder witness beside the store, which knows which tokens were claimed after the backup was made. On the same file\n" +
-			"system the copy shares its tables with the store: take it to another disk.",
+			"Keep the key file (otn.key in the data folder) elsewhere: without it no backup can be read. The folder witness beside the\n" +
+			"store knows which tokens were claimed after the backup was made: when the store is lost, save it from the disk. On the\n" +
+			"same file system the copy shares its tables with the store: take it to another disk.",
 		Example: "  otn backup /var/backups/otn/2026-11-27",
 		RunE: k.does(func(ctx context.Context, args []string) error {
 			c, err := k.client()
@@ -59,8 +59,7 @@ func (k *call) showBackup(dir string, b core.Backup) error {
 // restoring is what restore was told.
 type restoring struct {
 	core.RestoreConfig
-	keyFile string
-	yes     bool
+	yes bool
 }
 
 func (k *call) restore() *cobra.Command {
@@ -70,9 +69,12 @@ func (k *call) restore() *cobra.Command {
 		Long: "Make a backup the store of the data folder. The daemon is stopped first.\n\n" +
 			"A backup knows tokens as waiting that were spent after it was made. The folder witness beside the store remembers which\n" +
 			"were claimed since: those become unknown, and are ended by otn deliveries resolve. Without the witness nobody can tell,\n" +
-			"and everybody who waits becomes unknown. Runs that were open are paused, timers whose moment has passed are dropped.\n\n" +
+			"and everybody who waits becomes unknown. On a new machine, put the witness that was saved from the old disk into the\n" +
+			"empty data folder and say --witness-is-last; an older copy of it has not seen the last claims, and is no help. Who was erased since is erased again, a key that was revoked since is revoked\n" +
+			"again: the witness knows them too. Runs that were open are paused, timers whose moment has passed are dropped.\n\n" +
 			"--keep takes the store that is there as it is: when the daemon says that it lost its end, or that its witness is gone.",
-		Example: "  otn restore /var/backups/otn/2026-11-27 --replace\n  otn restore --keep",
+		Example: "  otn restore /var/backups/otn/2026-11-27 --replace\n  otn restore --keep\n" +
+			"  # on a new machine\n  otn restore /mnt/backup/2026-11-27 --key-file /mnt/keys/otn.key",
 		RunE: k.does(func(ctx context.Context, args []string) error {
 			if (len(args) == 0) != r.Keep {
 				return usage("name a backup, or say --keep")
@@ -86,7 +88,8 @@ func (k *call) restore() *cobra.Command {
 	f := cmd.Flags()
 	f.BoolVar(&r.Keep, "keep", false, "take the store that is there as it is")
 	f.BoolVar(&r.Replace, "replace", false, "set the store that is there aside")
-	f.StringVar(&r.keyFile, "key-file", "", "the key `file` of the backup; otn.key of the data folder where it is left out")
+	f.StringVar(&r.KeyFile, "key-file", "", "the key `file` of the backup, which becomes that of the data folder; left out: otn.key that is there")
+	f.BoolVar(&r.Last, "witness-is-last", false, "the witness that was put into a new data folder comes from the disk of a daemon that had ended")
 	f.BoolVar(&r.yes, "yes", false, "do not ask")
 	return cmd
 }
@@ -96,13 +99,6 @@ func (k *call) restored(ctx context.Context, r restoring) error {
 		return err
 	}
 	r.Dir, r.Now = k.config.Data, time.Now()
-	if r.keyFile != "" {
-		key, err := os.ReadFile(r.keyFile)
-		if err != nil {
-			return err
-		}
-		r.Key = otn.NewSecret(string(key))
-	}
 	if !r.yes {
 		if err := k.mayRestore(ctx, r); err != nil {
 			return err
@@ -115,7 +111,15 @@ func (k *call) restored(ctx context.Context, r restoring) error {
 	t := &table{head: []string{"DATA", "WAITING", "UNKNOWN", "BEFORE"}}
 	t.add(r.Dir, number(done.Consents), number(done.Unknown), dash(done.Aside))
 	if done.All {
-		k.say("otn: no witness knows which tokens were claimed since: everybody who waited is unknown now")
+		if done.Put {
+			k.say("otn: the witness in %s was put there, and may be older than the last claim: everybody who waited is unknown now;", r.Dir)
+			k.say("     where it comes from the disk of the daemon after it had ended, restore again with --replace --witness-is-last")
+		} else {
+			k.say("otn: no witness knows which tokens were claimed since: everybody who waited is unknown now")
+		}
+		if done.Keys > 0 {
+			k.say("otn: nor which keys were revoked since: %s let in as the backup knew them, look at `otn keys`", number(done.Keys))
+		}
 	}
 	k.say("otn: start the daemon, look at `otn deliveries --outcome unknown` and at `otn runs --state paused`")
 	return k.show(done, t)

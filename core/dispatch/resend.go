@@ -71,7 +71,7 @@ func (d *Dispatch) Proven(ctx context.Context, p *ledger.Proof) error {
 
 // nextResend is when a doubt is tried again. One whose daemon died is tried at once: its first attempt can no longer be under way.
 func nextResend(doubt ledger.Delivery) (time.Time, bool) {
-	if doubt.Probably || doubt.Attempts > len(resendWaits) {
+	if doubt.Probably || doubt.Code == ledger.RestoredCode || doubt.Attempts > len(resendWaits) {
 		return time.Time{}, false
 	}
 	if doubt.Code == ledger.Recovered && doubt.Attempts <= 1 {
@@ -87,12 +87,12 @@ func (l *Lane) resend(ctx, store context.Context, t *task) error {
 	if err := l.settle(store); err != nil {
 		return err
 	}
-	done := &ledger.Batch{Done: []ledger.TimerID{*t.timer}}
+	done := &ledger.Batch{Done: []ledger.TimerID{*t.timer}, Lazy: true} // a start sets the timer again
 	doubt, c, ok, err := l.d.Ledger.Doubt(*t.doubt)
 	if err != nil {
 		return err
 	}
-	if !ok || doubt.Probably || doubt.Account != l.account {
+	if !ok || doubt.Probably || doubt.Code == ledger.RestoredCode || doubt.Account != l.account {
 		return l.commit(store, done)
 	}
 	try := again{doubt: doubt, c: c, resends: l.can.SingleUseToken && !l.d.isStopped(doubt.Token)}

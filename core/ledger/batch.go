@@ -3,6 +3,7 @@
 package ledger
 
 import (
+	"crypto/sha256"
 	"time"
 
 	"github.com/onetimenotify/otn/core/otn"
@@ -38,7 +39,17 @@ type Doc struct {
 	Value  []byte // nil deletes
 	Rev    uint64 // the revision that the caller has read, 0 for none; after Commit the new one (the batch's Seq)
 	Expect Expect
+	Buried bool // of a deletion: the witness remembers it, for a backup that still holds the document
 	Kept   bool // result of Once: there was one already and it was left as it is
+}
+
+// DocID names a document where its key may not stand: the begin of the key's SHA-256.
+type DocID [12]byte
+
+// DocIDOf is the id of a document's key.
+func DocIDOf(key string) DocID {
+	sum := sha256.Sum256([]byte(key))
+	return DocID(sum[:len(DocID{})])
 }
 
 // Expect is what a Doc wants to find.

@@ -214,6 +214,9 @@ func (p *prepared) addDocs(g *group, seq uint64) {
 			rev = d.Rev
 		case d.Value == nil:
 			rev = 0
+			if d.Buried {
+				g.buried = append(g.buried, DocIDOf(d.Key))
+			}
 			if there {
 				g.remove(key)
 				change = -1

@@ -54,6 +54,7 @@ type Write struct {
 	At      time.Time      // the newest moment on record
 	Claimed []otn.TokenID  // tokens that it takes
 	Erased  []otn.PersonID // people of whom nothing is to be left
+	Buried  []DocID        // documents that are gone for good
 }
 
 // Change is one change of rows.

@@ -33,6 +33,7 @@ type group struct {
 	dropsNow []uint64       // marks to drop at once: nothing refers to them
 	gone     map[place]bool // consents that left the waiting list without a claim
 	erased   []otn.PersonID // people of whom nothing is left
+	buried   []DocID        // documents that are gone for good
 }
 
 type row struct {
@@ -78,7 +79,7 @@ func (l *Ledger) writeGroup(turns []*turn) error {
 
 // write is the group as the engine gets it.
 func (g *group) write(durable bool) Write {
-	w := Write{Changes: g.changes, Durable: durable, Number: g.l.writes, At: g.newest, Erased: g.erased}
+	w := Write{Changes: g.changes, Durable: durable, Number: g.l.writes, At: g.newest, Erased: g.erased, Buried: g.buried}
 	if len(g.changes) > 0 {
 		w.Number++
 	}

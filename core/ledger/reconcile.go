@@ -11,8 +11,11 @@ import (
 	"github.com/onetimenotify/otn/core/otn"
 )
 
-// RestoredCode is the code of deliveries that are unknown because their token may have been spent after the backup was made.
+// RestoredCode is the code of deliveries that are unknown because their token may have been spent after the backup was made. Nobody
+// asks the platform about them: it may have taken the token with another delivery.
 const RestoredCode = "restored"
+
+const restoredDetail = "the token may have been spent after the backup was made"
 
 // Reconciled counts what Reconcile did.
 type Reconciled struct {
@@ -21,7 +24,7 @@ type Reconciled struct {
 }
 
 // Reconcile makes every waiting consent that may have been spent meanwhile an unknown delivery, of a run that nobody made:
-// the tokens named, or with all those of everybody who waits. Nothing brings them back but an echo, or an operator. Tokens
+// the tokens named, or with all those of everybody who waits. A delivery of such a token that is unknown already gets RestoredCode. Nothing brings them back but an echo, or an operator. Tokens
 // that this store never saw become known as those of nobody: platforms repeat what they told, and none is granted again.
 func (l *Ledger) Reconcile(ctx context.Context, spent []otn.TokenID, all bool, now time.Time) (Reconciled, error) {
 	r := &reconciler{l: l, ctx: ctx, now: now, pages: make(map[Line]map[string][]Member)}
@@ -43,6 +46,8 @@ type reconciler struct {
 	now   time.Time
 	pages map[Line]map[string][]Member
 	page  uint64
+
+	doubts []otn.DeliveryID // to be mistrusted
 }
 
 // reconcilePage is how many are ended in one claim.
@@ -60,6 +65,12 @@ func (r *reconciler) some(spent []otn.TokenID) error {
 		if !ok {
 			unknown = append(unknown, id)
 		}
+		if ok && c.State == Doubtful {
+			if err := r.doubted(otn.NewDeliveryID(c.Run, c.Person)); err != nil {
+				return err
+			}
+			continue
+		}
 		if !ok || c.State != Waiting {
 			r.Left++
 			continue
@@ -69,6 +80,9 @@ func (r *reconciler) some(spent []otn.TokenID) error {
 		}
 	}
 	if err := r.flush(); err != nil {
+		return err
+	}
+	if err := r.mistrust(); err != nil {
 		return err
 	}
 	for some := range slices.Chunk(unknown, reconcilePage) {
@@ -91,7 +105,61 @@ func (r *reconciler) nobodys(tokens []otn.TokenID) error {
 	}})
 }
 
+// doubted gathers a delivery that is unknown already.
+func (r *reconciler) doubted(id otn.DeliveryID) error {
+	if r.doubts = append(r.doubts, id); len(r.doubts) < reconcilePage {
+		return r.ctx.Err()
+	}
+	return r.mistrust()
+}
+
+// mistrust gives the doubts that were gathered the code of those that nobody looks into.
+func (r *reconciler) mistrust() error {
+	doubts := r.doubts
+	r.doubts = nil
+	if len(doubts) == 0 {
+		return nil
+	}
+	return r.l.do(r.ctx, &turn{size: 512 * len(doubts), build: func(g *group) error {
+		for _, id := range doubts {
+			v, there := g.get(deliveryKey(spaceDoubt, id))
+			if !there {
+				continue
+			}
+			d, ok := readDoubt(v)
+			if !ok {
+				return errDamaged
+			}
+			if d.code != RestoredCode {
+				d.code, d.detail = RestoredCode, restoredDetail
+				g.put(deliveryKey(spaceDoubt, id), packDoubt(&d))
+			}
+		}
+		return nil
+	}})
+}
+
+// everyDoubt gathers all deliveries that are unknown already.
+func (r *reconciler) everyDoubt() error {
+	var after otn.DeliveryID
+	for {
+		list, err := r.l.Doubts(after, reconcilePage)
+		if err != nil || len(list) == 0 {
+			return either(err, r.mistrust())
+		}
+		for _, d := range list {
+			after = d.ID
+			if err := r.doubted(d.ID); err != nil {
+				return err
+			}
+		}
+	}
+}
+
 func (r *reconciler) everybody() error {
+	if err := r.everyDoubt(); err != nil {
+		return err
+	}
 	for _, topic := range r.l.topicNames() {
 		for _, line := range r.l.Lines(topic) {
 			after, done := uint64(0), false
@@ -172,7 +240,7 @@ func (r *reconciler) end(line Line, channel string, members []Member) error {
 		}
 		s := &Settlement{Claim: c, Results: make([]Result, len(c.Members))}
 		for i := range s.Results {
-			s.Results[i] = Result{Outcome: otn.Unknown, At: r.now, Code: RestoredCode, Detail: "the token may have been spent after the backup was made"}
+			s.Results[i] = Result{Outcome: otn.Unknown, At: r.now, Code: RestoredCode, Detail: restoredDetail}
 		}
 		if err := r.l.Commit(r.ctx, &Batch{Settles: []*Settlement{s}}); err != nil {
 			return err

@@ -56,10 +56,12 @@ type Held struct {
 	release func() error
 }
 
-// Hold takes a data folder for this process, and makes it when it is not there. Its store may be missing or damaged.
+// Hold takes a data folder for this process, and makes it when it is not there. Its store may be missing or damaged; it may also
+// be a folder into which what is left of another one was put: its witness, and files of the names in rescued.
 // Errors: those of Open, but for a store in trouble.
-func Hold(dir string, o Options) (*Held, error) {
+func Hold(dir string, o Options, rescued ...string) (*Held, error) {
 	f := o.folder(dir)
+	f.rescued = append(rescued, witnessName)
 	if err := f.enter(); err != nil && !errors.Is(err, errGone) {
 		return nil, fmt.Errorf("pebble: hold %s: %w", dir, err)
 	}
@@ -75,6 +77,9 @@ func (h *Held) Release() error { return h.release() }
 
 // HasStore reports whether there is a store.
 func (h *Held) HasStore() bool { return h.f.has(storeName) }
+
+// IsOurs reports whether the folder was in use before: what lies in it was written here, and not put there.
+func (h *Held) IsOurs() bool { return h.f.marked }
 
 // OpenIncoming opens the store that TakeIn copied, to be worked on before it is put into place. No witness sees it yet.
 func (h *Held) OpenIncoming(o Options) (ledger.Engine, error) {
@@ -130,9 +135,10 @@ func (h *Held) Replace(aside string) error {
 	return errors.Join(h.f.MkdirAll(h.f.path(claimsName), 0o700), h.f.sync())
 }
 
-// Witness lets a new segment of the witness begin at a number: the store is taken as it is. It marks the folder as ours.
-func (h *Held) Witness(number uint64) error {
-	if err := makeWitness(h.f.FS, h.f.path(witnessName), number); err != nil {
+// Witness lets a new segment of the witness begin at a number: the store is taken as it is. gap says that claims were made which the
+// segments before did not see. It marks the folder as ours.
+func (h *Held) Witness(number uint64, gap bool) error {
+	if err := makeWitness(h.f.FS, h.f.path(witnessName), number, gap); err != nil {
 		return err
 	}
 	if err := h.f.sync(); err != nil || h.f.marked {

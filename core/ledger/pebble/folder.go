@@ -134,7 +134,7 @@ func (e *engine) make(f *folder) error {
 	if err := f.FS.MkdirAll(f.path(claimsName), 0o700); err != nil {
 		return err
 	}
-	if err := makeWitness(f.FS, f.path(witnessName), 0); err != nil {
+	if err := makeWitness(f.FS, f.path(witnessName), 0, false); err != nil {
 		return err
 	}
 	if err := f.sync(); err != nil {
@@ -167,6 +167,8 @@ type folder struct {
 	real   bool // on a disk, with owner and modes
 	names  []string
 	marked bool
+
+	rescued []string // names that may be there before the folder is marked
 }
 
 func (f *folder) path(name string) string { return f.PathJoin(f.dir, name) }
@@ -231,14 +233,17 @@ func (f *folder) readMarker() error {
 // unfinished accepts a folder without a marker only when it is empty or holds what a making that was cut short leaves.
 func (f *folder) unfinished() error {
 	for _, name := range f.names {
+		if slices.Contains(f.rescued, name) {
+			continue
+		}
 		switch name {
 		case "lost+found", lockName, newName, markerDraft:
 		case storeName, claimsName, witnessName:
 			if !f.has(lockName) {
-				return otn.ErrForeign
+				return fmt.Errorf("there is %s in it, and nothing that says whose: %w", name, otn.ErrForeign)
 			}
 		default:
-			return otn.ErrForeign
+			return fmt.Errorf("there is %s in it: %w", name, otn.ErrForeign)
 		}
 	}
 	return nil

@@ -49,6 +49,8 @@ const (
 const (
 	claimedRecord = 1
 	erasedRecord  = 2
+	buriedRecord  = 3
+	gapRecord     = 4 // without members: nobody knows what was claimed before
 )
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
@@ -69,8 +71,9 @@ type witness struct {
 	size   int64 // of the file
 }
 
-// makeWitness makes a new one that knows nothing before number.
-func makeWitness(fs vfs.FS, dir string, number uint64) error {
+// makeWitness makes a new one that knows nothing before number, or lets a new segment begin there; gap says that behind the end of
+// the segment before it claims were made which it did not see.
+func makeWitness(fs vfs.FS, dir string, number uint64, gap bool) error {
 	if err := fs.MkdirAll(dir, 0o700); err != nil {
 		return err
 	}
@@ -82,10 +85,13 @@ func makeWitness(fs vfs.FS, dir string, number uint64) error {
 	if n := len(old); n > 0 {
 		w.seg = old[n-1]
 	}
-	if err := w.begins(); err != nil {
-		return err
+	err = w.begins()
+	if err == nil && gap {
+		if err = w.append(packRecord(gapRecord, 0, number, nil)); err == nil {
+			err = w.head()
+		}
 	}
-	return w.close()
+	return errors.Join(err, w.close())
 }
 
 // openWitness opens the one of a store. Errors: otn.ErrStore where there is none that can be read.
@@ -263,16 +269,20 @@ func (w *witness) saw(x *ledger.Write) error {
 		}
 	}
 	w.number = max(w.number, x.Number)
-	if err := appendIDs(w, claimedRecord, day, x.Claimed); err != nil {
-		return err
+	err := appendIDs(w, claimedRecord, day, x.Claimed)
+	if err == nil {
+		err = appendIDs(w, erasedRecord, day, x.Erased)
 	}
-	if err := appendIDs(w, erasedRecord, day, x.Erased); err != nil {
-		return err
+	if err == nil {
+		err = appendIDs(w, buriedRecord, day, x.Buried)
 	}
-	return w.head()
+	if err == nil {
+		err = w.head()
+	}
+	return err
 }
 
-// appendIDs writes records of ids. Both kinds of ids have one size.
+// appendIDs writes records of ids. All kinds of ids have one size.
 func appendIDs[ID ~[memberSize]byte](w *witness, kind byte, day uint32, ids []ID) error {
 	for len(ids) > 0 {
 		n := min(len(ids), maxMembers)
@@ -387,8 +397,10 @@ func (w *witness) letGo() error {
 type Testimony struct {
 	Number  uint64         // of the last durable write it saw
 	Whole   bool           // it knows of every claim behind the number that was asked for
+	Gap     bool           // or would, but for claims that it is known to have missed
 	Claimed []otn.TokenID  // behind that number
 	Erased  []otn.PersonID // behind that number
+	Buried  []ledger.DocID // behind that number
 }
 
 // readWitness reads what the witness of a data folder knows of the writes behind a number. A folder without one, or with
@@ -413,12 +425,15 @@ func readWitness(f folder, behind uint64) (Testimony, error) {
 			if r.number <= behind {
 				return
 			}
+			t.Gap = t.Gap || r.kind == gapRecord
 			for ids := r.members; len(ids) >= memberSize; ids = ids[memberSize:] {
 				switch r.kind {
 				case claimedRecord:
 					t.Claimed = append(t.Claimed, otn.TokenID(ids[:memberSize]))
 				case erasedRecord:
 					t.Erased = append(t.Erased, otn.PersonID(ids[:memberSize]))
+				case buriedRecord:
+					t.Buried = append(t.Buried, ledger.DocID(ids[:memberSize]))
 				}
 			}
 		})
