@@ -3,8 +3,10 @@
 package core
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/onetimenotify/otn/core/dispatch"
@@ -35,7 +37,7 @@ func (h *Host) watchClock(ctx context.Context) error {
 			swept = now
 		}
 		if ticks := h.ticks.Load(); ticks != a.ticks || a.stale(now) {
-			if err := a.read(h.ledger, now); err != nil {
+			if err := a.update(h.ledger, now); err != nil {
 				return err
 			}
 			a.ticks = ticks
@@ -48,10 +50,10 @@ func (h *Host) watchClock(ctx context.Context) error {
 	return nil
 }
 
-// agenda is what the clock goroutine knows of the timers on disk. It reads them again when one was set, and once a
-// horizon: however many are handed over and not done, a wake costs nothing for them.
+// agenda is what the clock goroutine knows of the timers on disk. It reads them once a horizon, and hears of those that are set:
+// however many are handed over and not done, a wake costs nothing for them.
 type agenda struct {
-	ticks uint64                  // timers set when it was read
+	ticks uint64                  // timers set when it was updated
 	at    time.Time               // when it was read
 	until time.Time               // up to where
 	ahead []ledger.Timer          // not handed over, earliest first
@@ -60,6 +62,33 @@ type agenda struct {
 
 // stale reports whether the agenda ends at now, or the clock was set back.
 func (a *agenda) stale(now time.Time) bool { return !now.Before(a.until) || now.Before(a.at) }
+
+// update follows the timers that were set and deleted, or reads all anew where that is not enough: the agenda has ended, or too much
+// happened to be remembered.
+func (a *agenda) update(l *ledger.Ledger, now time.Time) error {
+	changes, all := l.TimersChanged()
+	if !all || a.stale(now) || len(a.ahead) > 2*timersAtOnce {
+		return a.read(l, now)
+	}
+	for _, c := range changes {
+		at, there := slices.BinarySearchFunc(a.ahead, c.Timer, earliestFirst)
+		switch {
+		case c.Gone && there:
+			a.ahead = slices.Delete(a.ahead, at, at+1)
+		case c.Gone:
+			delete(a.taken, c.TimerID)
+		case there:
+			a.ahead[at] = c.Timer
+		case c.Due.Before(a.until) && !a.taken[c.TimerID]:
+			a.ahead = slices.Insert(a.ahead, at, c.Timer)
+		}
+	}
+	return nil
+}
+
+func earliestFirst(a, b ledger.Timer) int {
+	return cmp.Or(a.Due.Compare(b.Due), cmp.Compare(a.ID, b.ID))
+}
 
 // read reads the timers up to the horizon. Those that are handed over take no place from the others.
 func (a *agenda) read(l *ledger.Ledger, now time.Time) error {

@@ -256,13 +256,15 @@ func (p *prepared) addEvents(g *group, rev uint64) {
 
 func (p *prepared) addTimers(g *group) {
 	for i := range p.b.Timers {
-		t := &p.b.Timers[i]
+		t := p.b.Timers[i]
 		key := timerKey(t.TimerID)
 		g.set(key, append(appendText(nil, t.Kind), t.Body...))
-		g.after = append(g.after, func() { g.l.timerSet(key) })
+		g.after = append(g.after, func() { g.l.timerSet(key, t) })
 	}
 	for _, id := range p.b.Done {
-		g.drop(timerKey(id))
+		key := timerKey(id)
+		g.drop(key)
+		g.after = append(g.after, func() { g.l.timerGone(key) })
 	}
 }
 

@@ -136,11 +136,44 @@ func (l *Ledger) NextDue() (time.Time, bool, error) {
 	return next[0].Due, true, nil
 }
 
-// timerSet makes a new timer's key one from which scans begin. Under mu, once it is written.
-func (l *Ledger) timerSet(key []byte) {
+// TimerChange is a timer that was set, or deleted.
+type TimerChange struct {
+	Timer
+	Gone bool // it was deleted: of Timer the TimerID alone is there
+}
+
+// maxMoved is how many changes of timers are remembered for who asks.
+const maxMoved = 20_000
+
+// timerSet makes a new timer's key one from which scans begin. This and timerGone are for TimersChanged; under mu, once it is written.
+func (l *Ledger) timerSet(key []byte, t Timer) {
 	if bytes.Compare(key, l.noTimers) < 0 {
 		l.noTimers = key
 	}
+	l.timerMoved(key, TimerChange{Timer: t})
+}
+
+func (l *Ledger) timerGone(key []byte) { l.timerMoved(key, TimerChange{Gone: true}) }
+
+// timerMoved remembers a change, with the moment as Due gives it: to the resolution of the disk, and in UTC.
+func (l *Ledger) timerMoved(key []byte, c TimerChange) {
+	if len(l.moved) > maxMoved {
+		return
+	}
+	c.TimerID, _ = readTimerKey(key)
+	l.moved = append(l.moved, c)
+}
+
+// TimersChanged gives the timers that were set and deleted since it was asked before, in order; all is false when there were too many
+// to remember, and Due has to be asked.
+func (l *Ledger) TimersChanged() (list []TimerChange, all bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	list, l.moved = l.moved, nil
+	if len(list) > maxMoved {
+		return nil, false
+	}
+	return list, true
 }
 
 // noTimersBelow notes that a scan found none below a key, while nobody wrote.

@@ -200,12 +200,14 @@ func (e *eraser) named() error {
 		}
 	}
 	for _, id := range e.x.Timers {
-		e.g.drop(timerKey(id))
+		key := timerKey(id)
+		e.g.drop(key)
+		e.g.after = append(e.g.after, func() { e.g.l.timerGone(key) })
 	}
 	if t := e.x.Set; t != nil {
 		key := timerKey(t.TimerID)
 		e.g.set(key, append(appendText(nil, t.Kind), t.Body...))
-		e.g.after = append(e.g.after, func() { e.g.l.timerSet(key) })
+		e.g.after = append(e.g.after, func() { e.g.l.timerSet(key, *t) })
 	}
 	return nil
 }

@@ -33,7 +33,8 @@ type Ledger struct {
 	tracked   map[string]int64 // documents by prefix, of those that are counted
 	indexes   *indexes
 	recovered Recovery
-	noTimers  []byte // no timer's key is below this one: what was deleted there is not walked over again
+	noTimers  []byte        // no timer's key is below this one: what was deleted there is not walked over again
+	moved     []TimerChange // since TimersChanged was asked; one more than maxMoved says that there were more
 
 	writing sync.RWMutex // held by the one who writes until what is written is known in memory too
 

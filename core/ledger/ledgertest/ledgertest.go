@@ -39,6 +39,7 @@ func Run(t *testing.T, make func(t *testing.T) Store) {
 		{"documents are counted", tracked},
 		{"a conflict harms nobody else", conflicts},
 		{"timers", timers},
+		{"timers that were set and deleted", timersChanged},
 		{"decisions", decisions},
 		{"expired consents leave", expiry},
 		{"many expire on one day", manyExpire},

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"reflect"
 	"slices"
 	"sync"
 	"testing"
@@ -130,6 +131,39 @@ func conflicts(t *testing.T, b *bench) {
 	b.must(err)
 	if len(d.Value) != 160 || len(entries) != 160 || len(own) != 160 {
 		t.Fatalf("counted %d, journal %d, own %d; want 160 each", len(d.Value), len(entries), len(own))
+	}
+}
+
+// timersChanged: who follows the timers hears of each change once, in order, with the ids that Due gives; or that there were too many.
+func timersChanged(t *testing.T, b *bench) {
+	moment := b.now.Add(time.Minute + 123456789*time.Nanosecond).In(time.FixedZone("far", 3600))
+	one := ledger.Timer{TimerID: ledger.TimerID{Due: moment, ID: "one"}, Kind: "k", Body: []byte("body")}
+	b.commit(&ledger.Batch{Timers: []ledger.Timer{one}})
+	due, err := b.Due(b.now.Add(time.Hour), 10)
+	if err != nil || len(due) != 1 {
+		t.Fatal(due, err)
+	}
+	b.commit(&ledger.Batch{Done: []ledger.TimerID{one.TimerID}})
+	b.commit(&ledger.Batch{Timers: []ledger.Timer{one}})
+	want := []ledger.TimerChange{{Timer: due[0]}, {Timer: ledger.Timer{TimerID: due[0].TimerID}, Gone: true}, {Timer: due[0]}}
+	if got, all := b.TimersChanged(); !all || !reflect.DeepEqual(got, want) {
+		t.Errorf("%+v %v, want %+v", got, all, want)
+	}
+	if got, all := b.TimersChanged(); !all || len(got) > 0 {
+		t.Errorf("told again: %+v %v", got, all)
+	}
+	for i := range 21 {
+		batch := &ledger.Batch{Lazy: true}
+		for k := range 1000 {
+			batch.Timers = append(batch.Timers, ledger.Timer{TimerID: ledger.TimerID{Due: b.now, ID: fmt.Sprint(i, k)}})
+		}
+		b.commit(batch)
+	}
+	if got, all := b.TimersChanged(); all || len(got) > 0 {
+		t.Errorf("%d of 21,000 are told as all of them", len(got))
+	}
+	if got, all := b.TimersChanged(); !all || len(got) > 0 {
+		t.Errorf("behind too many: %+v %v", got, all)
 	}
 }
 
