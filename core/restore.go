@@ -36,22 +36,23 @@ type RestoreConfig struct {
 
 // Restored says what Restore did.
 type Restored struct {
-	Backup   Backup `json:"backup,omitzero"`
-	Writes   uint64 `json:"writes"`          // the number of the last write in what was restored
-	Seen     uint64 `json:"seen"`            // that of the last write which the witness saw
-	Put      bool   `json:"put,omitempty"`   // a witness was there that was not taken as the last word
-	All      bool   `json:"all,omitempty"`   // no witness knows what was claimed since: everybody who waited is unknown now
-	Unknown  int    `json:"unknown"`         // consents that waited, and whose token may have been spent since
-	Erased   int    `json:"erased"`          // people who were erased since, and are again
-	Revoked  int    `json:"revoked"`         // keys that were revoked since, and are again
-	Keys     int    `json:"keys"`            // that are let in
-	Consents int64  `json:"consents"`        // that wait
-	Aside    string `json:"aside,omitempty"` // where the store lies that was there before
+	Backup    Backup `json:"backup,omitzero"`
+	Writes    uint64 `json:"writes"`          // the number of the last write in what was restored
+	Seen      uint64 `json:"seen"`            // that of the last write which the witness saw
+	Put       bool   `json:"put,omitempty"`   // a witness was there that was not taken as the last word
+	All       bool   `json:"all,omitempty"`   // no witness knows what was claimed since: everybody who waited is unknown now
+	Unknown   int    `json:"unknown"`         // consents that waited, and whose token may have been spent since
+	Erased    int    `json:"erased"`          // people who were erased since, and are again
+	Withdrawn int    `json:"withdrawn"`       // consents that were withdrawn since, and are again
+	Revoked   int    `json:"revoked"`         // keys that were revoked since, and are again
+	Keys      int    `json:"keys"`            // that are let in
+	Consents  int64  `json:"consents"`        // that wait
+	Aside     string `json:"aside,omitempty"` // where the store lies that was there before
 }
 
 // Restore makes a backup the store of a data folder. What the witness of the folder saw claimed after the backup was made
 // becomes unknown; without a witness, or with one that was put into a new folder and is not said to be the Last, everybody who
-// waits. Whom it saw erased is erased again, a key that
+// waits. Whom it saw erased is erased again, a consent that it saw withdrawn is withdrawn again, a key that
 // it saw revoked is revoked again; every run that was open is paused, timers whose moment has passed
 // are dropped. Whatever dies on the way, the folder opens only with the old store or with the new one, finished.
 // Errors: otn.ErrRefused when there is a store and Replace is not set, otn.ErrForeign, otn.ErrLocked, otn.ErrKey, otn.ErrStore.
@@ -159,8 +160,8 @@ func (c *RestoreConfig) reconcile(ctx context.Context, held *pebble.Held, seen p
 		return 0, err
 	}
 	l.Forward(seen.Number)
-	done, err := l.Reconcile(ctx, seen.Claimed, r.All, c.Now)
-	r.Unknown = done.Unknown + l.Recovered().Doubtful
+	done, err := l.Reconcile(ctx, seen.Claimed, seen.Withdrawn, r.All, c.Now)
+	r.Unknown, r.Withdrawn = done.Unknown+l.Recovered().Doubtful, done.Withdrawn
 	if err == nil {
 		err = l.Commit(ctx, &ledger.Batch{Docs: []*ledger.Doc{dispatch.RestoredDoc(c.Now)}})
 	}

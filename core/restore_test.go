@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -196,6 +197,43 @@ func TestRestoreBringsItsKey(t *testing.T) {
 			t.Errorf("%s: aside %v, %v", name, aside, err)
 		}
 	}
+}
+
+// Who said that they want to hear no more after the backup was made is not told, also when their token is imported again.
+func TestRestoreWithdrawsAgain(t *testing.T) {
+	dir, backup := filepath.Join(t.TempDir(), "data"), filepath.Join(t.TempDir(), "backup")
+	s := onDisk(t, dir, taker())
+	s.price("120.00 USD")
+	s.people(0, 3)
+	if _, err := s.host.Backup(t.Context(), backup); err != nil {
+		t.Fatal(err)
+	}
+	s.people(3, 4)
+	for _, i := range []int{0, 3} { // one that the backup knows, and one that it does not
+		if _, err := s.host.Withdraw(t.Context(), otn.NewToken("page", fmt.Sprintf("token-%d", i)).ID().String()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := s.stop(); err != nil {
+		t.Fatal(err)
+	}
+	r, err := core.Restore(t.Context(), core.RestoreConfig{Dir: dir, From: backup, Replace: true, Now: time.Now()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want(t, "withdrawn again", r.Withdrawn, 1)
+	want(t, "unknown", r.Unknown, 0)
+	want(t, "waiting", r.Consents, 2)
+	s = onDisk(t, dir, taker())
+	s.people(0, 4)
+	s.price("99.00 USD")
+	s.told(2)
+	var told []string
+	for _, d := range s.shop.accepted() {
+		told = append(told, d.Subscriber.ID)
+	}
+	slices.Sort(told)
+	want(t, "told", strings.Join(told, " "), "p1 p2")
 }
 
 // A key that was revoked after the backup was made stays revoked, where a witness saw it.

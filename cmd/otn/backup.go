@@ -70,8 +70,9 @@ func (k *call) restore() *cobra.Command {
 			"A backup knows tokens as waiting that were spent after it was made. The folder witness beside the store remembers which\n" +
 			"were claimed since: those become unknown, and are ended by otn deliveries resolve. Without the witness nobody can tell,\n" +
 			"and everybody who waits becomes unknown. On a new machine, put the witness that was saved from the old disk into the\n" +
-			"empty data folder and say --witness-is-last; an older copy of it has not seen the last claims, and is no help. Who was erased since is erased again, a key that was revoked since is revoked\n" +
-			"again: the witness knows them too. Runs that were open are paused, timers whose moment has passed are dropped.\n\n" +
+			"empty data folder and say --witness-is-last; an older copy of it has not seen the last claims, and is no help.\n\n" +
+			"The witness also knows who was erased, which consents were withdrawn and which keys were revoked since: they are again.\n" +
+			"Runs that were open are paused, timers whose moment has passed are dropped.\n\n" +
 			"--keep takes the store that is there as it is: when the daemon says that it lost its end, or that its witness is gone.",
 		Example: "  otn restore /var/backups/otn/2026-11-27 --replace\n  otn restore --keep\n" +
 			"  # on a new machine\n  otn restore /mnt/backup/2026-11-27 --key-file /mnt/keys/otn.key",

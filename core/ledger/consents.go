@@ -152,6 +152,7 @@ func (l *Ledger) Withdraw(ctx context.Context, id otn.TokenID, now time.Time) er
 		}
 		g.seen(now)
 		g.end(n, at.seq, row, fateWithdrawn, now)
+		g.withdrawn = append(g.withdrawn, id)
 		return nil
 	}})
 	if err != nil {

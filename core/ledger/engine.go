@@ -55,6 +55,8 @@ type Write struct {
 	Claimed []otn.TokenID  // tokens that it takes
 	Erased  []otn.PersonID // people of whom nothing is to be left
 	Buried  []DocID        // documents that are gone for good
+
+	Withdrawn []otn.TokenID // tokens that are not to be spent
 }
 
 // Change is one change of rows.

@@ -34,6 +34,8 @@ type group struct {
 	gone     map[place]bool // consents that left the waiting list without a claim
 	erased   []otn.PersonID // people of whom nothing is left
 	buried   []DocID        // documents that are gone for good
+
+	withdrawn []otn.TokenID // tokens that are not to be spent
 }
 
 type row struct {
@@ -79,7 +81,7 @@ func (l *Ledger) writeGroup(turns []*turn) error {
 
 // write is the group as the engine gets it.
 func (g *group) write(durable bool) Write {
-	w := Write{Changes: g.changes, Durable: durable, Number: g.l.writes, At: g.newest, Erased: g.erased, Buried: g.buried}
+	w := Write{Changes: g.changes, Durable: durable, Number: g.l.writes, At: g.newest, Erased: g.erased, Buried: g.buried, Withdrawn: g.withdrawn}
 	if len(g.changes) > 0 {
 		w.Number++
 	}

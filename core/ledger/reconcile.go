@@ -4,6 +4,7 @@ package ledger
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -19,17 +20,21 @@ const restoredDetail = "the token may have been spent after the backup was made"
 
 // Reconciled counts what Reconcile did.
 type Reconciled struct {
-	Unknown int // consents that waited and are unknown now
-	Left    int // of the tokens named, those that do not wait in this store anyway
+	Unknown   int // consents that waited and are unknown now
+	Withdrawn int // consents that waited and are withdrawn now
+	Left      int // of the tokens named, those that do not wait in this store anyway
 }
 
 // Reconcile makes every waiting consent that may have been spent meanwhile an unknown delivery, of a run that nobody made:
-// the tokens named, or with all those of everybody who waits. A delivery of such a token that is unknown already gets RestoredCode. Nothing brings them back but an echo, or an operator. Tokens
+// the tokens named as spent, or with all those of everybody who waits. Those named as withdrawn are withdrawn. A delivery of such a token that is unknown already gets RestoredCode. Nothing brings them back but an echo, or an operator. Tokens
 // that this store never saw become known as those of nobody: platforms repeat what they told, and none is granted again.
-func (l *Ledger) Reconcile(ctx context.Context, spent []otn.TokenID, all bool, now time.Time) (Reconciled, error) {
+func (l *Ledger) Reconcile(ctx context.Context, spent, withdrawn []otn.TokenID, all bool, now time.Time) (Reconciled, error) {
 	r := &reconciler{l: l, ctx: ctx, now: now, pages: make(map[Line]map[string][]Member)}
-	step := r.some(spent)
-	if all {
+	step := r.withdraw(withdrawn)
+	if step == nil {
+		step = r.some(slices.Concat(spent, withdrawn))
+	}
+	if step == nil && all {
 		step = r.everybody()
 	}
 	if step != nil {
@@ -52,6 +57,19 @@ type reconciler struct {
 
 // reconcilePage is how many are ended in one claim.
 const reconcilePage = 1000
+
+// withdraw withdraws what waits, or was on its way when the backup was made.
+func (r *reconciler) withdraw(tokens []otn.TokenID) error {
+	for _, id := range tokens {
+		switch err := r.l.Withdraw(r.ctx, id, r.now); {
+		case err == nil:
+			r.Withdrawn++
+		case !errors.Is(err, otn.ErrNotFound) && !errors.Is(err, otn.ErrSpent):
+			return err
+		}
+	}
+	return nil
+}
 
 func (r *reconciler) some(spent []otn.TokenID) error {
 	spent = slices.Clone(spent)

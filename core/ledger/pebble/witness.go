@@ -47,10 +47,11 @@ const (
 
 // The kinds of records.
 const (
-	claimedRecord = 1
-	erasedRecord  = 2
-	buriedRecord  = 3
-	gapRecord     = 4 // without members: nobody knows what was claimed before
+	claimedRecord   = 1
+	erasedRecord    = 2
+	buriedRecord    = 3
+	gapRecord       = 4 // without members: nobody knows what was claimed before
+	withdrawnRecord = 5
 )
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
@@ -277,6 +278,9 @@ func (w *witness) saw(x *ledger.Write) error {
 		err = appendIDs(w, buriedRecord, day, x.Buried)
 	}
 	if err == nil {
+		err = appendIDs(w, withdrawnRecord, day, x.Withdrawn)
+	}
+	if err == nil {
 		err = w.head()
 	}
 	return err
@@ -401,6 +405,8 @@ type Testimony struct {
 	Claimed []otn.TokenID  // behind that number
 	Erased  []otn.PersonID // behind that number
 	Buried  []ledger.DocID // behind that number
+
+	Withdrawn []otn.TokenID // behind that number
 }
 
 // readWitness reads what the witness of a data folder knows of the writes behind a number. A folder without one, or with
@@ -434,6 +440,8 @@ func readWitness(f folder, behind uint64) (Testimony, error) {
 					t.Erased = append(t.Erased, otn.PersonID(ids[:memberSize]))
 				case buriedRecord:
 					t.Buried = append(t.Buried, ledger.DocID(ids[:memberSize]))
+				case withdrawnRecord:
+					t.Withdrawn = append(t.Withdrawn, otn.TokenID(ids[:memberSize]))
 				}
 			}
 		})
