@@ -166,25 +166,29 @@ func (c *console) tell(v *visit, n notice) { c.sessions.say(v.session, n) }
 // done; one whose end cannot is done, and says so.
 func (c *console) recorded(name string, do func(*visit) (done, error)) func(*visit) (done, error) {
 	return func(v *visit) (d done, err error) {
-		begun, _, err := c.host.BeginCall(v.Context(), core.Call{Entry: c.entry(v.Request, v.key, name)})
+		begun, err := c.begin(v.Request, v.key, name)
 		if err != nil {
 			return done{}, err
 		}
 		outcome := "internal" // a panic's, which guard answers
-		defer func() {
-			ended := c.host.EndCall(v.Context(), begun, d.what, outcome, nil)
-			if ended == nil {
-				return
-			}
-			c.Log.Error("the end of an act at the console was not recorded", "act", name, "key", v.key.ID, "outcome", outcome, "error", ended)
-			if err == nil {
-				err = fmt.Errorf("it was done, and the audit log could not be written: %w", ended)
-			}
-		}()
+		defer func() { err = errors.Join(err, c.end(v.Request, begun, d.what, outcome)) }()
 		d, err = do(v)
 		outcome = c.outcome(v.Request, err)
 		return d, err
 	}
+}
+
+func (c *console) begin(r *http.Request, key core.Key, act string) (*core.Begun, error) {
+	begun, _, err := c.host.BeginCall(r.Context(), core.Call{Entry: c.entry(r, key, act)})
+	return begun, err
+}
+
+func (c *console) end(r *http.Request, begun *core.Begun, what, outcome string) error {
+	if err := c.host.EndCall(r.Context(), begun, what, outcome, nil); err != nil {
+		c.Log.Error("the end of an act at the console was not recorded", "path", r.URL.Path, "what", what, "outcome", outcome, "error", err)
+		return fmt.Errorf("the audit log could not be written, and this ended as %q: %w", outcome, err)
+	}
+	return nil
 }
 
 // record writes down what was refused, or only read.

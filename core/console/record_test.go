@@ -56,7 +56,7 @@ func TestActsAreOnRecordFirst(t *testing.T) {
 		t.Errorf("without a record: did %v, told\n%s", b.f.done, text)
 	}
 	b.f.unrecorded, b.f.unended = nil, fmt.Errorf("core: a call could not be recorded: %w", otn.ErrStore)
-	if text := told(b, "vip"); len(b.f.done) != 1 || !strings.Contains(text, "It was done, and the audit log could not be written") {
+	if text := told(b, "vip"); len(b.f.done) != 1 || !strings.Contains(text, "The audit log could not be written, and this ended as &#34;done&#34;") {
 		t.Errorf("without the record of its end: did %v, told\n%s", b.f.done, text)
 	}
 	b.f.unended, b.f.panics = nil, true

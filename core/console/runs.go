@@ -75,11 +75,23 @@ func (c *console) run(v *visit) (any, error) {
 	return r, err
 }
 
-// onRun is an act on the run that the path names.
-func onRun(do func(context.Context, string) (core.RunView, error), said string) func(*visit) (done, error) {
-	return func(v *visit) (done, error) {
-		id := v.PathValue("id")
-		_, err := do(v.Context(), id)
-		return done{to: "/runs/" + id, said: said, what: "run " + id}, err
-	}
+func (c *console) approve(v *visit) (done, error) {
+	return onRun(v, c.host.ApproveRun, "Approved: the run makes its first send now.")
+}
+
+func (c *console) pause(v *visit) (done, error) {
+	return onRun(v, c.host.PauseRun, "Paused. What was on its way is answered and settled.")
+}
+
+func (c *console) resume(v *visit) (done, error) { return onRun(v, c.host.ResumeRun, "It goes on.") }
+
+func (c *console) cancel(v *visit) (done, error) {
+	return onRun(v, c.host.CancelRun, "Cancelled. Whoever was not told waits on.")
+}
+
+// onRun acts on the run that the path names.
+func onRun(v *visit, do func(context.Context, string) (core.RunView, error), said string) (done, error) {
+	id := v.PathValue("id")
+	_, err := do(v.Context(), id)
+	return done{to: "/runs/" + id, said: said, what: "run " + id}, err
 }
