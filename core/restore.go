@@ -149,6 +149,10 @@ func (c *RestoreConfig) source(ctx context.Context, held *pebble.Held, r *Restor
 	return filepath.Join(c.From, backupStore), err
 }
 
+// leap is how far the numbers of writes go ahead when a history is lost: beyond all that it may have had, so that no backup of it is
+// taken for a later one than what happens from here on.
+const leap = 1 << 32
+
 // reconcile works on the store before it is put into place. It returns the number of its last write.
 func (c *RestoreConfig) reconcile(ctx context.Context, held *pebble.Held, seen pebble.Testimony, r *Restored) (writes uint64, err error) {
 	engine, err := held.OpenIncoming(pebble.Options{})
@@ -160,6 +164,9 @@ func (c *RestoreConfig) reconcile(ctx context.Context, held *pebble.Held, seen p
 		return 0, err
 	}
 	l.Forward(seen.Number)
+	if r.All {
+		l.Forward(max(l.Writes(), seen.Number) + leap)
+	}
 	done, err := l.Reconcile(ctx, seen.Claimed, seen.Withdrawn, r.All, c.Now)
 	r.Unknown, r.Withdrawn = done.Unknown+l.Recovered().Doubtful, done.Withdrawn
 	if err == nil {

@@ -170,6 +170,55 @@ func TestRestoreOnANewMachine(t *testing.T) {
 	}
 }
 
+// A store that goes on from an older backup without its witness counts on from there. A newer backup of the history that was lost
+// has larger numbers, and knows nothing of what was claimed since all the same.
+func TestRestoreOfALostHistory(t *testing.T) {
+	dir, older, newer := filepath.Join(t.TempDir(), "data"), filepath.Join(t.TempDir(), "older"), filepath.Join(t.TempDir(), "newer")
+	s := onDisk(t, dir, taker())
+	s.price("120.00 USD")
+	s.people(0, 10)
+	if _, err := s.host.Backup(t.Context(), older); err != nil {
+		t.Fatal(err)
+	}
+	for i := range 100 {
+		s.price(fmt.Sprint(121+i, ".00 USD"))
+	}
+	if _, err := s.host.Backup(t.Context(), newer); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.stop(); err != nil {
+		t.Fatal(err)
+	}
+	other := rescued(t, dir, core.KeyFile)
+	restored := func(from string) {
+		t.Helper()
+		r, err := core.Restore(t.Context(), core.RestoreConfig{Dir: other, From: from, Replace: true, Now: time.Now()})
+		if err != nil {
+			t.Fatal(err)
+		}
+		want(t, "all", r.All, true)
+		want(t, "unknown", r.Unknown, 10)
+	}
+	restored(older)
+	s = onDisk(t, other, taker())
+	<-s.host.Ready()
+	doubts, _, err := s.host.Deliveries(core.DeliveryQuery{Outcome: "unknown"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, d := range doubts {
+		if _, err := s.host.Resolve(t.Context(), d.ID, false); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s.price("99.00 USD")
+	s.told(10)
+	if err := s.stop(); err != nil {
+		t.Fatal(err)
+	}
+	restored(newer)
+}
+
 // The key file of a backup becomes that of the folder; one of another store is set aside.
 func TestRestoreBringsItsKey(t *testing.T) {
 	dir, backup, _ := backedUp(t)
