@@ -118,9 +118,10 @@ func (k *call) restored(ctx context.Context, r restoring) error {
 		} else {
 			k.say("otn: no witness knows which tokens were claimed since: everybody who waited is unknown now")
 		}
-		if done.Keys > 0 {
-			k.say("otn: nor which keys were revoked since: %s let in as the backup knew them, look at `otn keys`", number(done.Keys))
-		}
+		k.say("otn: nor who was erased and which keys were revoked since: erase them again, and look at `otn keys`, of which %s are let in", number(done.Keys))
+	}
+	if done.Withdrawn+done.Erased+done.Revoked > 0 {
+		k.say("otn: what was done since the backup holds: consents withdrawn again %d, people erased again %d, keys revoked again %d", done.Withdrawn, done.Erased, done.Revoked)
 	}
 	k.say("otn: start the daemon, look at `otn deliveries --outcome unknown` and at `otn runs --state paused`")
 	return k.show(done, t)
