@@ -67,7 +67,7 @@ func (h *Host) Withdraw(ctx context.Context, id string) (ConsentView, error) {
 		return v, err
 	}
 	wish := dispatch.StopDoc(token, h.config.Clock.Now())
-	if err := h.ledger.Commit(ctx, &ledger.Batch{Docs: []*ledger.Doc{wish}}); err != nil {
+	if err := h.ledger.Commit(ctx, &ledger.Batch{Docs: []*ledger.Doc{wish}, Withdrawn: []otn.TokenID{token}}); err != nil {
 		return v, err
 	}
 	if err := h.dispatch.Stop(ctx, token); err != nil {

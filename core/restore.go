@@ -170,6 +170,9 @@ func (c *RestoreConfig) reconcile(ctx context.Context, held *pebble.Held, seen p
 	done, err := l.Reconcile(ctx, seen.Claimed, seen.Withdrawn, r.All, c.Now)
 	r.Unknown, r.Withdrawn = done.Unknown+l.Recovered().Doubtful, done.Withdrawn
 	if err == nil {
+		err = stopAgain(ctx, l, seen.Withdrawn, c.Now)
+	}
+	if err == nil {
 		err = l.Commit(ctx, &ledger.Batch{Docs: []*ledger.Doc{dispatch.RestoredDoc(c.Now)}})
 	}
 	if err == nil {
@@ -200,6 +203,23 @@ func (c *RestoreConfig) record(ctx context.Context, l *ledger.Ledger, r *Restore
 		return err
 	}
 	return t.write(ctx, l, &auditing{entry: AuditEntry{At: c.Now, Act: "restore-store", What: what, Outcome: "done"}})
+}
+
+// stopAgain wishes that consents which were withdrawn after a backup was made, and are in doubt, end when their doubts do.
+func stopAgain(ctx context.Context, l *ledger.Ledger, withdrawn []otn.TokenID, now time.Time) error {
+	for _, id := range withdrawn {
+		c, ok, err := l.Consent(id)
+		if err != nil {
+			return err
+		}
+		if !ok || c.State != ledger.Doubtful {
+			continue
+		}
+		if err := l.Commit(ctx, &ledger.Batch{Docs: []*ledger.Doc{dispatch.StopDoc(id, now)}}); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // eraseAgain erases those who were erased after a backup was made. Nothing is claimed then.

@@ -285,6 +285,43 @@ func TestRestoreWithdrawsAgain(t *testing.T) {
 	want(t, "told", strings.Join(told, " "), "p1 p2")
 }
 
+// The same for somebody of whose message nobody could tell: when an operator says that it was lost, they do not wait again.
+func TestRestoreStopsAgain(t *testing.T) {
+	dir, backup := filepath.Join(t.TempDir(), "data"), filepath.Join(t.TempDir(), "backup")
+	lost := taker()
+	lost.answer = func(otn.Delivery, int) error { return errLostAnswer }
+	s := onDisk(t, dir, lost)
+	s.price("120.00 USD")
+	s.people(0, 1)
+	s.price("99.00 USD")
+	s.told(0)
+	for s.counts().Unknown < 1 && t.Context().Err() == nil { // rows are seen before the counts in memory
+	}
+	if _, err := s.host.Backup(t.Context(), backup); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.host.Withdraw(t.Context(), otn.NewToken("page", "token-0").ID().String()); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.stop(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := core.Restore(t.Context(), core.RestoreConfig{Dir: dir, From: backup, Replace: true, Now: time.Now()}); err != nil {
+		t.Fatal(err)
+	}
+	s = onDisk(t, dir, taker())
+	<-s.host.Ready()
+	doubts, _, err := s.host.Deliveries(core.DeliveryQuery{Outcome: "unknown"})
+	if err != nil || len(doubts) != 1 {
+		t.Fatalf("%+v, %v", doubts, err)
+	}
+	if _, err := s.host.Resolve(t.Context(), doubts[0].ID, false); err != nil {
+		t.Fatal(err)
+	}
+	want(t, "withdrawn", s.counts().Withdrawn, 1)
+	want(t, "waiting", s.counts().Waiting, 0)
+}
+
 // A key that was revoked after the backup was made stays revoked, where a witness saw it.
 func TestRestoreRevokesAgain(t *testing.T) {
 	dir, backup := filepath.Join(t.TempDir(), "data"), filepath.Join(t.TempDir(), "backup")

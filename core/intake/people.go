@@ -159,6 +159,7 @@ func (w *writer) stop(s otn.Stop, at time.Time) error {
 // withdraw has a consent end as soon as it can, once the batch is on disk.
 func (w *writer) withdraw(id otn.TokenID) {
 	w.put(w.in.Path.StopDoc(id, w.now))
+	w.batch.Withdrawn = append(w.batch.Withdrawn, id)
 	w.stops = append(w.stops, id)
 }
 

@@ -23,6 +23,7 @@ type Batch struct {
 	Claims    []*Claim      // tokens to take
 	Settles   []*Settlement // and how they ended
 	Proofs    []*Proof      // that deliveries left
+	Withdrawn []otn.TokenID // tokens whose consents are to end, as the other members say: the witness remembers them
 	Old       []*Old        // what is too old to be kept: to delete
 	Forget    []otn.RunID   // runs that are forgotten: attempts that left the token whole are to delete
 	Redone    []otn.RunID   // runs whose Redo is taken up with this batch: the next Open does not list it again

@@ -164,6 +164,7 @@ func (p *prepared) build(g *group) error {
 	if len(g.changes) == before {
 		return nil
 	}
+	g.withdrawn = append(g.withdrawn, p.b.Withdrawn...)
 	g.next = max(g.next, seq+1)
 	g.after = append(g.after, func() { p.b.Seq = seq })
 	return nil
