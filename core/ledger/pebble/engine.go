@@ -302,7 +302,7 @@ func (e *engine) Close() error {
 	var err error
 	e.closed.Do(func() {
 		if e.dead.Load() == nil {
-			err = e.guard(e.db.Close)
+			err = e.unlessStuck(func() error { return e.guard(e.db.Close) })
 			closed := errClosed
 			e.dead.CompareAndSwap(nil, &closed)
 		} else {

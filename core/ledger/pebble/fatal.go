@@ -25,11 +25,13 @@ func (logger) Errorf(string, ...any) {}
 // Fatalf ends the engine and does not return, as Pebble demands. Under a call of ours it unwinds to guard, which
 // answers with the error; in a goroutine of Pebble's own it ends that goroutine.
 func (l logger) Fatalf(format string, args ...any) {
-	err := l.e.die(lastWord(format, args))
+	err := lastWord(format, args)
 	if guarded() {
-		panic(fatal{err})
+		panic(fatal{l.e.die(err)})
 	}
+	first := l.e.kill(err)
 	l.e.once.Do(func() { close(l.e.stuck) })
+	l.e.announce(first)
 	runtime.Goexit()
 }
 
@@ -58,7 +60,7 @@ func guarded() bool {
 	frames := runtime.CallersFrames(pcs[:runtime.Callers(2, pcs)])
 	for {
 		f, more := frames.Next()
-		if strings.HasSuffix(f.Function, "core/ledger/pebble.(*engine).guard") || strings.HasSuffix(f.Function, "core/ledger/pebble.(*engine).bury") {
+		if strings.HasSuffix(f.Function, "core/ledger/pebble.(*engine).guard") || strings.Contains(f.Function, "core/ledger/pebble.(*engine).bury.func") {
 			return true
 		}
 		if !more {
@@ -90,29 +92,54 @@ func (e *engine) guard(call func() error) (err error) {
 // bury closes what is left of a dead store, so that its goroutines end. When a goroutine of Pebble's own died, it holds
 // what Close would wait for, and the rest of them stays until the process ends.
 func (e *engine) bury() {
-	defer func() {
-		if thrown := recover(); thrown != nil {
-			if _, ours := thrown.(fatal); !ours {
-				panic(thrown)
+	_ = e.unlessStuck(func() error {
+		defer func() {
+			if thrown := recover(); thrown != nil {
+				if _, ours := thrown.(fatal); !ours {
+					panic(thrown)
+				}
 			}
-		}
-	}()
+		}()
+		return e.db.Close()
+	})
+}
+
+// unlessStuck closes, and waits for it until a goroutine of Pebble's own has died: what that one held is never let go.
+func (e *engine) unlessStuck(closing func() error) error {
 	select {
 	case <-e.stuck:
+		return nil
 	default:
-		_ = e.db.Close()
+	}
+	done := make(chan error, 1)
+	go func() { done <- closing() }()
+	select {
+	case err := <-done:
+		return err
+	case <-e.stuck:
+		return nil
 	}
 }
 
 // die makes every later call fail, and tells OnFatal the first time.
 func (e *engine) die(err error) error {
+	e.announce(e.kill(err))
+	return *e.dead.Load()
+}
+
+// kill makes every later call fail, and reports whether it was the first to do so.
+func (e *engine) kill(err error) (first bool) {
 	if !errors.Is(err, otn.ErrStore) {
 		err = fmt.Errorf("%w: %w", otn.ErrStore, err)
 	}
-	if e.dead.CompareAndSwap(nil, &err) && e.options.OnFatal != nil {
-		e.options.OnFatal(err)
+	return e.dead.CompareAndSwap(nil, &err)
+}
+
+// announce tells OnFatal of the first death.
+func (e *engine) announce(first bool) {
+	if first && e.options.OnFatal != nil {
+		e.options.OnFatal(*e.dead.Load())
 	}
-	return *e.dead.Load()
 }
 
 func (e *engine) trouble(err error) {
