@@ -95,6 +95,28 @@ func (s *shopOnDisk) told(n int) {
 	}
 }
 
+// doubtful waits until nobody can tell what became of n messages.
+func (s *shopOnDisk) doubtful(n int64) {
+	s.told(0)
+	for s.counts().Unknown < n && s.t.Context().Err() == nil { // rows are seen before the counts in memory
+	}
+}
+
+// lost says of every doubt that its message was lost, as an operator would, and how many there were.
+func (s *shopOnDisk) lost() int {
+	s.t.Helper()
+	doubts, _, err := s.host.Deliveries(core.DeliveryQuery{Outcome: "unknown"})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	for _, d := range doubts {
+		if _, err := s.host.Resolve(s.t.Context(), d.ID, false); err != nil {
+			s.t.Fatal(err)
+		}
+	}
+	return len(doubts)
+}
+
 func (s *shopOnDisk) counts() core.TopicView {
 	s.t.Helper()
 	list, err := s.host.Topics()

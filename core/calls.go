@@ -150,7 +150,7 @@ func (h *Host) kept(b *Begun) (*CallAnswer, error) {
 	}
 	body, err := h.ledger.OpenText(row.Sealed)
 	if err != nil {
-		return nil, fmt.Errorf("core: a call could not be recorded: %w", err)
+		return nil, fmt.Errorf("core: what is kept of a call cannot be read: %w", err)
 	}
 	return &CallAnswer{row.Status, row.Type, body}, nil
 }

@@ -42,15 +42,21 @@ func (h *Host) openLedger(ctx context.Context, engine ledger.Engine) (*ledger.Le
 
 // keyFile reads the key file, or makes it.
 func keyFile(name string) (key otn.Secret, made bool, err error) {
-	b, err := os.ReadFile(name)
-	if err == nil {
-		return otn.NewSecret(strings.TrimSpace(string(b))), false, nil
-	}
-	if !errors.Is(err, fs.ErrNotExist) {
-		return key, false, fmt.Errorf("key file: %w", err)
+	key, err = readKey(name)
+	if err == nil || !errors.Is(err, fs.ErrNotExist) {
+		return key, false, err
 	}
 	key, err = makeKey(name)
 	return key, err == nil, err
+}
+
+// readKey reads a key file that is there.
+func readKey(name string) (otn.Secret, error) {
+	b, err := os.ReadFile(name)
+	if err != nil {
+		return otn.Secret{}, fmt.Errorf("key file: %w", err)
+	}
+	return otn.NewSecret(strings.TrimSpace(string(b))), nil
 }
 
 // makeKey writes a new key, on disk before it is used.

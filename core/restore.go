@@ -29,29 +29,29 @@ type RestoreConfig struct {
 	KeyFile string     // becomes Dir's key file; empty: that is there
 	Now     time.Time
 
-	// Last says of a witness that was put into a new folder that it saw the last write there ever was: it comes from the disk of a
+	// WitnessIsLast says of a witness that was put into a new folder that it saw the last write there ever was: it comes from the disk of a
 	// daemon that had ended, and is no older copy. Only then what it did not see claimed is known to be whole.
-	Last bool
+	WitnessIsLast bool
 }
 
 // Restored says what Restore did.
 type Restored struct {
-	Backup    Backup `json:"backup,omitzero"`
-	Writes    uint64 `json:"writes"`          // the number of the last write in what was restored
-	Seen      uint64 `json:"seen"`            // that of the last write which the witness saw
-	Put       bool   `json:"put,omitempty"`   // a witness was there that was not taken as the last word
-	All       bool   `json:"all,omitempty"`   // no witness knows what was claimed since: everybody who waited is unknown now
-	Unknown   int    `json:"unknown"`         // consents that waited, and whose token may have been spent since
-	Erased    int    `json:"erased"`          // people who were erased since, and are again
-	Withdrawn int    `json:"withdrawn"`       // consents that were withdrawn since, and are again
-	Revoked   int    `json:"revoked"`         // keys that were revoked since, and are again
-	Keys      int    `json:"keys"`            // that are let in
-	Consents  int64  `json:"consents"`        // that wait
-	Aside     string `json:"aside,omitempty"` // where the store lies that was there before
+	Backup         Backup `json:"backup,omitzero"`
+	Writes         uint64 `json:"writes"`                    // the number of the last write in what was restored
+	Seen           uint64 `json:"seen"`                      // that of the last write which the witness saw
+	WitnessDoubted bool   `json:"witness_doubted,omitempty"` // a witness was there that was not taken as the last word
+	All            bool   `json:"all,omitempty"`             // no witness knows what was claimed since: everybody who waited is unknown now
+	Unknown        int    `json:"unknown"`                   // consents that waited, and whose token may have been spent since
+	Erased         int    `json:"erased"`                    // people who were erased since, and are again
+	Withdrawn      int    `json:"withdrawn"`                 // consents that were withdrawn since, and are again
+	Revoked        int    `json:"revoked"`                   // keys that were revoked since, and are again
+	Keys           int    `json:"keys"`                      // that are let in
+	Consents       int64  `json:"consents"`                  // that wait
+	Aside          string `json:"aside,omitempty"`           // where the store lies that was there before
 }
 
 // Restore makes a backup the store of a data folder. What the witness of the folder saw claimed after the backup was made
-// becomes unknown; without a witness, or with one that was put into a new folder and is not said to be the Last, everybody who
+// becomes unknown; without a witness, or with one that was put into a new folder and is not said to be the last, everybody who
 // waits. Whom it saw erased is erased again, a consent that it saw withdrawn is withdrawn again, a key that
 // it saw revoked is revoked again; every run that was open is paused, timers whose moment has passed
 // are dropped. Whatever dies on the way, the folder opens only with the old store or with the new one, finished.
@@ -81,9 +81,9 @@ func restore(ctx context.Context, c RestoreConfig) (r Restored, err error) {
 	if err != nil {
 		return r, err
 	}
-	r.Seen, r.Put = seen.Number, seen.Whole && (seen.Gap || !held.IsOurs()) && !c.Last
+	r.Seen, r.WitnessDoubted = seen.Number, seen.Whole && (seen.Gap || !held.IsOurs()) && !c.WitnessIsLast
 	another := c.isAnother()
-	r.All = !seen.Whole || r.Put || another
+	r.All = !seen.Whole || r.WitnessDoubted || another
 	writes, err := c.reconcile(ctx, held, seen, &r)
 	if err != nil {
 		return r, err
@@ -95,19 +95,19 @@ func restore(ctx context.Context, c RestoreConfig) (r Restored, err error) {
 	if err := held.Replace(aside); err != nil {
 		return r, err
 	}
-	if err := c.putKey(aside); err != nil {
+	if err := c.putKey(aside, another); err != nil {
 		return r, err
 	}
-	return r, held.Witness(writes, r.Put || another)
+	return r, held.Witness(writes, r.WitnessDoubted || another)
 }
 
 // putKey puts the key file of what was restored into place, and the one of another key aside.
-func (c *RestoreConfig) putKey(aside string) error {
+func (c *RestoreConfig) putKey(aside string, another bool) error {
 	if c.KeyFile == "" {
 		return nil
 	}
 	to := filepath.Join(c.Dir, KeyFile)
-	if c.isAnother() {
+	if another {
 		if err := os.Rename(to, filepath.Join(c.Dir, KeyFile+strings.TrimPrefix(aside, "store"))); err != nil {
 			return err
 		}
@@ -244,15 +244,6 @@ func eraseAgain(ctx context.Context, l *ledger.Ledger, people []otn.PersonID) (n
 		return 0, nil
 	}
 	return n, l.Purge(ctx, all)
-}
-
-// readKey reads a key file.
-func readKey(name string) (otn.Secret, error) {
-	b, err := os.ReadFile(name)
-	if err != nil {
-		return otn.Secret{}, fmt.Errorf("key file: %w", err)
-	}
-	return otn.NewSecret(strings.TrimSpace(string(b))), nil
 }
 
 // MarshalJSON leaves out what a manifest lists file by file.

@@ -143,9 +143,9 @@ func TestRestoreOnANewMachine(t *testing.T) {
 		}
 		want(t, "a witness that was put there: all", r.All, true)
 		want(t, "a witness that was put there: unknown", r.Unknown, 20)
-		want(t, "a witness that was put there", r.Put, true)
+		want(t, "a witness that was put there", r.WitnessDoubted, true)
 	}
-	r, err := core.Restore(t.Context(), core.RestoreConfig{Dir: other, From: backup, Replace: true, Last: true, Now: time.Now()})
+	r, err := core.Restore(t.Context(), core.RestoreConfig{Dir: other, From: backup, Replace: true, WitnessIsLast: true, Now: time.Now()})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -202,15 +202,7 @@ func TestRestoreOfALostHistory(t *testing.T) {
 	restored(older)
 	s = onDisk(t, other, taker())
 	<-s.host.Ready()
-	doubts, _, err := s.host.Deliveries(core.DeliveryQuery{Outcome: "unknown"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, d := range doubts {
-		if _, err := s.host.Resolve(t.Context(), d.ID, false); err != nil {
-			t.Fatal(err)
-		}
-	}
+	want(t, "lost", s.lost(), 10)
 	s.price("99.00 USD")
 	s.told(10)
 	if err := s.stop(); err != nil {
@@ -294,9 +286,7 @@ func TestRestoreStopsAgain(t *testing.T) {
 	s.price("120.00 USD")
 	s.people(0, 1)
 	s.price("99.00 USD")
-	s.told(0)
-	for s.counts().Unknown < 1 && t.Context().Err() == nil { // rows are seen before the counts in memory
-	}
+	s.doubtful(1)
 	if _, err := s.host.Backup(t.Context(), backup); err != nil {
 		t.Fatal(err)
 	}
@@ -311,13 +301,7 @@ func TestRestoreStopsAgain(t *testing.T) {
 	}
 	s = onDisk(t, dir, taker())
 	<-s.host.Ready()
-	doubts, _, err := s.host.Deliveries(core.DeliveryQuery{Outcome: "unknown"})
-	if err != nil || len(doubts) != 1 {
-		t.Fatalf("%+v, %v", doubts, err)
-	}
-	if _, err := s.host.Resolve(t.Context(), doubts[0].ID, false); err != nil {
-		t.Fatal(err)
-	}
+	want(t, "lost", s.lost(), 1)
 	want(t, "withdrawn", s.counts().Withdrawn, 1)
 	want(t, "waiting", s.counts().Waiting, 0)
 }
@@ -416,21 +400,11 @@ func TestRestoredDoubtIsNotLookedUp(t *testing.T) {
 	s.people(0, 5)
 	s.price("120.00 USD")
 	s.price("99.00 USD")
-	s.told(0)
-	for s.counts().Unknown < 5 && t.Context().Err() == nil { // rows are seen before the counts in memory
-	}
+	s.doubtful(5)
 	if _, err := s.host.Backup(t.Context(), backup); err != nil {
 		t.Fatal(err)
 	}
-	doubts, _, err := s.host.Deliveries(core.DeliveryQuery{Outcome: "unknown"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, d := range doubts {
-		if _, err := s.host.Resolve(t.Context(), d.ID, false); err != nil {
-			t.Fatal(err)
-		}
-	}
+	want(t, "lost", s.lost(), 5)
 	s.price("119.00 USD")
 	s.price("98.00 USD")
 	s.told(5)

@@ -90,7 +90,7 @@ func (k *call) restore() *cobra.Command {
 	f.BoolVar(&r.Keep, "keep", false, "take the store that is there as it is")
 	f.BoolVar(&r.Replace, "replace", false, "set the store that is there aside")
 	f.StringVar(&r.KeyFile, "key-file", "", "the key `file` of the backup, which becomes that of the data folder; left out: otn.key that is there")
-	f.BoolVar(&r.Last, "witness-is-last", false, "the witness that was put into a new data folder comes from the disk of a daemon that had ended")
+	f.BoolVar(&r.WitnessIsLast, "witness-is-last", false, "the witness that was put into a new data folder comes from the disk of a daemon that had ended")
 	f.BoolVar(&r.yes, "yes", false, "do not ask")
 	return cmd
 }
@@ -112,7 +112,7 @@ func (k *call) restored(ctx context.Context, r restoring) error {
 	t := &table{head: []string{"DATA", "WAITING", "UNKNOWN", "BEFORE"}}
 	t.add(r.Dir, number(done.Consents), number(done.Unknown), dash(done.Aside))
 	if done.All {
-		if done.Put {
+		if done.WitnessDoubted {
 			k.say("otn: the witness in %s was put there, and may be older than the last claim: everybody who waited is unknown now;", r.Dir)
 			k.say("     where it comes from the disk of the daemon after it had ended, restore again with --replace --witness-is-last")
 		} else {

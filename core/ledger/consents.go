@@ -130,6 +130,7 @@ func (l *Ledger) Of(p otn.PersonID) ([]Consent, error) {
 
 // Withdraw ends a waiting consent at now, at the operator's or the person's wish.
 // Errors: otn.ErrNotFound; otn.ErrSpent when it does not wait any more, or is claimed.
+// The batch that holds the wish comes before it, and tells the witness (Batch.Withdrawn).
 func (l *Ledger) Withdraw(ctx context.Context, id otn.TokenID, now time.Time) error {
 	key := tokenKey(id)
 	err := l.do(ctx, &turn{wants: [][]byte{key}, size: 256, build: func(g *group) error {
@@ -152,7 +153,6 @@ func (l *Ledger) Withdraw(ctx context.Context, id otn.TokenID, now time.Time) er
 		}
 		g.seen(now)
 		g.end(n, at.seq, row, fateWithdrawn, now)
-		g.withdrawn = append(g.withdrawn, id)
 		return nil
 	}})
 	if err != nil {
